@@ -1,0 +1,118 @@
+//! `manara rules check|test`.
+
+use super::{Done, say, say_json};
+use crate::rulebook::{read_sources, with_builtin};
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use manara_rules::{Diagnostic, RuleSet, Schema, Source, compile, render_colour};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// Check and test rule files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Say everything that is wrong with the rules, and where.
+    #[command(after_long_help = "Example:\n  manara rules check rules/")]
+    Check(Paths),
+    /// Run the `test` blocks inside the rule files.
+    #[command(after_long_help = "Example:\n  manara rules test rules/")]
+    Test(Paths),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Paths {
+    /// Rule files or folders.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// One object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(verb: Verb) -> Result<Done> {
+    match verb {
+        Verb::Check(paths) => check(&paths),
+        Verb::Test(paths) => test(&paths),
+    }
+}
+
+fn sources(paths: &Paths) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for path in &paths.paths {
+        if !path.exists() {
+            bail!("there is no {}", path.display());
+        }
+        sources.extend(read_sources(path)?);
+    }
+    if sources.is_empty() {
+        bail!("no *.rules file in the given folders");
+    }
+    Ok(with_builtin(sources))
+}
+
+/// Compiles, printing what is wrong; `None` when anything is.
+fn compiled(paths: &Paths, sources: &[Source]) -> Result<Option<RuleSet>> {
+    match compile(sources, &Schema::builtin()) {
+        Ok(rules) => {
+            print(rules.warnings(), sources, paths.json)?;
+            Ok(Some(rules))
+        }
+        Err(diagnostics) => {
+            print(&diagnostics, sources, paths.json)?;
+            Ok(None)
+        }
+    }
+}
+
+fn print(diagnostics: &[Diagnostic], sources: &[Source], json: bool) -> Result<()> {
+    for diagnostic in diagnostics {
+        let Some(source) = sources.iter().find(|s| s.name == diagnostic.source) else { continue };
+        let (line, column) = (diagnostic.line(), diagnostic.column());
+        if json {
+            say_json(&serde_json::json!({
+                "severity": diagnostic.severity.to_string(), "message": diagnostic.message, "file": diagnostic.source,
+                "line": line, "column": column, "hint": diagnostic.hint,
+            }))?;
+        } else if std::io::stderr().is_terminal() {
+            eprintln!("{}", render_colour(diagnostic, source));
+        } else {
+            eprintln!("{}", manara_rules::render_plain(diagnostic, source));
+        }
+    }
+    Ok(())
+}
+
+fn check(paths: &Paths) -> Result<Done> {
+    let sources = sources(paths)?;
+    let Some(rules) = compiled(paths, &sources)? else { return Ok(Done::Nothing) };
+    if !paths.json {
+        say(format_args!("{} rules in {} files are in order", rules.rules().len(), sources.len()))?;
+    }
+    Ok(Done::Found)
+}
+
+fn test(paths: &Paths) -> Result<Done> {
+    let sources = sources(paths)?;
+    let Some(rules) = compiled(paths, &sources)? else { return Ok(Done::Nothing) };
+    let outcomes = rules.run_tests();
+    let failed = outcomes.iter().filter(|o| !o.passed).count();
+    for outcome in &outcomes {
+        if paths.json {
+            say_json(&serde_json::json!({
+                "test": outcome.name, "file": outcome.source, "line": outcome.line,
+                "passed": outcome.passed, "detail": outcome.detail,
+            }))?;
+        } else if outcome.passed {
+            say(format_args!("ok      {}", outcome.name))?;
+        } else {
+            say(format_args!("FAILED  {} ({}:{})\n{}", outcome.name, outcome.source, outcome.line, outcome.detail))?;
+        }
+    }
+    if !paths.json {
+        say(format_args!("{} passed, {failed} failed", outcomes.len() - failed))?;
+    }
+    if outcomes.is_empty() {
+        eprintln!("there are no `test` blocks: a rule without one is a guess");
+    }
+    Ok(if failed == 0 && !outcomes.is_empty() { Done::Found } else { Done::Nothing })
+}

@@ -1,0 +1,202 @@
+//! The console: where people decide.
+//!
+//! Server-rendered pages that are complete without JavaScript; there is none. The address bar, the
+//! back button and a text browser all work, and the content security policy allows no script.
+//!
+//! ```text
+//! request ─ headers ─┬─ static files
+//!                    ├─ login, setup ── throttle ── password
+//!                    └─ session ── csrf ── pages ── view + text ── templates/
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `pages/` | one file for each page of the navigation: what it reads, shows and does |
+//! | `text` | how somebody else's text is put on a page; the only way to print it |
+//! | `view` `shell` `error` | times, counts, bars; the frame; what is said when something fails |
+//! | `session` `login` `password` `throttle` `memory` | who is here, and what is remembered of them |
+//! | `headers` `assets` | what the browser may do; the style sheet |
+//!
+//! Media are never part of a page until the reviewer asks: the reveal is a form, its audit leaf is
+//! written first, and only then does a page hold an `<img>`.
+
+mod assets;
+mod error;
+mod headers;
+mod login;
+mod memory;
+mod pages;
+mod password;
+mod session;
+mod shell;
+#[cfg(test)]
+mod tests;
+pub(crate) mod text;
+mod throttle;
+mod view;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use error::Error;
+use jiff::Timestamp;
+use manara_model::DecisionId;
+use manara_rules::{Rule, RuleSet};
+use manara_store::{Reader, Store};
+use memory::Memory;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex, PoisonError};
+use subtle::ConstantTimeEq;
+use throttle::Throttle;
+use tokio::sync::Semaphore;
+
+pub(crate) use password::new_reviewer;
+
+/// Largest form, in bytes: a note of 8 KiB in which every byte is percent-encoded, ten times over.
+const FORM_BYTES_MAX: usize = 256 * 1024;
+
+/// What the console needs from the server.
+pub(crate) struct ConsoleOptions {
+    /// The database.
+    pub(crate) store: Store,
+    /// The secret of the link that makes the first administrator, while there is none.
+    pub(crate) setup_token: Option<String>,
+    /// Whether reviewers come over HTTPS, so that cookies may insist on it.
+    pub(crate) secure_cookies: bool,
+    /// The clock.
+    pub(crate) now: fn() -> Timestamp,
+    /// 32 bytes from the operating system's generator.
+    pub(crate) random: fn() -> [u8; 32],
+    /// What the database does not know.
+    pub(crate) overview: Arc<dyn Fn() -> OverviewExtra + Send + Sync>,
+}
+
+/// What the pages show that is not in the database.
+#[derive(Default)]
+pub(crate) struct OverviewExtra {
+    /// The rules in force; `None` while they are being loaded.
+    pub(crate) rules: Option<Arc<RuleSet>>,
+    /// Why the rule files as they are now are not in force. Empty when they are.
+    pub(crate) rule_problems: Vec<String>,
+}
+
+impl OverviewExtra {
+    fn rules(&self) -> &[Rule] {
+        self.rules.as_ref().map_or(&[], |rules| rules.rules())
+    }
+}
+
+/// What requests to the console share. Clones are cheap.
+#[derive(Clone)]
+pub(crate) struct ConsoleState(Arc<Inner>);
+
+struct Inner {
+    options: ConsoleOptions,
+    /// The hash of the setup link's secret, until it is used.
+    setup: Mutex<Option<[u8; 32]>>,
+    /// What forms on pages without a session are bound to. A restart makes them stale.
+    form_secret: [u8; 32],
+    throttle: Throttle,
+    memory: Memory,
+    /// How many passwords are checked at once: each takes 19 MiB for some tens of milliseconds.
+    checking: Arc<Semaphore>,
+}
+
+impl ConsoleState {
+    pub(crate) fn new(options: ConsoleOptions) -> Self {
+        let setup = options.setup_token.as_deref().map(|token| Sha256::digest(token).into());
+        Self(Arc::new(Inner {
+            setup: Mutex::new(setup),
+            form_secret: (options.random)(),
+            throttle: Throttle::default(),
+            memory: Memory::default(),
+            checking: Arc::new(Semaphore::new(2)),
+            options,
+        }))
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.0.options.now)()
+    }
+
+    fn random(&self) -> [u8; 32] {
+        (self.0.options.random)()
+    }
+
+    fn secure_cookies(&self) -> bool {
+        self.0.options.secure_cookies
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.options.store
+    }
+
+    fn overview(&self) -> OverviewExtra {
+        (self.0.options.overview)()
+    }
+
+    fn decision_id(&self, now: Timestamp) -> DecisionId {
+        let random = self.random().first_chunk().copied().map_or(0, u128::from_be_bytes);
+        DecisionId::new(u64::try_from(now.as_millisecond()).unwrap_or(0), random)
+    }
+
+    /// Whether this is the secret of a setup link that was not used yet.
+    fn is_setup_token(&self, token: &str) -> bool {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        let setup = self.0.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        setup.is_some_and(|known| bool::from(known.ct_eq(&hash)))
+    }
+
+    /// The setup link was used.
+    fn end_setup(&self) {
+        *self.0.setup.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Reads from the database without holding up other requests.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let store = self.store().clone();
+        let reading = tokio::task::spawn_blocking(move || store.read(|reader| Ok(read(reader))));
+        reading.await.map_err(|error| Error::Internal(format!("a read failed: {error}")))??
+    }
+}
+
+/// The console's routes. Serve with `into_make_service_with_connect_info`, or the back-off after
+/// failed logins cannot tell addresses apart.
+pub(crate) fn router(state: ConsoleState) -> Router {
+    Router::new()
+        .route("/", get(pages::overview::show))
+        .route("/setup", get(login::setup_form).post(login::set_up))
+        .route("/login", get(login::form).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .route("/queues", get(pages::queues::all))
+        .route("/queues/{queue}", get(pages::queues::one))
+        .route("/cases/{id}", get(pages::case::show))
+        .route("/cases/{id}/claim", post(pages::case::claim))
+        .route("/cases/{id}/release", post(pages::case::release))
+        .route("/cases/{id}/decide", post(pages::case::decide))
+        .route("/cases/{id}/reveal", post(pages::media::reveal))
+        .route("/media/{sha256}", get(pages::media::show))
+        .route("/decisions/{id}", get(pages::decision::show))
+        .route("/dead-letters", get(pages::dead_letters::show))
+        .route("/dead-letters/replay", post(pages::dead_letters::replay))
+        .route("/events/conflicts", get(pages::conflicts::show))
+        .route("/rules", get(pages::rules::show))
+        .route("/audit", get(pages::audit::show))
+        .route("/static/{*path}", get(assets::serve))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
+        .with_state(state)
+}
+
+async fn nothing_here(uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    Error::NotFound(format!("page {}", text::plain(&path))).into_response()
+}

@@ -1,0 +1,66 @@
+//! One decision: who made it, why, what was asked for and what became of it.
+
+use super::parts::{ActionRow, VerdictView, action_row, verdict_views};
+use super::{ConsoleState, Page};
+use crate::console::Error;
+use crate::console::session::Session;
+use crate::console::shell::{Here, Shell, page};
+use crate::console::text::{self, Html};
+use crate::console::view::{By, Count, When};
+use askama::Template;
+use axum::extract::{Path, State};
+use manara_model::{Author, DecisionId};
+use manara_store::Reader;
+
+#[derive(Template)]
+#[template(path = "decision.html")]
+struct DecisionPage {
+    shell: Shell,
+    id: String,
+    by: By,
+    at: When,
+    about: &'static str,
+    event: Option<EventRef>,
+    case: Option<String>,
+    leaf: Option<Count>,
+    note: Option<Html>,
+    verdicts: Vec<VerdictView>,
+    without_verdicts: &'static str,
+    actions: Vec<ActionRow>,
+}
+
+struct EventRef {
+    id: Html,
+    source: Html,
+}
+
+/// `GET /decisions/{id}`
+pub(in crate::console) async fn show(
+    State(state): State<ConsoleState>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Page {
+    let id: DecisionId = id.parse().map_err(|_| Error::NotFound("decision".into()))?;
+    let reading = state.clone();
+    page(&state.read(move |reader| read(&reading, reader, &session, id)).await?)
+}
+
+fn read(state: &ConsoleState, reader: &Reader<'_>, session: &Session, id: DecisionId) -> Result<DecisionPage, Error> {
+    let decision = reader.decision(id)?.ok_or_else(|| Error::NotFound("decision".into()))?;
+    let deliveries = reader.deliveries(id)?;
+    let by_person = matches!(decision.author, Author::Reviewer(_));
+    Ok(DecisionPage {
+        shell: Shell::new(state, reader, session, Here::Elsewhere, "Decision")?,
+        id: id.to_string(),
+        by: By::from(&decision.author),
+        at: When::exact(decision.at),
+        about: if by_person { "A person’s judgement on a case." } else { "All verdicts on one event." },
+        event: decision.event.as_ref().map(|(source, id)| EventRef { id: text::inline(id), source: text::inline(source) }),
+        case: decision.case.map(|case| case.to_string()),
+        leaf: reader.event_of(id)?.map(|stored| Count(stored.leaf)),
+        note: (!decision.note.is_empty()).then(|| text::block(&decision.note, &[])),
+        verdicts: verdict_views(reader, &decision.verdicts)?,
+        without_verdicts: if by_person { "None: a person judged." } else { "None: the event passed." },
+        actions: decision.actions.iter().map(|a| action_row(a, &decision.author, &deliveries)).collect(),
+    })
+}

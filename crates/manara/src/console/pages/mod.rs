@@ -1,0 +1,29 @@
+//! The pages, one file each: what it reads, what it shows, what it does.
+
+pub(super) mod audit;
+pub(super) mod case;
+pub(super) mod conflicts;
+pub(super) mod dead_letters;
+pub(super) mod decision;
+pub(super) mod media;
+pub(super) mod overview;
+pub(super) mod queues;
+pub(super) mod rules;
+
+mod parts;
+
+use super::{ConsoleState, Error};
+use axum::response::Html;
+
+/// What comes after the `?` of a page that is one of several, or that follows on something done.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct PageQuery {
+    /// What has just been done, as a word.
+    pub(super) done: Option<String>,
+    /// The last thing of the page before.
+    pub(super) after: Option<String>,
+    /// The part of a case's life to list.
+    pub(super) state: Option<String>,
+}
+
+type Page = Result<Html<String>, Error>;

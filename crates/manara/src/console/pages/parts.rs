@@ -1,0 +1,201 @@
+//! What several pages show in the same way: rows of cases, verdicts with their evidence, actions
+//! with their deliveries, events.
+
+use crate::console::Error;
+use crate::console::text::{self, Html};
+use crate::console::view::{By, Chip, EntityView, When, action_words, effect_words, span, state_chip};
+use jiff::Timestamp;
+use manara_model::{
+    Action, ActionKind, Author, Case, Event, Match, MemberId, Mode, Span, Traced, Verdict,
+};
+use manara_signal::SignalType;
+use manara_store::{Delivery, DeliveryState, Reader, StoreError, StoredEvent};
+
+/// Longest excerpt in a list, in characters.
+const EXCERPT_CHARACTERS: usize = 140;
+
+/// How long something has waited.
+pub(super) fn wait(since: Timestamp, now: Timestamp) -> String {
+    span(now.duration_since(since))
+}
+
+/// A case in a list.
+pub(super) struct CaseRow {
+    pub(super) id: String,
+    pub(super) entity: EntityView,
+    pub(super) state: Chip,
+    pub(super) policy: String,
+    pub(super) priority: u8,
+    pub(super) opened: When,
+    pub(super) excerpt: Option<Html>,
+    pub(super) media: usize,
+}
+
+/// A case in a list, with the text that brought it there.
+pub(super) fn case_row(reader: &Reader<'_>, case: &Case, me: &str, now: Timestamp) -> Result<CaseRow, StoreError> {
+    let newest = reader.case_detail(case.id)?.and_then(|mut detail| detail.events.pop());
+    let row = bare_case_row(case, me, now);
+    let Some(newest) = newest else { return Ok(row) };
+    Ok(CaseRow { excerpt: excerpt(&newest), media: newest.event.media().len(), ..row })
+}
+
+/// A case in a list, by itself.
+pub(super) fn bare_case_row(case: &Case, me: &str, now: Timestamp) -> CaseRow {
+    CaseRow {
+        id: case.id.to_string(),
+        entity: EntityView::from(&case.entity),
+        state: state_chip(&case.state, me),
+        policy: case.policy.to_string(),
+        priority: case.priority,
+        opened: When::ago(case.opened_at, now),
+        excerpt: None,
+        media: 0,
+    }
+}
+
+/// The text that matched, or the event's first one.
+fn excerpt(stored: &StoredEvent) -> Option<Html> {
+    let matched = |field: &str| !spans(&stored.decision.verdicts, field).is_empty();
+    let (field, words) = stored.event.texts().find(|(field, _)| matched(field)).or_else(|| {
+        let event = &stored.event;
+        event.texts().find(|(field, _)| *field == "content.text").or_else(|| event.texts().next())
+    })?;
+    Some(text::excerpt(words, &spans(&stored.decision.verdicts, field), EXCERPT_CHARACTERS))
+}
+
+/// The parts of a field that matched, in all verdicts together.
+pub(super) fn spans(verdicts: &[Verdict], field: &str) -> Vec<Span> {
+    let matches = verdicts.iter().flat_map(|verdict| &verdict.because);
+    matches.filter(|found| found.field == field).filter_map(|found| found.span).collect()
+}
+
+/// A rule that fired.
+pub(super) struct VerdictView {
+    pub(super) rule: String,
+    pub(super) version: u32,
+    pub(super) policy: String,
+    pub(super) shadow: bool,
+    pub(super) reason: Html,
+    pub(super) effects: Vec<String>,
+    pub(super) evidence: Vec<EvidenceRow>,
+    pub(super) trace: Vec<TracedRow>,
+}
+
+pub(super) struct EvidenceRow {
+    pub(super) bank: String,
+    pub(super) member: MemberId,
+    pub(super) note: Option<Html>,
+    pub(super) signal_type: &'static str,
+    pub(super) distance: String,
+    pub(super) quality: String,
+    pub(super) field: String,
+    pub(super) how: Html,
+}
+
+pub(super) struct TracedRow {
+    pub(super) expression: Html,
+    pub(super) value: Html,
+}
+
+/// A decision's verdicts, those that acted first.
+pub(super) fn verdict_views(reader: &Reader<'_>, verdicts: &[Verdict]) -> Result<Vec<VerdictView>, StoreError> {
+    let mut views = verdicts.iter().map(|v| verdict_view(reader, v)).collect::<Result<Vec<_>, _>>()?;
+    views.sort_by_key(|view| view.shadow);
+    Ok(views)
+}
+
+fn verdict_view(reader: &Reader<'_>, verdict: &Verdict) -> Result<VerdictView, StoreError> {
+    let traced = |traced: &Traced| TracedRow {
+        expression: text::inline(&traced.expression),
+        value: text::inline(&traced.value),
+    };
+    Ok(VerdictView {
+        rule: verdict.rule.to_string(),
+        version: verdict.version,
+        policy: verdict.policy.to_string(),
+        shadow: verdict.mode == Mode::Shadow,
+        reason: text::inline(&verdict.reason),
+        effects: verdict.effects.iter().map(effect_words).collect(),
+        evidence: verdict.because.iter().map(|m| evidence_row(reader, m)).collect::<Result<_, _>>()?,
+        trace: verdict.trace.iter().map(traced).collect(),
+    })
+}
+
+fn evidence_row(reader: &Reader<'_>, found: &Match) -> Result<EvidenceRow, StoreError> {
+    let member = reader.member(found.member)?.filter(|(bank, ..)| *bank == found.bank);
+    let note = member.map(|(_, member, _)| member.note).filter(|note| !note.is_empty());
+    Ok(EvidenceRow {
+        bank: found.bank.to_string(),
+        member: found.member,
+        note: note.map(|note| text::inline(&note)),
+        signal_type: found.signal_type.name(),
+        distance: match found.signal_type {
+            SignalType::Pdq => format!("{} of 256 bits", found.distance),
+            _ if found.distance == 0 => "exact".to_owned(),
+            _ => found.distance.to_string(),
+        },
+        quality: found.quality.map_or_else(String::new, |quality| quality.to_string()),
+        field: found.field.clone(),
+        how: found.how.as_deref().map_or_else(Html::default, text::inline),
+    })
+}
+
+/// An action and what became of it.
+pub(super) struct ActionRow {
+    pub(super) what: String,
+    pub(super) target: EntityView,
+    pub(super) policy: String,
+    pub(super) by: By,
+    pub(super) deliveries: Vec<DeliveryView>,
+    pub(super) without: &'static str,
+}
+
+pub(super) struct DeliveryView {
+    pub(super) tone: &'static str,
+    pub(super) state: &'static str,
+    pub(super) receiver: Html,
+    pub(super) detail: Html,
+}
+
+pub(super) fn action_row(action: &Action, author: &Author, deliveries: &[Delivery]) -> ActionRow {
+    let own = deliveries.iter().filter(|delivery| delivery.action.id == action.id);
+    ActionRow {
+        what: action_words(action.kind, &action.detail),
+        target: EntityView::from(&action.target),
+        policy: action.policy.to_string(),
+        by: By::from(author),
+        deliveries: own.map(delivery_view).collect(),
+        without: match action.kind {
+            ActionKind::Strike => "kept with the account",
+            ActionKind::Enqueue => "a case for a person",
+            _ => "in the answer to the event; no webhook was set up",
+        },
+    }
+}
+
+fn delivery_view(delivery: &Delivery) -> DeliveryView {
+    let attempts = delivery.attempts;
+    let error = delivery.error.as_deref().unwrap_or("");
+    let (tone, state, detail) = match delivery.state {
+        DeliveryState::Delivered => ("good", "delivered", String::new()),
+        DeliveryState::Pending if attempts == 0 => ("", "waiting", String::new()),
+        DeliveryState::Pending => ("warn", "being tried", format!("attempt {attempts} {error}")),
+        DeliveryState::Dead => ("stop", "given up", format!("after {attempts} attempts: {error}")),
+    };
+    DeliveryView {
+        tone,
+        state,
+        receiver: text::inline(&delivery.receiver),
+        detail: if detail.is_empty() { Html::default() } else { text::inline(&detail) },
+    }
+}
+
+/// The platform's own data of an event, as JSON that can be read.
+pub(super) fn attributes(event: &Event) -> Result<Option<Html>, Error> {
+    if event.attributes.is_empty() {
+        return Ok(None);
+    }
+    let json = serde_json::to_string_pretty(&event.attributes);
+    let json = json.map_err(|error| Error::Internal(format!("writing attributes: {error}")))?;
+    Ok(Some(text::verbatim(&json)))
+}

@@ -1,0 +1,172 @@
+//! The data directory: the database, the audit key, the rules, and the lock that keeps two servers apart.
+//!
+//! ```text
+//! DATA/manara.db      the database (SQLite, WAL)
+//! DATA/audit.key      32 bytes in hex: signs the audit log's checkpoints; back it up apart from the database
+//! DATA/manara.lock    held by the running server, and says which
+//! DATA/rules/*.rules  the rules, unless `rules` in the configuration says otherwise
+//! DATA/manara.toml    the configuration, if there is one
+//! ```
+
+use crate::clock;
+use anyhow::{Context, Result, bail};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// A data directory that exists.
+#[derive(Debug, Clone)]
+pub(crate) struct DataDir(PathBuf);
+
+/// Held for as long as the server runs; the operating system lets go of it however the process ends.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl DataDir {
+    /// Opens `path`, making it (readable by its owner only) when it is missing.
+    pub(crate) fn open_or_create(path: &Path) -> Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.with_context(|| format!("making the data directory {}", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Opens `path`, which has to hold a database already.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let dir = Self(path.to_owned());
+        if !dir.database().exists() {
+            bail!(
+                "{} holds no Manara database; give the directory of an earlier `manara serve --data DIR`, or make a bank there with `manara bank create --data DIR NAME`",
+                path.display()
+            );
+        }
+        Ok(dir)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("manara.db")
+    }
+    pub(crate) fn rules(&self) -> PathBuf {
+        self.0.join("rules")
+    }
+    pub(crate) fn config(&self) -> PathBuf {
+        self.0.join("manara.toml")
+    }
+
+    /// Takes the server's lock, or says who holds it.
+    pub(crate) fn lock(&self, listen: &str) -> Result<Lock> {
+        let path = self.0.join("manara.lock");
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = opened.with_context(|| format!("opening {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).context("reading who holds the lock")?;
+                bail!(
+                    "{} is in use by another Manara server: {}. Stop that one first, or give this one a --data directory of its own",
+                    self.0.display(),
+                    holder.trim()
+                );
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
+        }
+        let holder = format!("process {}, listening on {listen}, since {}\n", std::process::id(), clock::now());
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(holder.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
+        Ok(Lock(file))
+    }
+
+    /// The seed of the audit log's signing key, made on first use.
+    pub(crate) fn audit_seed(&self) -> Result<[u8; 32]> {
+        let path = self.0.join("audit.key");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => parse_seed(&text).with_context(|| format!("reading {}", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if self.database().exists() {
+                    bail!(
+                        "{} is missing, but the database has a log signed with it: put it back from your backup",
+                        path.display()
+                    );
+                }
+                write_seed(&path)
+            }
+            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+    }
+}
+
+impl Lock {
+    /// Says where the server really listens, once it is known.
+    pub(crate) fn announce(&mut self, listen: &str) -> Result<()> {
+        let holder = format!("process {}, listening on {listen}, since {}\n", std::process::id(), clock::now());
+        self.0.set_len(0)?;
+        self.0.rewind()?;
+        Ok(self.0.write_all(holder.as_bytes())?)
+    }
+}
+
+fn parse_seed(text: &str) -> Result<[u8; 32]> {
+    let bytes = hex::decode(text.trim()).context("not hexadecimal")?;
+    bytes.try_into().map_err(|b: Vec<u8>| anyhow::anyhow!("{} bytes long, expected 32", b.len()))
+}
+
+/// Writes a new seed so that a crash leaves either none or a whole one.
+fn write_seed(path: &Path) -> Result<[u8; 32]> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let seed: [u8; 32] = clock::random();
+    let temporary = path.with_extension("key.new");
+    let write = || -> std::io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(format!("{}\n", hex::encode(seed)).as_bytes())?;
+        file.sync_all()?;
+        // `hard_link` refuses to replace a key that another process made in the meantime.
+        let linked = std::fs::hard_link(&temporary, path);
+        std::fs::remove_file(&temporary)?;
+        linked
+    };
+    write().with_context(|| format!("writing {}", path.display()))?;
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_seed_is_made_once_and_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = DataDir::open_or_create(&temporary.path().join("data")).unwrap();
+        let seed = dir.audit_seed().unwrap();
+        assert_eq!(dir.audit_seed().unwrap(), seed);
+        let mode = std::fs::metadata(dir.path().join("audit.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_missing_key_beside_a_database_is_not_replaced() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = DataDir::open_or_create(temporary.path()).unwrap();
+        std::fs::write(dir.database(), b"x").unwrap();
+        let error = dir.audit_seed().unwrap_err().to_string();
+        assert!(error.contains("put it back"), "{error}");
+    }
+
+    #[test]
+    fn the_second_server_is_told_who_holds_the_directory() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = DataDir::open_or_create(temporary.path()).unwrap();
+        let _held = dir.lock("127.0.0.1:1").unwrap();
+        let error = dir.lock("127.0.0.1:2").unwrap_err().to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(error.contains("listening on 127.0.0.1:1"), "{error}");
+    }
+}

@@ -1,0 +1,327 @@
+//! All banks in memory, and the matching of one event against them.
+//!
+//! One index per signal type spans every bank; an entry's key says which bank and member it is, so
+//! a disabled bank costs a look at one flag and an event costs one lookup per signal.
+
+use manara_model::{BankName, Event, Match, MediaFacts, MemberId, Span};
+use manara_signal::index::{ExactIndex, PdqHit, PdqIndex};
+use manara_signal::pdq::{Pdq, PdqHash};
+use manara_signal::text::{Level, Normalised, PhraseHit, PhraseIndex, normalise};
+use manara_signal::url::{CanonicalUrl, find_links};
+use manara_signal::{Signal, SignalType};
+use std::collections::HashSet;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Below this PDQ quality an image has too little in it to be told apart from others: its hash is
+/// not looked up. Meta's reference uses the same floor.
+pub(crate) const PDQ_QUALITY_MIN: u8 = 50;
+/// The widest PDQ distance at which matches are kept for rules to narrow: the reference threshold.
+pub(crate) const PDQ_DISTANCE_MAX: u32 = 31;
+/// Most matches kept for one event, nearest first; a text of slogans only must not fill the log.
+const MATCHES_MAX: usize = 64;
+
+const MEMBER_BITS: u32 = 44;
+
+/// Which bank (by its place in the matcher) and member an index entry is.
+fn key_of(bank: usize, member: MemberId) -> u64 {
+    ((bank as u64) << MEMBER_BITS) | (member.0 as u64 & ((1 << MEMBER_BITS) - 1))
+}
+
+fn bank_and_member(key: u64) -> (usize, MemberId) {
+    ((key >> MEMBER_BITS) as usize, MemberId((key & ((1 << MEMBER_BITS) - 1)) as i64))
+}
+
+#[derive(Debug)]
+struct BankEntry {
+    name: BankName,
+    enabled: bool,
+    members: u64,
+}
+
+#[derive(Debug, Default)]
+struct Indexes {
+    banks: Vec<BankEntry>,
+    pdq: PdqIndex,
+    exact: ExactIndex,
+    phrases: PhraseIndex,
+}
+
+/// The banks of a server or a scan, matched against and changed at the same time.
+#[derive(Debug, Default)]
+pub(crate) struct Matcher(RwLock<Indexes>);
+
+/// What was computed from one medium, to be looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct MediaSignals {
+    pub(crate) facts: MediaFacts,
+    pub(crate) exact: Vec<Signal>,
+    /// The hash as shown first, then its other dihedral forms, each with the name of the form.
+    pub(crate) pdq: Vec<(PdqHash, &'static str)>,
+}
+
+/// A change to one bank's contents.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Add { bank: BankName, member: MemberId, signal: Signal },
+    Remove { bank: BankName, member: MemberId, signal_type: SignalType },
+}
+
+impl Matcher {
+    // A poisoned lock means a panic while holding it; the indexes stay usable, since each change to
+    // them is complete or absent, and refusing to match would let everything through.
+    fn read(&self) -> RwLockReadGuard<'_, Indexes> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn write(&self) -> RwLockWriteGuard<'_, Indexes> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the bank known, or switches it on or off.
+    pub(crate) fn set_bank(&self, name: &BankName, enabled: bool) {
+        let mut indexes = self.write();
+        let bank = indexes.bank(name);
+        if let Some(entry) = indexes.banks.get_mut(bank) {
+            entry.enabled = enabled;
+        }
+    }
+
+    /// Applies changes in order; each is visible to the next lookup.
+    pub(crate) fn apply(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut indexes = self.write();
+        for change in changes {
+            indexes.apply(change);
+        }
+    }
+
+    /// Fills an empty matcher's PDQ index in one go, which is many times faster than one by one.
+    pub(crate) fn load_pdq(&self, entries: Vec<(BankName, MemberId, Pdq)>) {
+        let mut indexes = self.write();
+        let keyed: Vec<(u64, Pdq)> = entries
+            .into_iter()
+            .map(|(bank, member, hash)| {
+                let bank = indexes.bank(&bank);
+                indexes.count(bank, 1);
+                (key_of(bank, member), hash)
+            })
+            .collect();
+        indexes.pdq = PdqIndex::from_entries(keyed);
+    }
+
+    /// Number of members over all banks, and of banks.
+    pub(crate) fn size(&self) -> (u64, usize) {
+        let indexes = self.read();
+        (indexes.banks.iter().map(|b| b.members).sum(), indexes.banks.len())
+    }
+
+    /// Whether a bank of this name is known.
+    pub(crate) fn knows(&self, name: &BankName) -> bool {
+        self.read().banks.iter().any(|b| b.name == *name)
+    }
+
+    /// All matches of the event's texts, links and media, nearest first.
+    pub(crate) fn matches(&self, event: &Event, media: &[MediaSignals]) -> Vec<Match> {
+        let indexes = self.read();
+        let mut found = Found { indexes: &indexes, matches: Vec::new(), seen: HashSet::new() };
+        for (field, text) in event.texts() {
+            found.text(field, text);
+        }
+        let links = event.content.iter().flat_map(|c| c.links.iter().enumerate());
+        for (i, link) in links {
+            found.link(link, || format!("content.links[{i}]"), None);
+        }
+        for (i, medium) in media.iter().enumerate() {
+            found.medium(medium, &format!("content.media[{i}]"));
+        }
+        found.finish()
+    }
+
+    /// All matches of a text on its own, as if it were in `field`.
+    pub(crate) fn matches_of_text(&self, field: &str, text: &str) -> Vec<Match> {
+        let indexes = self.read();
+        let mut found = Found { indexes: &indexes, matches: Vec::new(), seen: HashSet::new() };
+        found.text(field, text);
+        found.finish()
+    }
+
+    /// All matches of a medium on its own, as if it were in `field`.
+    pub(crate) fn matches_of_medium(&self, field: &str, medium: &MediaSignals) -> Vec<Match> {
+        let indexes = self.read();
+        let mut found = Found { indexes: &indexes, matches: Vec::new(), seen: HashSet::new() };
+        found.medium(medium, field);
+        found.finish()
+    }
+}
+
+impl Indexes {
+    /// The bank's place, made on first mention.
+    fn bank(&mut self, name: &BankName) -> usize {
+        if let Some(at) = self.banks.iter().position(|b| b.name == *name) {
+            return at;
+        }
+        self.banks.push(BankEntry { name: name.clone(), enabled: true, members: 0 });
+        self.banks.len() - 1
+    }
+
+    fn count(&mut self, bank: usize, by: i64) {
+        if let Some(entry) = self.banks.get_mut(bank) {
+            entry.members = entry.members.saturating_add_signed(by);
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Add { bank, member, signal } => {
+                let bank = self.bank(&bank);
+                let key = key_of(bank, member);
+                match &signal {
+                    Signal::Pdq(hash) => self.pdq.insert(key, *hash),
+                    Signal::Text(phrase) => self.phrases.insert(key, phrase),
+                    other => self.exact.insert(key, other),
+                }
+                self.count(bank, 1);
+            }
+            Change::Remove { bank, member, signal_type } => {
+                let bank = self.bank(&bank);
+                let key = key_of(bank, member);
+                let removed = match signal_type {
+                    SignalType::Pdq => self.pdq.remove(key),
+                    SignalType::Text => self.phrases.remove(key),
+                    _ => self.exact.remove(key),
+                };
+                if removed {
+                    self.count(bank, -1);
+                }
+            }
+        }
+    }
+}
+
+/// The matches of one event as they are found.
+struct Found<'a> {
+    indexes: &'a Indexes,
+    matches: Vec<Match>,
+    seen: HashSet<(u64, String)>,
+}
+
+impl Found<'_> {
+    fn text(&mut self, field: &str, text: &str) {
+        let indexes = self.indexes;
+        if indexes.phrases.len() > 0 {
+            let normalised: Normalised = normalise(text);
+            let mut hits = Vec::new();
+            indexes.phrases.find(&normalised, &mut hits);
+            for hit in hits {
+                self.phrase(field, &hit);
+            }
+        }
+        if indexes.exact.len() > 0 {
+            for link in find_links(text) {
+                let span = Span { start: link.original.start, end: link.original.end };
+                self.exact(&Signal::Url(link.url), || field.to_owned(), Some(span));
+            }
+        }
+    }
+
+    fn phrase(&mut self, field: &str, hit: &PhraseHit) {
+        let span = Span { start: hit.original.start, end: hit.original.end };
+        let how = match hit.level {
+            Level::Strict => None,
+            Level::Folded => Some(format!("folded: {}", hit.evasions)),
+        };
+        self.add(hit.key, SignalType::Text, 0, || field.to_owned(), |m| {
+            m.span = Some(span);
+            m.how = how;
+        });
+    }
+
+    fn link(&mut self, link: &str, field: impl FnOnce() -> String, span: Option<Span>) {
+        // A link that is not a URL has no canonical form, and so nothing to compare.
+        if let Ok(url) = CanonicalUrl::parse(link) {
+            self.exact(&Signal::Url(url), field, span);
+        }
+    }
+
+    fn medium(&mut self, medium: &MediaSignals, field: &str) {
+        for signal in &medium.exact {
+            self.exact(signal, || field.to_owned(), None);
+        }
+        for (hash, form) in &medium.pdq {
+            if hash.quality < PDQ_QUALITY_MIN {
+                continue;
+            }
+            let mut hits: Vec<PdqHit> = Vec::new();
+            self.indexes.pdq.query(&hash.hash, PDQ_DISTANCE_MAX, &mut hits);
+            for hit in hits {
+                self.add(hit.key, SignalType::Pdq, hit.distance, || field.to_owned(), |m| {
+                    m.quality = Some(hash.quality);
+                    m.how = (*form != "original").then(|| (*form).to_owned());
+                });
+            }
+        }
+    }
+
+    fn exact(&mut self, signal: &Signal, field: impl FnOnce() -> String, span: Option<Span>) {
+        let mut keys = Vec::new();
+        self.indexes.exact.find(signal, &mut keys);
+        if keys.is_empty() {
+            return;
+        }
+        let field = field();
+        for key in keys {
+            self.add(key, signal.signal_type(), 0, || field.clone(), |m| m.span = span);
+        }
+    }
+
+    /// Adds a match unless the bank is off or the member has already matched in this field.
+    fn add(
+        &mut self,
+        key: u64,
+        signal_type: SignalType,
+        distance: u32,
+        field: impl FnOnce() -> String,
+        detail: impl FnOnce(&mut Match),
+    ) {
+        let (bank, member) = bank_and_member(key);
+        let Some(entry) = self.indexes.banks.get(bank).filter(|b| b.enabled) else { return };
+        let field = field();
+        if !self.seen.insert((key, field.clone())) {
+            return self.keep_nearer(&entry.name, member, &field, distance, detail);
+        }
+        let mut new = Match {
+            signal_type,
+            bank: entry.name.clone(),
+            member,
+            distance,
+            field,
+            quality: None,
+            span: None,
+            how: None,
+        };
+        detail(&mut new);
+        self.matches.push(new);
+    }
+
+    /// The same member may be reached in several forms of one image: the nearest is kept.
+    fn keep_nearer(
+        &mut self,
+        bank: &BankName,
+        member: MemberId,
+        field: &str,
+        distance: u32,
+        detail: impl FnOnce(&mut Match),
+    ) {
+        let same = self.matches.iter_mut().find(|m| m.member == member && m.bank == *bank && m.field == field);
+        if let Some(known) = same.filter(|known| known.distance > distance) {
+            known.distance = distance;
+            detail(known);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Match> {
+        self.matches.sort_by(|a, b| {
+            (a.distance, &a.field, &a.bank, a.member).cmp(&(b.distance, &b.field, &b.bank, b.member))
+        });
+        self.matches.truncate(MATCHES_MAX);
+        self.matches
+    }
+}

@@ -1,0 +1,263 @@
+//! The frames that pass between the pool and a worker, over the worker's stdin and stdout.
+//!
+//! ```text
+//! request   kind u8 · pixels_max u64 · side_max u32 · alloc_bytes_max u64 · time_ms u32 · length u32 · bytes
+//! answer    status u8 · retire u8 · length u32 · body
+//! signs     width u32 · height u32 · frames u32 · truncated u8 · quality u8 · 8 × 32 bytes of PDQ
+//! ```
+//! Numbers are little-endian. A worker may have been taken over by what it decoded, so the pool
+//! believes no answer: every length has a limit, every body a fixed shape. The same program is always
+//! on both ends, so the protocol has no versions.
+
+use super::decode::{Limits, PREVIEW_BYTES_MAX, Signs, THUMBNAIL_BYTES_MAX};
+use manara_signal::Pdq;
+use manara_signal::pdq::PdqHash;
+use std::io::{self, Read};
+use std::time::Duration;
+
+/// Most bytes of one medium. The pool refuses more before asking a worker.
+pub(super) const MEDIUM_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Length of a request without its bytes.
+pub(super) const REQUEST_HEAD: usize = 29;
+/// Length of an answer without its body.
+pub(super) const ANSWER_HEAD: usize = 6;
+const SIGNS_BYTES: usize = 14 + 8 * 32;
+const PROBLEM_BYTES_MAX: usize = 1024;
+
+/// What a worker is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Sign,
+    Preview,
+    Thumbnail,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Sign, Self::Preview, Self::Thumbnail];
+
+    fn answer_bytes_max(self) -> usize {
+        match self {
+            Self::Sign => SIGNS_BYTES,
+            Self::Preview => PREVIEW_BYTES_MAX,
+            Self::Thumbnail => THUMBNAIL_BYTES_MAX,
+        }
+    }
+}
+
+/// A request, without the medium's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RequestHead {
+    pub(super) kind: Kind,
+    pub(super) limits: Limits,
+    /// How long the pool waits before it kills the worker.
+    pub(super) time: Duration,
+    pub(super) length: usize,
+}
+
+impl RequestHead {
+    pub(super) fn encode(&self) -> [u8; REQUEST_HEAD] {
+        let mut head = [0; REQUEST_HEAD];
+        let millis = u32::try_from(self.time.as_millis()).unwrap_or(u32::MAX);
+        let fields: [&[u8]; 6] = [
+            &[self.kind as u8],
+            &self.limits.pixels_max.to_le_bytes(),
+            &self.limits.side_max.to_le_bytes(),
+            &self.limits.alloc_bytes_max.to_le_bytes(),
+            &millis.to_le_bytes(),
+            &(self.length as u32).to_le_bytes(),
+        ];
+        let mut rest = &mut head[..];
+        for field in fields {
+            let (here, after) = rest.split_at_mut(field.len());
+            here.copy_from_slice(field);
+            rest = after;
+        }
+        head
+    }
+
+    /// Reads the next request's head, `None` when the pool has closed its end.
+    pub(super) fn read(input: &mut impl Read) -> io::Result<Option<Self>> {
+        let mut kind = [0];
+        if input.read(&mut kind)? == 0 {
+            return Ok(None);
+        }
+        let kind = *Kind::ALL.get(usize::from(kind[0])).ok_or_else(|| bad("an unknown kind of request"))?;
+        let limits = Limits {
+            pixels_max: u64::from_le_bytes(take(input)?),
+            side_max: u32::from_le_bytes(take(input)?),
+            alloc_bytes_max: u64::from_le_bytes(take(input)?),
+        };
+        let time = Duration::from_millis(u32::from_le_bytes(take(input)?).into());
+        let length = u32::from_le_bytes(take(input)?) as usize;
+        if length > MEDIUM_BYTES_MAX {
+            return Err(bad("a request over the size limit"));
+        }
+        Ok(Some(Self { kind, limits, time, length }))
+    }
+}
+
+/// What a worker answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// To [`Kind::Sign`].
+    Signs(Signs),
+    /// A JPEG, to [`Kind::Preview`] and [`Kind::Thumbnail`].
+    Jpeg(Vec<u8>),
+    /// Why there is nothing.
+    Problem(String),
+}
+
+impl Answer {
+    /// The whole frame. `retire` tells the pool to send no more to this worker.
+    pub(super) fn encode(&self, retire: bool) -> Vec<u8> {
+        let (status, body) = match self {
+            Self::Signs(signs) => (0, encode_signs(signs)),
+            Self::Jpeg(jpeg) => (1, jpeg.clone()),
+            Self::Problem(text) => (2, text.as_bytes().get(..PROBLEM_BYTES_MAX).unwrap_or(text.as_bytes()).to_vec()),
+        };
+        let mut frame = vec![status, u8::from(retire)];
+        frame.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        frame.extend_from_slice(&body);
+        frame
+    }
+
+    /// The body's length and whether the worker retires, if the head is one that `kind` may get.
+    pub(super) fn decode_head(kind: Kind, head: [u8; ANSWER_HEAD]) -> Result<(usize, bool), Unbelievable> {
+        let [status, retire, a, b, c, d] = head;
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        let length_max = if status == 2 { PROBLEM_BYTES_MAX } else { kind.answer_bytes_max() };
+        if retire > 1 || length > length_max {
+            return Err(Unbelievable("its head"));
+        }
+        Ok((length, retire == 1))
+    }
+
+    /// Reads a body whose head was accepted.
+    pub(super) fn decode(kind: Kind, status: u8, body: Vec<u8>) -> Result<Self, Unbelievable> {
+        match (status, kind) {
+            (0, Kind::Sign) => decode_signs(&body).map(Self::Signs).ok_or(Unbelievable("its signs")),
+            (1, Kind::Preview | Kind::Thumbnail) if is_jpeg(&body) => Ok(Self::Jpeg(body)),
+            (2, _) => match String::from_utf8(body) {
+                Ok(text) if !text.is_empty() && !text.contains(char::is_control) => Ok(Self::Problem(text)),
+                _ => Err(Unbelievable("its explanation")),
+            },
+            _ => Err(Unbelievable("its status")),
+        }
+    }
+}
+
+/// An answer that no worker in its right mind gives; names the part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unbelievable(pub(super) &'static str);
+
+fn is_jpeg(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xd8, 0xff]) && bytes.ends_with(&[0xff, 0xd9])
+}
+
+fn encode_signs(signs: &Signs) -> Vec<u8> {
+    let mut body = Vec::with_capacity(SIGNS_BYTES);
+    for number in [signs.width, signs.height, signs.frames] {
+        body.extend_from_slice(&number.to_le_bytes());
+    }
+    let [first, ..] = &signs.pdq;
+    body.extend_from_slice(&[u8::from(signs.truncated), first.quality]);
+    for form in &signs.pdq {
+        body.extend_from_slice(&form.hash.0);
+    }
+    body
+}
+
+fn decode_signs(mut body: &[u8]) -> Option<Signs> {
+    if body.len() != SIGNS_BYTES {
+        return None;
+    }
+    let body = &mut body;
+    let [width, height, frames] = [number(body)?, number(body)?, number(body)?];
+    let [truncated, quality] = take(body).ok()?;
+    let mut pdq = [PdqHash { hash: Pdq([0; 32]), quality }; 8];
+    for form in &mut pdq {
+        form.hash = Pdq(take(body).ok()?);
+    }
+    let sane = width > 0 && height > 0 && frames > 0 && truncated <= 1 && quality <= 100;
+    sane.then_some(Signs { width, height, frames, truncated: truncated == 1, pdq })
+}
+
+fn number(body: &mut &[u8]) -> Option<u32> {
+    take(body).ok().map(u32::from_le_bytes)
+}
+
+fn take<const N: usize>(input: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    input.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn bad(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signs() -> Signs {
+        let pdq = std::array::from_fn(|i| PdqHash { hash: Pdq([i as u8; 32]), quality: 97 });
+        Signs { width: 640, height: 480, frames: 3, truncated: true, pdq }
+    }
+
+    #[test]
+    fn a_request_reads_back_as_written() {
+        for kind in Kind::ALL {
+            let head = RequestHead { kind, limits: Limits::default(), time: Duration::from_secs(10), length: 77 };
+            let mut bytes = &head.encode()[..];
+            assert_eq!(RequestHead::read(&mut bytes).unwrap(), Some(head));
+            assert!(bytes.is_empty());
+        }
+        assert_eq!(RequestHead::read(&mut &b""[..]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_request_that_no_pool_sends_ends_the_worker() {
+        let head = RequestHead { kind: Kind::Sign, limits: Limits::default(), time: Duration::ZERO, length: MEDIUM_BYTES_MAX + 1 };
+        assert!(RequestHead::read(&mut &head.encode()[..]).is_err());
+        assert!(RequestHead::read(&mut &[9; REQUEST_HEAD][..]).is_err());
+        assert!(RequestHead::read(&mut &head.encode()[..20]).is_err());
+    }
+
+    /// Reads a frame as the pool does.
+    fn read(kind: Kind, frame: &[u8]) -> Result<(Answer, bool), Unbelievable> {
+        let (head, body) = frame.split_at(ANSWER_HEAD);
+        let (length, retire) = Answer::decode_head(kind, head.try_into().unwrap())?;
+        assert_eq!(length, body.len());
+        Ok((Answer::decode(kind, head[0], body.to_vec())?, retire))
+    }
+
+    #[test]
+    fn an_answer_reads_back_as_written() {
+        let jpeg = Answer::Jpeg(b"\xff\xd8\xff\xff\xd9".to_vec());
+        assert_eq!(read(Kind::Sign, &Answer::Signs(signs()).encode(true)), Ok((Answer::Signs(signs()), true)));
+        assert_eq!(read(Kind::Preview, &jpeg.encode(false)), Ok((jpeg, false)));
+        let problem = || Answer::Problem("truncated".into());
+        assert_eq!(read(Kind::Sign, &problem().encode(false)), Ok((problem(), false)));
+    }
+
+    #[track_caller]
+    fn unbelievable(kind: Kind, frame: &[u8], part: &'static str) {
+        assert_eq!(read(kind, frame), Err(Unbelievable(part)));
+    }
+
+    #[test]
+    fn answers_are_not_believed() {
+        unbelievable(Kind::Sign, &[0, 0, 0xff, 0xff, 0xff, 0xff], "its head");
+        unbelievable(Kind::Preview, &[1, 0, 1, 0, 8, 0], "its head");
+        unbelievable(Kind::Sign, &[2, 7, 0, 0, 0, 0], "its head");
+        unbelievable(Kind::Sign, &Answer::Jpeg(b"\xff\xd8\xff\xff\xd9".to_vec()).encode(false), "its status");
+        unbelievable(Kind::Preview, &Answer::Jpeg(b"<html>".to_vec()).encode(false), "its status");
+        unbelievable(Kind::Preview, &Answer::Signs(signs()).encode(false), "its status");
+        unbelievable(Kind::Sign, &Answer::Problem("a\nb".into()).encode(false), "its explanation");
+        unbelievable(Kind::Sign, &[2, 0, 1, 0, 0, 0, 0xff], "its explanation");
+        unbelievable(Kind::Sign, &[0, 0, 1, 0, 0, 0, 0], "its signs");
+        let impossible = Signs { width: 0, ..signs() };
+        unbelievable(Kind::Sign, &Answer::Signs(impossible).encode(false), "its signs");
+    }
+}

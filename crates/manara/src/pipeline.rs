@@ -1,0 +1,302 @@
+//! One path: event → signals → matches → facts → rules → decision, ready to be committed.
+//!
+//! ```text
+//! event ─ sign ─ match ─ facts ─ evaluate ─┬─ decision + cases + outbox + audit leaf ─ one commit ─ answer
+//! ```
+//! Everything here happens before the commit and changes nothing; [`commit`] is the only write.
+
+use crate::api::problem::Problem;
+use crate::matcher::{MediaSignals, Matcher};
+use crate::media::{Fetcher, Pool, SignedMedia};
+use crate::rulebook::Rulebook;
+use crate::clock;
+use base64::Engine;
+use bytes::Bytes;
+use jiff::Timestamp;
+use manara_model::{
+    Action, ActionKind, Author, Decision, Decoding, Event, Facts, Match, MediaFacts, Medium, Mode,
+    Origin, Traced, Verdict, Warning, actions_of,
+};
+use manara_signal::pdq::{Pdq, PdqHash};
+use manara_signal::{Signal, SignalType};
+use manara_store::{NewEvent, Preview, Recorded, Store};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Everything an event meets on its way.
+pub(crate) struct Pipeline {
+    pub(crate) store: Store,
+    pub(crate) matcher: Arc<Matcher>,
+    pub(crate) rulebook: Arc<Rulebook>,
+    pub(crate) media: Pool,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) media_bytes_max: usize,
+    pub(crate) dihedral: bool,
+}
+
+/// An event that has been decided on and is ready to be committed.
+pub(crate) struct Prepared {
+    new: NewEvent,
+    warnings: Vec<Warning>,
+}
+
+/// The answer to one event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Answer {
+    /// The event's id, as sent.
+    id: String,
+    /// The decision's id.
+    decision: String,
+    /// Whether this source and id had been decided on before; then this is that decision.
+    duplicate: bool,
+    /// What is to be done.
+    actions: Vec<Action>,
+    /// The rules that fired.
+    verdicts: Vec<AnsweredVerdict>,
+    /// What was accepted although it may not have been meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// A rule that fired, with its evidence.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AnsweredVerdict {
+    rule: String,
+    /// The recorded version of the rule's text.
+    version: u32,
+    /// `shadow`: recorded, without effect.
+    mode: Mode,
+    policy: String,
+    reason: String,
+    because: Vec<Match>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trace: Vec<Traced>,
+}
+
+impl Pipeline {
+    /// Parses, signs, matches and evaluates one event. Nothing is kept.
+    pub(crate) async fn prepare(&self, json: &[u8]) -> Result<Prepared, Problem> {
+        let received_at = clock::now();
+        let (event, warnings) = Event::from_json(json, Origin::Http)?;
+        event.check_clock(received_at).map_err(|e| Problem::from(e).with_id(Some(event.id.clone())))?;
+        let id = event.id.clone();
+        self.decide(event, warnings, received_at).await.map_err(|problem| problem.with_id(Some(id)))
+    }
+
+    async fn decide(&self, mut event: Event, warnings: Vec<Warning>, received_at: Timestamp) -> Result<Prepared, Problem> {
+        let fingerprint = fingerprint(&event);
+        let signed = self.sign(&event).await?;
+        strip(&mut event, &signed);
+        let signals: Vec<MediaSignals> = signed.iter().map(|s| s.signals.clone()).collect();
+        let matches = self.matcher.matches(&event, &signals);
+        let media: Vec<MediaFacts> = signals.into_iter().map(|s| s.facts).collect();
+        let facts = Facts { event: &event, media: &media, matches: &matches, received_at };
+        let verdicts = self.rulebook.rules().evaluate(&facts);
+        let decision = decision_on(&event, verdicts, received_at);
+        let previews = self.previews(&decision, &signed).await;
+        let body = serde_json::to_string(&event).map_err(|e| Problem::internal(e.to_string(), "report this as a bug"))?;
+        Ok(Prepared {
+            new: NewEvent { event, body, media, fingerprint, received_at, decision, previews },
+            warnings,
+        })
+    }
+
+    /// What can be compared in each medium, in order.
+    async fn sign(&self, event: &Event) -> Result<Vec<Signed>, Problem> {
+        let mut signed = Vec::with_capacity(event.media().len());
+        for (index, medium) in event.media().iter().enumerate() {
+            signed.push(self.sign_one(index, medium).await?);
+        }
+        Ok(signed)
+    }
+
+    async fn sign_one(&self, index: usize, medium: &Medium) -> Result<Signed, Problem> {
+        let bytes = if let Some(data) = &medium.data {
+            decode_base64(index, data, self.media_bytes_max)?
+        } else if let Some(url) = &medium.url {
+            match self.fetcher.get(url).await {
+                Ok(bytes) => bytes,
+                Err(error) => return Ok(Signed::unavailable(error.to_string())),
+            }
+        } else {
+            return Ok(Signed::from_ready(medium));
+        };
+        let media = self.media.sign(bytes.clone()).await;
+        Ok(Signed { signals: signals_of(&media, self.dihedral), media: Some((media, bytes)) })
+    }
+
+    /// Previews for the reviewers, made only when a case will need them.
+    async fn previews(&self, decision: &Decision, signed: &[Signed]) -> Vec<Preview> {
+        let mut previews = Vec::new();
+        if !decision.actions.iter().any(|a| a.kind == ActionKind::Enqueue) {
+            return previews;
+        }
+        for (media, bytes) in signed.iter().filter_map(|s| s.media.as_ref()) {
+            if media.decoding != Decoding::Decoded {
+                continue;
+            }
+            match self.media.preview(bytes.clone()).await {
+                Ok(preview) => previews.push(Preview { sha256: media.sha256.0, content_type: preview.content_type.to_owned(), bytes: preview.bytes }),
+                Err(error) => tracing::warn!("no preview for a medium of a case: {error}"),
+            }
+        }
+        previews
+    }
+}
+
+/// One medium with what was computed from it.
+struct Signed {
+    signals: MediaSignals,
+    media: Option<(SignedMedia, Bytes)>,
+}
+
+impl Signed {
+    fn unavailable(problem: String) -> Self {
+        let facts = MediaFacts { decoding: Decoding::Unavailable, problem: Some(problem), width: 0, height: 0, quality: None };
+        Self { signals: MediaSignals { facts, exact: vec![], pdq: vec![] }, media: None }
+    }
+
+    fn from_ready(medium: &Medium) -> Self {
+        // The event was checked at the edge, so each signal parses.
+        let signals: Vec<Signal> =
+            medium.signals.iter().filter_map(|(t, v)| Signal::parse(*t, v).ok()).collect();
+        let quality = medium.quality.unwrap_or(100);
+        let (pdq, exact): (Vec<_>, Vec<_>) = signals.into_iter().partition(|s| matches!(s, Signal::Pdq(_)));
+        let pdq: Vec<_> = pdq.into_iter().filter_map(|s| if let Signal::Pdq(hash) = s { Some((PdqHash { hash, quality }, "original")) } else { None }).collect();
+        let facts = MediaFacts {
+            decoding: Decoding::SignalsOnly,
+            problem: None,
+            width: 0,
+            height: 0,
+            quality: pdq.first().map(|_| quality),
+        };
+        Self { signals: MediaSignals { facts, exact, pdq }, media: None }
+    }
+}
+
+/// The signals to look up for a signed medium.
+pub(crate) fn signals_of(media: &SignedMedia, dihedral: bool) -> MediaSignals {
+    let forms = media.pdq.as_ref().map_or(&[][..], |forms| &forms[..]);
+    let pdq: Vec<(PdqHash, &'static str)> = forms
+        .iter()
+        .zip(FORMS)
+        .take(if dihedral { 8 } else { 1 })
+        .map(|(hash, form)| (hash.clone(), form))
+        .collect();
+    let facts = MediaFacts {
+        decoding: media.decoding,
+        problem: media.problem.clone(),
+        width: media.width,
+        height: media.height,
+        quality: pdq.first().map(|(hash, _)| hash.quality),
+    };
+    let exact = vec![Signal::Sha256(media.sha256), Signal::Md5(media.md5)];
+    MediaSignals { facts, exact, pdq }
+}
+
+/// The dihedral forms in the reference's order, named by what was done to the copy.
+const FORMS: [&str; 8] = manara_signal::pdq::Dihedral::NAMES;
+
+/// Takes the bytes out of the event and puts the signals in, so that what is kept can be compared
+/// again without the medium itself.
+fn strip(event: &mut Event, signed: &[Signed]) {
+    let Some(content) = &mut event.content else { return };
+    for (medium, signed) in content.media.iter_mut().zip(signed) {
+        medium.data = None;
+        let Some((media, _)) = &signed.media else { continue };
+        medium.signals.insert(SignalType::Sha256, Signal::Sha256(media.sha256).encode());
+        medium.signals.insert(SignalType::Md5, Signal::Md5(media.md5).encode());
+        if let Some(first) = media.pdq.as_ref().and_then(|forms| forms.first()) {
+            medium.signals.insert(SignalType::Pdq, Signal::Pdq(first.hash).encode());
+            medium.quality = Some(first.quality);
+        }
+    }
+}
+
+/// What makes two events with one `(source, id)` the same: every field as parsed, whatever the
+/// spelling of the JSON, with media bytes taken into the hash.
+fn fingerprint(event: &Event) -> [u8; 32] {
+    struct Hashing(Sha256);
+    impl std::io::Write for Hashing {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hashing = std::io::BufWriter::with_capacity(1024, Hashing(Sha256::new()));
+    // Serialising a parsed event into a hasher cannot fail: it holds no foreign types and no writer that can.
+    let _ = serde_json::to_writer(&mut hashing, event);
+    hashing.into_inner().map_or([0; 32], |hashing| hashing.0.finalize().into())
+}
+
+fn decision_on(event: &Event, verdicts: Vec<Verdict>, at: Timestamp) -> Decision {
+    let id = clock::decision_id(at);
+    let actions = actions_of(id, &verdicts, |r#type, index| event.entity(r#type, index));
+    Decision {
+        id,
+        author: Author::Rules,
+        at,
+        event: Some((event.source.clone(), event.id.clone())),
+        case: None,
+        verdicts,
+        actions,
+        note: String::new(),
+    }
+}
+
+fn decode_base64(index: usize, data: &str, bytes_max: usize) -> Result<Bytes, Problem> {
+    let field = || format!("content.media[{index}].data");
+    if data.len() / 4 * 3 > bytes_max {
+        let detail = format!("about {} bytes, the limit is {bytes_max}", data.len() / 4 * 3);
+        return Err(Problem { field: field(), ..Problem::invalid(detail, "send it by `url`, or as ready-made `signals`") });
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(data).map_err(|error| Problem {
+        field: field(),
+        ..Problem::invalid(format!("not base64: {error}"), "encode the file's bytes with the standard alphabet and padding")
+    })?;
+    Ok(Bytes::from(decoded))
+}
+
+/// Commits events that were prepared together; each is answered on its own.
+pub(crate) async fn commit(store: &Store, prepared: Vec<Prepared>) -> Result<Vec<Result<Answer, Problem>>, Problem> {
+    let (events, warnings): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new, p.warnings)).unzip();
+    let recorded = store.write(move |tx| tx.record_events(events)).await?;
+    Ok(recorded.into_iter().zip(warnings).map(|(recorded, warnings)| answer(recorded, warnings)).collect())
+}
+
+fn answer(recorded: Recorded, warnings: Vec<Warning>) -> Result<Answer, Problem> {
+    let (decision, duplicate) = match recorded {
+        Recorded::New(decision) => (decision, false),
+        Recorded::Duplicate(decision) => (decision, true),
+        Recorded::Conflict { id, first_received_at } => {
+            let detail = format!("this source and id were used at {first_received_at} for an event with another body; both are kept and shown to reviewers");
+            return Err(Problem::conflict(detail, "give each event an id of its own, or send the first body again").with_id(Some(id)));
+        }
+    };
+    let id = decision.event.map(|(_, id)| id).unwrap_or_default();
+    Ok(Answer {
+        id,
+        decision: decision.id.to_string(),
+        duplicate,
+        actions: decision.actions,
+        verdicts: decision
+            .verdicts
+            .into_iter()
+            .map(|v| AnsweredVerdict {
+                rule: v.rule.into(),
+                version: v.version,
+                mode: v.mode,
+                policy: v.policy.into(),
+                reason: v.reason,
+                because: v.because,
+                trace: v.trace,
+            })
+            .collect(),
+        warnings: warnings.into_iter().map(|w| w.0).collect(),
+    })
+}

@@ -1,0 +1,256 @@
+//! Event files: each line one event, as `POST /api/v1/events` takes it, and media also by `path`.
+//!
+//! A path is relative to the event file's folder and may not lead out of it, so that an event file
+//! from somebody else cannot have other files of this machine read. Nothing is fetched: a scan
+//! makes no network requests.
+
+use super::excerpt::Excerpt;
+use super::sniff::Kind;
+use super::{Hit, IMAGE_BYTES_MAX, Item, Outcome, Scanner};
+use crate::matcher::MediaSignals;
+use base64::Engine;
+use bytes::Bytes;
+use manara_model::{Decoding, Event, Match, MediaFacts, Medium, Origin};
+use manara_signal::Signal;
+use manara_signal::pdq::PdqHash;
+use std::io::{self, BufRead};
+use std::path::{Component, Path};
+
+/// Longest line of an event file: a few images in base64.
+const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Lines that are worked on together: so many, or until so many bytes.
+const BATCH_LINES: usize = 256;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Consecutive lines of an event file.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Line numbers from 1, and lines without their ends; `None` for one that is too long.
+    pub(super) lines: Vec<(u64, Option<Vec<u8>>)>,
+    bytes: usize,
+}
+
+/// Reads an event file in batches of bounded size until `take` says to stop by returning `false`.
+pub(super) fn batches(mut reader: impl BufRead, take: &mut dyn FnMut(Batch) -> bool) -> io::Result<()> {
+    let mut batch = Batch::default();
+    let mut number = 0;
+    while let Some(line) = next_line(&mut reader)? {
+        number += 1;
+        if line.as_ref().is_some_and(|line| line.trim_ascii().is_empty()) {
+            continue;
+        }
+        batch.bytes += line.as_ref().map_or(0, Vec::len);
+        batch.lines.push((number, line));
+        if (batch.lines.len() >= BATCH_LINES || batch.bytes >= BATCH_BYTES) && !take(std::mem::take(&mut batch)) {
+            return Ok(());
+        }
+    }
+    if !batch.lines.is_empty() {
+        take(batch);
+    }
+    Ok(())
+}
+
+/// The next line: `Some(None)` when it is too long, in which case it is read past.
+fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Option<Vec<u8>>>> {
+    let mut line = Vec::new();
+    let limit = LINE_BYTES_MAX as u64 + 1;
+    if io::Read::take(&mut *reader, limit).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        return Ok(Some(Some(line)));
+    }
+    if line.len() as u64 == limit {
+        reader.skip_until(b'\n')?;
+        return Ok(Some(None));
+    }
+    Ok(Some(Some(line)))
+}
+
+/// Matches the events of a batch from `file`.
+pub(super) fn scan_batch(scanner: &Scanner<'_>, file: &Path, batch: Batch) -> Vec<Outcome> {
+    let one = |(line, json): (u64, Option<Vec<u8>>)| {
+        let failed = |problem: String| Outcome::Failed { path: file.to_owned(), line: Some(line), problem };
+        let Some(json) = json else {
+            return failed(format!("the line is over {LINE_BYTES_MAX} bytes; send large media by `path`"));
+        };
+        // The mark of UTF-8 may stand at the beginning of a file.
+        let text = if line == 1 { json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&json) } else { &json };
+        match Event::from_json(text, Origin::CommandLine) {
+            Ok((event, _warnings)) => Outcome::Item(Box::new(scan_event(scanner, file, line, json.len(), &event))),
+            Err(error) => failed(error.to_string()),
+        }
+    };
+    batch.lines.into_iter().map(one).collect()
+}
+
+fn scan_event(scanner: &Scanner<'_>, file: &Path, line: u64, bytes: usize, event: &Event) -> Item {
+    let mut item = Item::new(file.to_owned(), Kind::Event, bytes as u64);
+    item.line = Some(line);
+    item.event = Some(format!("{}/{}", event.source, event.id));
+    let mut signals = Vec::with_capacity(event.media().len());
+    let mut shown = Vec::new();
+    for (index, medium) in event.media().iter().enumerate() {
+        let (of_medium, content) = sign(scanner, file, medium);
+        if let Some(problem) = &of_medium.facts.problem {
+            item.problem(format!("content.media[{index}]: {problem}"));
+        }
+        signals.push(of_medium);
+        shown.push(content);
+    }
+    let matches = scanner.near_enough(scanner.matcher.matches(event, &signals));
+    for found in &matches {
+        if let Some(content) = media_index(&found.field).and_then(|index| shown.get_mut(index)?.take()) {
+            scanner.picture(&mut item, content);
+        }
+    }
+    item.matches = matches.into_iter().map(|found| hit(event, found)).collect();
+    item
+}
+
+fn hit(event: &Event, found: Match) -> Hit {
+    let excerpt = event.text_at(&found.field).map(|text| match found.span {
+        Some(span) => Excerpt::of(text, span),
+        None => Excerpt::whole(text),
+    });
+    Hit { found, line: None, excerpt }
+}
+
+fn media_index(field: &str) -> Option<usize> {
+    field.strip_prefix("content.media[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// What can be compared in a medium, and its bytes where there are any.
+fn sign(scanner: &Scanner<'_>, file: &Path, medium: &Medium) -> (MediaSignals, Option<Bytes>) {
+    let bytes = if let Some(data) = &medium.data {
+        base64::engine::general_purpose::STANDARD
+            .decode(data)
+            .map(Bytes::from)
+            .map_err(|error| format!("`data` is not base64: {error}"))
+    } else if let Some(path) = &medium.path {
+        read_below(file, path)
+    } else if medium.url.is_some() {
+        Err("not fetched: a scan makes no network requests; give the medium by `path`".to_owned())
+    } else {
+        return (ready(medium), None);
+    };
+    match bytes {
+        Ok(bytes) => (scanner.sign(bytes.clone()), Some(bytes)),
+        Err(problem) => (unavailable(problem), None),
+    }
+}
+
+fn unavailable(problem: String) -> MediaSignals {
+    let facts = MediaFacts { decoding: Decoding::Unavailable, problem: Some(problem), width: 0, height: 0, quality: None };
+    MediaSignals { facts, exact: Vec::new(), pdq: Vec::new() }
+}
+
+/// The signals that came with the event.
+fn ready(medium: &Medium) -> MediaSignals {
+    let quality = medium.quality.unwrap_or(100);
+    let mut signals = unavailable(String::new());
+    signals.facts.decoding = Decoding::SignalsOnly;
+    signals.facts.problem = None;
+    // The event was checked when it was parsed, so each of its signals parses.
+    for signal in medium.signals.iter().filter_map(|(ty, value)| Signal::parse(*ty, value).ok()) {
+        match signal {
+            Signal::Pdq(hash) => {
+                signals.facts.quality = Some(quality);
+                signals.pdq.push((PdqHash { hash, quality }, "original"));
+            }
+            other => signals.exact.push(other),
+        }
+    }
+    signals
+}
+
+/// Reads a file that an event names, which has to lie in or below the event file's folder.
+fn read_below(event_file: &Path, path: &str) -> Result<Bytes, String> {
+    let folder = match event_file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let outside = || format!("`path` {path:?} leads out of the event file's folder");
+    if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Err(outside());
+    }
+    let refused = |error: io::Error| format!("`path` {path:?}: {error}");
+    let root = folder.canonicalize().map_err(refused)?;
+    // Links are followed here, and then have to have stayed inside.
+    let file = folder.join(path).canonicalize().map_err(refused)?;
+    if !file.starts_with(&root) {
+        return Err(outside());
+    }
+    let metadata = file.metadata().map_err(refused)?;
+    if !metadata.is_file() {
+        return Err(format!("`path` {path:?} is not a regular file"));
+    }
+    if metadata.len() > IMAGE_BYTES_MAX {
+        return Err(format!("`path` {path:?} has {} bytes, the limit is {IMAGE_BYTES_MAX}", metadata.len()));
+    }
+    std::fs::read(&file).map(Bytes::from).map_err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_lines(input: &[u8], expect: &[(u64, &str)]) {
+        let mut lines = Vec::new();
+        let taken = batches(input, &mut |batch| {
+            lines.extend(batch.lines.into_iter().map(|(n, l)| (n, l.map(|l| String::from_utf8(l).unwrap()))));
+            true
+        });
+        taken.unwrap();
+        let expect: Vec<_> = expect.iter().map(|(n, l)| (*n, Some((*l).to_owned()))).collect();
+        assert_eq!(lines, expect);
+    }
+
+    #[test]
+    fn lines_keep_their_numbers() {
+        check_lines(b"a\n\n  \r\nb\r\nc", &[(1, "a"), (4, "b\r"), (5, "c")]);
+        check_lines(b"", &[]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_passed_over() {
+        let endless = io::Read::take(io::repeat(b'x'), 3 * LINE_BYTES_MAX as u64);
+        let mut reader = io::BufReader::new(io::Read::chain(endless, &b"\nb"[..]));
+        assert_eq!(next_line(&mut reader).unwrap(), Some(None));
+        assert_eq!(next_line(&mut reader).unwrap(), Some(Some(b"b".to_vec())));
+        assert_eq!(next_line(&mut reader).unwrap(), None);
+    }
+
+    #[track_caller]
+    fn check_path(event_file: &Path, path: &str, expect: Result<&[u8], &str>) {
+        let read = read_below(event_file, path);
+        match expect {
+            Ok(bytes) => assert_eq!(read.unwrap(), bytes),
+            Err(part) => assert!(read.as_ref().is_err_and(|e| e.contains(part)), "{read:?}"),
+        }
+    }
+
+    #[test]
+    fn a_path_stays_in_the_folder_of_the_event_file() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("in");
+        std::fs::create_dir_all(folder.join("images")).unwrap();
+        std::fs::write(folder.join("images/a"), b"inside").unwrap();
+        std::fs::write(temporary.path().join("secret"), b"outside").unwrap();
+        std::os::unix::fs::symlink("../secret", folder.join("link")).unwrap();
+        std::os::unix::fs::symlink("images/a", folder.join("alias")).unwrap();
+        let file = folder.join("events.ndjson");
+        check_path(&file, "images/a", Ok(b"inside"));
+        check_path(&file, "./images/a", Ok(b"inside"));
+        check_path(&file, "alias", Ok(b"inside"));
+        check_path(&file, "link", Err("leads out"));
+        check_path(&file, "../secret", Err("leads out"));
+        check_path(&file, "/etc/passwd", Err("leads out"));
+        check_path(&file, "images", Err("not a regular file"));
+        check_path(&file, "missing", Err("No such file"));
+        check_path(&file, "a\0b", Err("`path`"));
+    }
+}

@@ -1,0 +1,285 @@
+//! `manara serve`: takes the lock, opens the store, loads banks and rules, and listens.
+//!
+//! ```text
+//! lock ─ store ─ listen ─┬─ load banks ─ load rules ─ workers ─ ready
+//!                        └─ /healthz answers, /readyz says what is missing, events get 503
+//! ```
+
+use crate::api::auth::{Keys, seeded_key};
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::deliver::Deliverer;
+use crate::matcher::Matcher;
+use crate::media::{Fetcher, FetchOptions, Pool, PoolOptions};
+use crate::pipeline::Pipeline;
+use crate::rulebook::Rulebook;
+use crate::{api, banks, clock, console};
+use anyhow::{Context, Result};
+use axum::Router;
+use manara_model::Author;
+use manara_store::Store;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+/// What requests share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) keys: Keys,
+    pub(crate) prometheus: PrometheusHandle,
+    pub(crate) listens_on_loopback: bool,
+    pub(crate) store: Store,
+    pipeline: OnceLock<Arc<Pipeline>>,
+}
+
+impl Shared {
+    /// The pipeline, once everything is loaded.
+    pub(crate) fn pipeline(&self) -> Option<Arc<Pipeline>> {
+        self.pipeline.get().cloned()
+    }
+
+    /// Why events cannot be accepted now.
+    pub(crate) fn not_ready(&self) -> Option<String> {
+        if self.pipeline.get().is_none() {
+            return Some("banks and rules are still being loaded".into());
+        }
+        self.store.trouble()
+    }
+
+    /// Brings the gauges up to date before they are read.
+    pub(crate) fn gauges(&self) {
+        let Some(pipeline) = self.pipeline() else { return };
+        let (members, banks) = pipeline.matcher.size();
+        metrics::gauge!("manara_bank_members").set(members as f64);
+        metrics::gauge!("manara_banks").set(banks as f64);
+        let status = pipeline.rulebook.status();
+        metrics::gauge!("manara_rules").set(status.rules.rules().len() as f64);
+        metrics::gauge!("manara_rules_refused").set(f64::from(u8::from(!status.problems.is_empty())));
+        match self.store.read(|reader| reader.totals()) {
+            Ok(totals) => {
+                metrics::gauge!("manara_events").set(totals.events as f64);
+                metrics::gauge!("manara_cases_open").set(totals.open_cases as f64);
+                metrics::gauge!("manara_outbox_pending").set(totals.outbox_pending as f64);
+                metrics::gauge!("manara_outbox_dead").set(totals.outbox_dead as f64);
+                metrics::gauge!("manara_audit_leaves").set(totals.leaves as f64);
+            }
+            Err(error) => tracing::warn!("reading totals for /metrics: {error}"),
+        }
+    }
+}
+
+/// What `manara serve` was asked for.
+pub(crate) struct Options {
+    pub(crate) data: PathBuf,
+    pub(crate) config: Config,
+    /// `MANARA_API_KEY`.
+    pub(crate) api_key: Option<String>,
+}
+
+/// A server that listens. It runs until [`Running::wait`] returns.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) shared: Arc<Shared>,
+    /// The link with which the first administrator is made, while there is none.
+    pub(crate) setup_link: Option<String>,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+    stop: Arc<Notify>,
+    ready: tokio::sync::watch::Receiver<bool>,
+    _lock: crate::data_dir::Lock,
+}
+
+impl Running {
+    /// Waits until events can be accepted.
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        self.ready.wait_for(|ready| *ready).await.map(|_| ()).context("the server stopped before it was ready")
+    }
+
+    /// Completes only if serving ends by itself, which is an error.
+    pub(crate) async fn ended(&mut self) -> Result<()> {
+        (&mut self.serving).await.context("serving")?.context("serving")?;
+        anyhow::bail!("the server stopped by itself")
+    }
+
+    /// Serves until told to stop, then finishes what it has begun.
+    async fn wait(self) -> Result<()> {
+        self.serving.await.context("serving")?.context("serving")?;
+        self.shared.store.clone().close().await.context("closing the store")
+    }
+
+    /// Asks the server to finish and waits for it.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.stop.notify_one();
+        self.wait().await
+    }
+}
+
+/// Starts a server; it listens when this returns, and is ready some moments later.
+pub(crate) async fn start(options: Options) -> Result<Running> {
+    let Options { data, config, api_key } = options;
+    let dir = DataDir::open_or_create(&data)?;
+    let mut lock = dir.lock(&config.listen)?;
+    let store = crate::open_store(&dir, &config)?;
+    store.set_receivers(config.webhooks.iter().map(|w| w.name.clone()).collect());
+    if let Some(text) = api_key {
+        let key = seeded_key(&text).map_err(anyhow::Error::msg)?;
+        let now = clock::now();
+        store.write(move |tx| tx.seed_key(&key, &Author::System, now)).await.context("seeding MANARA_API_KEY")?;
+    }
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .with_context(|| format!("listening on {}: choose another --listen address, or stop what has it", config.listen))?;
+    let address = listener.local_addr()?;
+    lock.announce(&address.to_string())?;
+
+    let keys = Keys::default();
+    keys.set(store.read(|r| r.api_keys())?);
+    let shared = Arc::new(Shared {
+        listens_on_loopback: address.ip().is_loopback(),
+        keys,
+        prometheus: prometheus()?,
+        store,
+        pipeline: OnceLock::new(),
+        config,
+    });
+    let (console, setup_link) = console_of(&shared, address)?;
+    let app = api::router(Arc::clone(&shared)).merge(console);
+    let stop = Arc::new(Notify::new());
+    let serving = tokio::spawn(serve(listener, app, Arc::clone(&stop)));
+    let (tell_ready, ready) = tokio::sync::watch::channel(false);
+    let rules = shared.config.rules.clone().unwrap_or_else(|| dir.rules());
+    let loading = Arc::clone(&shared);
+    let give_up = Arc::clone(&stop);
+    tokio::spawn(async move {
+        match load(&loading, rules).await {
+            Ok(()) => {
+                let _ = tell_ready.send(true);
+            }
+            Err(error) => {
+                tracing::error!("{error:#}");
+                eprintln!("error: {error:#}");
+                give_up.notify_one();
+            }
+        }
+    });
+    Ok(Running { address, shared, setup_link, serving, stop, ready, _lock: lock })
+}
+
+/// Serves until a signal or `stop`; requests under way are finished.
+async fn serve(listener: TcpListener, app: Router, stop: Arc<Notify>) -> std::io::Result<()> {
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(async move { stop.notified().await }).await
+}
+
+/// Loads everything that answering needs, then starts what goes on in the background.
+async fn load(shared: &Arc<Shared>, rules: PathBuf) -> Result<()> {
+    let store = shared.store.clone();
+    let matcher = Arc::new(Matcher::default());
+    let loading = (store.clone(), Arc::clone(&matcher));
+    let cursor = tokio::task::spawn_blocking(move || banks::load(&loading.0, &loading.1))
+        .await
+        .context("loading banks")?
+        .context("loading banks")?;
+    let rulebook = Arc::new(Rulebook::open(rules, &store).await?);
+    for bank in rulebook.missing_banks(|name| matcher.knows(name)) {
+        tracing::warn!("a rule looks into bank {bank}, which does not exist: it finds nothing until somebody makes it");
+    }
+    let media = &shared.config.media;
+    let pool = Pool::start(PoolOptions {
+        workers: if media.workers == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { media.workers },
+        job_timeout: Duration::from_millis(media.decode_timeout_ms),
+        ..PoolOptions::of_this_program().context("finding this program for its media workers")?
+    });
+    let fetcher = Fetcher::new(FetchOptions {
+        bytes_max: media.bytes_max,
+        timeout: Duration::from_millis(media.fetch_timeout_ms),
+        allow_nets: media.allow_nets.clone(),
+    })
+    .context("media.allow_nets")?;
+    let bell = Arc::new(Notify::new());
+    let deliverer = Deliverer::new(store.clone(), &shared.config.webhooks, shared.config.delivery.clone(), Arc::clone(&bell))?;
+    let pipeline = Pipeline {
+        store: store.clone(),
+        matcher: Arc::clone(&matcher),
+        rulebook: Arc::clone(&rulebook),
+        media: pool,
+        fetcher,
+        media_bytes_max: media.bytes_max,
+        dihedral: media.dihedral,
+    };
+    tokio::spawn(Arc::new(deliverer).run());
+    tokio::spawn(rulebook.watch(store));
+    tokio::spawn(follow(Arc::clone(shared), matcher, cursor, bell));
+    let _ = shared.pipeline.set(Arc::new(pipeline));
+    Ok(())
+}
+
+/// Follows the database: whoever changes a bank or a key, here or from the command line, it holds
+/// here within a moment.
+async fn follow(shared: Arc<Shared>, matcher: Arc<Matcher>, mut cursor: manara_store::BankCursor, bell: Arc<Notify>) {
+    let mut watch = match shared.store.watch() {
+        Ok(watch) => watch,
+        Err(error) => {
+            tracing::error!("the database cannot be watched, so changes by other processes need a restart: {error}");
+            return;
+        }
+    };
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        tick.tick().await;
+        if !watch.poll() {
+            continue;
+        }
+        bell.notify_one();
+        let (store, index) = (shared.store.clone(), Arc::clone(&matcher));
+        let from = cursor.clone();
+        let followed = tokio::task::spawn_blocking(move || {
+            let cursor = banks::follow(&store, &index, from)?;
+            Ok::<_, manara_store::StoreError>((cursor, store.read(|r| r.api_keys())?))
+        })
+        .await;
+        match followed {
+            Ok(Ok((now, keys))) => {
+                cursor = now;
+                shared.keys.set(keys);
+            }
+            Ok(Err(error)) => tracing::warn!("following changes of banks and keys: {error}"),
+            Err(error) => tracing::warn!("following changes of banks and keys: {error}"),
+        }
+    }
+}
+
+fn prometheus() -> Result<PrometheusHandle> {
+    static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = INSTALLED.get() {
+        return Ok(handle.clone());
+    }
+    let seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+    let handle = PrometheusBuilder::new().set_buckets(&seconds)?.install_recorder().context("installing metrics")?;
+    Ok(INSTALLED.get_or_init(|| handle).clone())
+}
+
+fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Option<String>)> {
+    let public = shared.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let token = if shared.store.read(|r| r.has_reviewers())? { None } else { Some(hex::encode(clock::random::<24>())) };
+    let link = token.as_ref().map(|token| format!("{}/setup?token={token}", public.trim_end_matches('/')));
+    let extra = Arc::clone(shared);
+    let state = console::ConsoleState::new(console::ConsoleOptions {
+        store: shared.store.clone(),
+        setup_token: token,
+        secure_cookies: public.starts_with("https://"),
+        now: clock::now,
+        random: clock::random::<32>,
+        overview: Arc::new(move || overview(&extra)),
+    });
+    Ok((console::router(state), link))
+}
+
+fn overview(shared: &Shared) -> console::OverviewExtra {
+    let Some(pipeline) = shared.pipeline() else { return console::OverviewExtra::default() };
+    let status = pipeline.rulebook.status();
+    console::OverviewExtra { rules: Some(status.rules), rule_problems: status.problems }
+}

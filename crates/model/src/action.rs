@@ -1,0 +1,154 @@
+//! Actions: what is to be done to one entity. Data, never code per entity type.
+
+use crate::{ActionId, Name};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+macro_rules! word_enum {
+    ($(#[$meta:meta])* $name:ident, $noun:literal, { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant),+ }
+        impl $name {
+            /// Every value, in precedence order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The word used in API, rules and log.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+        }
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|v| v.as_str()).collect();
+                    format!("`{}` is not {}: use one of {}", text.chars().take(64).collect::<String>(), $noun, known.join(", "))
+                })
+            }
+        }
+    };
+}
+pub(crate) use word_enum;
+
+word_enum! {
+    /// What an event happened to.
+    EntityType, "an entity type", {
+        /// A person or bot of the platform.
+        Account = "account",
+        /// A channel, group or page.
+        Space = "space",
+        /// A post, message or comment.
+        Content = "content",
+        /// An image, video, audio or file.
+        Media = "media",
+        /// A URL, invite or wallet.
+        Destination = "destination",
+        /// Who is paid.
+        Payee = "payee",
+    }
+}
+
+word_enum! {
+    /// What is to be done.
+    ActionKind, "an action", {
+        /// Take the entity down.
+        Remove = "remove",
+        /// Suspend the account or space.
+        Suspend = "suspend",
+        /// Limit who sees it.
+        Restrict = "restrict",
+        /// Mark it.
+        Label = "label",
+        /// Add to what the account has accumulated.
+        Strike = "strike",
+        /// Ask a person: open (or add to) a case in a queue.
+        Enqueue = "enqueue",
+        /// Undo an earlier `remove`, `restrict`, `suspend` or `label`.
+        Restore = "restore",
+    }
+}
+
+impl ActionKind {
+    /// Whether the platform has to do something, so that the action leaves through the outbox.
+    ///
+    /// `strike` and `enqueue` are Manara's own and are complete once committed.
+    pub fn is_delivered(self) -> bool {
+        !matches!(self, Self::Strike | Self::Enqueue)
+    }
+}
+
+/// One thing an action or a case is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Entity {
+    /// Its type.
+    pub r#type: EntityType,
+    /// The platform's own identifier for it.
+    pub id: String,
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.r#type, self.id)
+    }
+}
+
+/// What an action carries besides its kind and target. Absent parts are left out of the JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Detail {
+    /// The label to set, for `label`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub label: Option<Name>,
+    /// The queue, for `enqueue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub queue: Option<Name>,
+    /// 1 (can wait) to 9 (now), for `enqueue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// How much a strike weighs, for `strike`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// How long it lasts in seconds, for `suspend` and `restrict`; without it, until undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<u64>,
+}
+
+/// One action on one entity, as answered to the platform, delivered to webhooks and kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Action {
+    /// Its idempotency key.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub id: ActionId,
+    /// What is to be done.
+    pub kind: ActionKind,
+    /// To what.
+    pub target: Entity,
+    /// Under which policy.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub policy: Name,
+    /// The parts that only some kinds have.
+    #[serde(flatten)]
+    pub detail: Detail,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_read_back_and_wrong_ones_are_explained() {
+        for kind in ActionKind::ALL {
+            assert_eq!(kind.as_str().parse::<ActionKind>().as_ref(), Ok(kind));
+        }
+        let wrong = "delete".parse::<ActionKind>().unwrap_err();
+        assert!(wrong.contains("`delete` is not an action") && wrong.contains("remove"), "{wrong}");
+    }
+}

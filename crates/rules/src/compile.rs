@@ -1,0 +1,670 @@
+//! Checked conditions to closures: one small closure for each operator, typed by what it answers,
+//! so that evaluating a rule is a handful of calls without tags, hashing or allocation.
+//!
+//! Every closure answers `None` for "unknown". A combination the checker never lets through becomes
+//! a closure that is always unknown, so that a mistake there makes a rule not fire, and no panic.
+
+use crate::ast::Binary;
+use crate::env::{self, Bound, Ctx, Shared};
+use crate::ops;
+use crate::schema::Field;
+use crate::typed::{Kind, Literal, Macro, TextFunction, Typed};
+use crate::types::Type;
+use jiff::{SignedDuration, Timestamp};
+use manara_model::EntityType;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+/// A condition ready to run.
+pub(crate) type BoolFn = Box<dyn Fn(&Ctx<'_>) -> Option<bool> + Send + Sync>;
+/// A value ready to be computed.
+type Computed<T> = Box<dyn Fn(&Ctx<'_>) -> Option<T> + Send + Sync>;
+type IntFn = Computed<i64>;
+type FloatFn = Computed<f64>;
+type DurationFn = Computed<SignedDuration>;
+type TimeFn = Computed<Timestamp>;
+type TextFn = Box<dyn for<'a> Fn(&Ctx<'a>) -> Option<Cow<'a, str>> + Send + Sync>;
+type OrderFn = Computed<Ordering>;
+/// What is done with each element: with the facts and the element, `None` where it is unknown.
+type Visit<'v> = dyn for<'e> FnMut(&Ctx<'e>, Option<Bound<'e>>) -> ControlFlow<()> + 'v;
+/// Visits the elements of a list; `None` when there is no list.
+type ListFn = Box<dyn Fn(&Ctx<'_>, &mut Visit<'_>) -> Option<()> + Send + Sync>;
+
+/// The condition as a closure. Texts written in it are kept in `shared`.
+pub(crate) fn compile_condition(typed: &Typed, shared: &mut Shared) -> BoolFn {
+    bool_fn(typed, shared)
+}
+
+fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
+    match &typed.kind {
+        Kind::Literal(Literal::Bool(value)) => {
+            let value = *value;
+            Box::new(move |_| Some(value))
+        }
+        Kind::Attribute(name) => {
+            let name = name.clone();
+            Box::new(move |ctx| env::json_bool(ctx.attribute(&name)?))
+        }
+        Kind::Variable { slot, .. } => {
+            let slot = *slot;
+            Box::new(move |ctx| if let Bound::Bool(value) = ctx.bound(slot) { Some(value) } else { None })
+        }
+        Kind::MediumField { slot, field, .. } => {
+            let (slot, field) = (*slot, *field);
+            Box::new(move |ctx| ctx.medium_bool(ctx.medium_index(slot)?, field))
+        }
+        Kind::Not(inner) => {
+            let inner = bool_fn(inner, shared);
+            Box::new(move |ctx| inner(ctx).map(|value| !value))
+        }
+        Kind::And(items) => {
+            let items: Vec<BoolFn> = items.iter().map(|item| bool_fn(item, shared)).collect();
+            Box::new(move |ctx| ops::all(items.iter().map(|item| item(ctx))))
+        }
+        Kind::Or(items) => {
+            let items: Vec<BoolFn> = items.iter().map(|item| bool_fn(item, shared)).collect();
+            Box::new(move |ctx| ops::any(items.iter().map(|item| item(ctx))))
+        }
+        Kind::Binary(Binary::In, item, list) => membership(item, list, shared),
+        Kind::Binary(op, left, right) => comparison(*op, left, right, shared),
+        Kind::Choose(condition, yes, no) => {
+            let (condition, yes, no) = (bool_fn(condition, shared), bool_fn(yes, shared), bool_fn(no, shared));
+            Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
+        }
+        Kind::Text { function, receiver, arg: Some(arg) } => text_test(*function, receiver, arg, shared),
+        Kind::ContainsPhrase { receiver, phrase } => {
+            let (field, phrase) = (field_of(receiver), *phrase);
+            let receiver = text_fn(receiver, shared);
+            Box::new(move |ctx| Some(ctx.contains_phrase(field, &receiver(ctx)?, phrase)))
+        }
+        Kind::Macro { which: which @ (Macro::Exists | Macro::All), list, slot, body, .. } => {
+            quantifier(*which, list, *slot, body, shared)
+        }
+        Kind::Has(field) => has(field, shared),
+        Kind::HasEntity(entity) => {
+            let entity = *entity;
+            Box::new(move |ctx| Some(ctx.has_entity(entity)))
+        }
+        Kind::Matches(lookup) => {
+            let lookup = lookup.clone();
+            Box::new(move |ctx| ctx.has_match(&lookup))
+        }
+        _ => Box::new(|_| None),
+    }
+}
+
+/// The event's own field an expression is, for which normal forms are kept.
+fn field_of(typed: &Typed) -> Option<Field> {
+    match typed.kind {
+        Kind::Field(field) => Some(field),
+        _ => None,
+    }
+}
+
+// ---- comparisons ----
+
+fn comparison(op: Binary, left: &Typed, right: &Typed, shared: &mut Shared) -> BoolFn {
+    // Literals on the right are by far the most common, and worth a closure without the second call.
+    match (&left.ty, &right.kind) {
+        (Type::Int, Kind::Literal(Literal::Int(b))) => {
+            let (left, b) = (int_fn(left, shared), *b);
+            Box::new(move |ctx| Some(ops::holds(op, left(ctx)?.cmp(&b))))
+        }
+        (Type::Duration, Kind::Literal(Literal::Duration(b))) => {
+            let (left, b) = (duration_fn(left, shared), *b);
+            Box::new(move |ctx| Some(ops::holds(op, left(ctx)?.cmp(&b))))
+        }
+        (Type::String, Kind::Literal(Literal::Text(b))) => {
+            let (left, b) = (text_fn(left, shared), b.clone());
+            Box::new(move |ctx| Some(ops::holds(op, (*left(ctx)?).cmp(&*b))))
+        }
+        _ => {
+            let order = order_fn(left, right, shared);
+            Box::new(move |ctx| Some(ops::holds(op, order(ctx)?)))
+        }
+    }
+}
+
+/// How two values of comparable types stand to each other.
+fn order_fn(left: &Typed, right: &Typed, shared: &mut Shared) -> OrderFn {
+    match (&left.ty, &right.ty) {
+        (Type::Bool, _) => {
+            let (a, b) = (bool_fn(left, shared), bool_fn(right, shared));
+            Box::new(move |ctx| Some(a(ctx)?.cmp(&b(ctx)?)))
+        }
+        (Type::Int, Type::Int) => {
+            let (a, b) = (int_fn(left, shared), int_fn(right, shared));
+            Box::new(move |ctx| Some(a(ctx)?.cmp(&b(ctx)?)))
+        }
+        (Type::Int, Type::Float) => {
+            let (a, b) = (int_fn(left, shared), float_fn(right, shared));
+            Box::new(move |ctx| ops::int_to_float(a(ctx)?, b(ctx)?))
+        }
+        (Type::Float, Type::Int) => {
+            let (a, b) = (float_fn(left, shared), int_fn(right, shared));
+            Box::new(move |ctx| ops::int_to_float(b(ctx)?, a(ctx)?).map(Ordering::reverse))
+        }
+        (Type::Float, _) => {
+            let (a, b) = (float_fn(left, shared), float_fn(right, shared));
+            Box::new(move |ctx| a(ctx)?.partial_cmp(&b(ctx)?))
+        }
+        (Type::String, _) => {
+            let (a, b) = (text_fn(left, shared), text_fn(right, shared));
+            Box::new(move |ctx| Some(a(ctx)?.cmp(&b(ctx)?)))
+        }
+        (Type::Duration, _) => {
+            let (a, b) = (duration_fn(left, shared), duration_fn(right, shared));
+            Box::new(move |ctx| Some(a(ctx)?.cmp(&b(ctx)?)))
+        }
+        (Type::Time, _) => {
+            let (a, b) = (time_fn(left, shared), time_fn(right, shared));
+            Box::new(move |ctx| Some(a(ctx)?.cmp(&b(ctx)?)))
+        }
+        _ => Box::new(|_| None),
+    }
+}
+
+fn membership(item: &Typed, list: &Typed, shared: &mut Shared) -> BoolFn {
+    if let Some(words) = literal_texts(list) {
+        let item = text_fn(item, shared);
+        return Box::new(move |ctx| {
+            let item = item(ctx)?;
+            Some(words.iter().any(|word| **word == *item))
+        });
+    }
+    // The element becomes the bound variable of an equality, as `list.exists(x, x == item)`.
+    let Type::List(of) = &list.ty else { return Box::new(|_| None) };
+    let (ty, list) = ((**of).clone(), list_fn(list, shared));
+    let equal = equal_to_element(item, &ty, shared);
+    Box::new(move |ctx| {
+        let mut found = Some(false);
+        list(ctx, &mut |ctx, element| {
+            match element.and_then(|element| equal(ctx, element)) {
+                Some(true) => {
+                    found = Some(true);
+                    return ControlFlow::Break(());
+                }
+                None => found = None,
+                Some(false) => {}
+            }
+            ControlFlow::Continue(())
+        })?;
+        found
+    })
+}
+
+type ElementTest = Box<dyn for<'e> Fn(&Ctx<'e>, Bound<'e>) -> Option<bool> + Send + Sync>;
+
+fn equal_to_element(item: &Typed, of: &Type, shared: &mut Shared) -> ElementTest {
+    match item.ty {
+        Type::String => {
+            let item = text_fn(item, shared);
+            Box::new(move |ctx, element| Some(*item(ctx)? == *bound_text(ctx, element)?))
+        }
+        Type::Bool => {
+            let item = bool_fn(item, shared);
+            Box::new(move |ctx, element| Some(item(ctx)? == if let Bound::Bool(b) = element { b } else { return None }))
+        }
+        Type::Duration => {
+            let item = duration_fn(item, shared);
+            Box::new(move |ctx, element| Some(item(ctx)? == if let Bound::Duration(b) = element { b } else { return None }))
+        }
+        Type::Time => {
+            let item = time_fn(item, shared);
+            Box::new(move |ctx, element| Some(item(ctx)? == if let Bound::Time(b) = element { b } else { return None }))
+        }
+        Type::Int => {
+            let item = int_fn(item, shared);
+            Box::new(move |ctx, element| match element {
+                Bound::Int(b) => Some(item(ctx)? == b),
+                Bound::Float(b) => Some(ops::int_to_float(item(ctx)?, b)?.is_eq()),
+                _ => None,
+            })
+        }
+        Type::Float => {
+            let item = float_fn(item, shared);
+            Box::new(move |ctx, element| match element {
+                Bound::Int(b) => Some(ops::int_to_float(b, item(ctx)?)?.is_eq()),
+                Bound::Float(b) => Some(item(ctx)?.partial_cmp(&b)?.is_eq()),
+                _ => None,
+            })
+        }
+        // Only an empty list has no type of elements to compare with, and it holds nothing.
+        _ if *of == Type::Never => Box::new(|_, _| Some(false)),
+        _ => Box::new(|_, _| None),
+    }
+}
+
+fn literal_texts(list: &Typed) -> Option<Vec<Box<str>>> {
+    match &list.kind {
+        Kind::List(items) if !items.is_empty() => items.iter().map(|item| item.literal_text().map(Box::from)).collect(),
+        _ => None,
+    }
+}
+
+// ---- lists ----
+
+fn quantifier(which: Macro, list: &Typed, slot: usize, body: &Typed, shared: &mut Shared) -> BoolFn {
+    let (list, body) = (list_fn(list, shared), bool_fn(body, shared));
+    // `exists` is decided by a true element, `all` by a false one; otherwise an unknown one counts.
+    let decides = which == Macro::Exists;
+    Box::new(move |ctx| {
+        let mut result = Some(!decides);
+        list(ctx, &mut |ctx, element| {
+            match element.and_then(|element| body(&ctx.with(slot, element))) {
+                Some(value) if value == decides => {
+                    result = Some(decides);
+                    return ControlFlow::Break(());
+                }
+                Some(_) => {}
+                None => result = None,
+            }
+            ControlFlow::Continue(())
+        })?;
+        result
+    })
+}
+
+fn list_fn(typed: &Typed, shared: &mut Shared) -> ListFn {
+    match &typed.kind {
+        Kind::Field(field) => {
+            let field = *field;
+            let element = if field == Field::ContentMedia { Bound::Medium } else { Bound::Link };
+            Box::new(move |ctx, visit| {
+                for index in 0..ctx.len(field)? {
+                    if visit(ctx, Some(element(index))).is_break() {
+                        break;
+                    }
+                }
+                Some(())
+            })
+        }
+        Kind::Attribute(name) => {
+            let Type::List(of) = &typed.ty else { return Box::new(|_, _| None) };
+            let (name, of) = (name.clone(), (**of).clone());
+            Box::new(move |ctx, visit| {
+                for element in env::json_elements(ctx.attribute(&name)?, &of)? {
+                    if visit(ctx, element).is_break() {
+                        break;
+                    }
+                }
+                Some(())
+            })
+        }
+        Kind::List(items) => {
+            let items: Vec<ElementFn> = items.iter().map(|item| element_fn(item, shared)).collect();
+            Box::new(move |ctx, visit| {
+                for item in &items {
+                    if item(ctx, visit).is_break() {
+                        break;
+                    }
+                }
+                Some(())
+            })
+        }
+        Kind::Choose(condition, yes, no) => {
+            let (condition, yes, no) = (bool_fn(condition, shared), list_fn(yes, shared), list_fn(no, shared));
+            Box::new(move |ctx, visit| if condition(ctx)? { yes(ctx, visit) } else { no(ctx, visit) })
+        }
+        _ => Box::new(|_, _| None),
+    }
+}
+
+/// Computes one element of a written list and visits it.
+type ElementFn = Box<dyn Fn(&Ctx<'_>, &mut Visit<'_>) -> ControlFlow<()> + Send + Sync>;
+
+fn element_fn(item: &Typed, shared: &mut Shared) -> ElementFn {
+    match item.ty {
+        Type::Bool => {
+            let item = bool_fn(item, shared);
+            Box::new(move |ctx, visit| visit(ctx, item(ctx).map(Bound::Bool)))
+        }
+        Type::Int => {
+            let item = int_fn(item, shared);
+            Box::new(move |ctx, visit| visit(ctx, item(ctx).map(Bound::Int)))
+        }
+        Type::Float => {
+            let item = float_fn(item, shared);
+            Box::new(move |ctx, visit| visit(ctx, item(ctx).map(Bound::Float)))
+        }
+        Type::Duration => {
+            let item = duration_fn(item, shared);
+            Box::new(move |ctx, visit| visit(ctx, item(ctx).map(Bound::Duration)))
+        }
+        Type::Time => {
+            let item = time_fn(item, shared);
+            Box::new(move |ctx, visit| visit(ctx, item(ctx).map(Bound::Time)))
+        }
+        Type::String => {
+            let item = text_fn(item, shared);
+            Box::new(move |ctx, visit| {
+                let text = item(ctx);
+                visit(ctx, text.as_deref().map(Bound::Text))
+            })
+        }
+        _ => Box::new(|ctx, visit| visit(ctx, None)),
+    }
+}
+
+fn has(field: &Typed, shared: &mut Shared) -> BoolFn {
+    match (&field.kind, &field.ty) {
+        // A list is there when it holds something, as in CEL.
+        (_, Type::List(_)) => {
+            let list = list_fn(field, shared);
+            Box::new(move |ctx| {
+                let mut some = false;
+                list(ctx, &mut |_, _| {
+                    some = true;
+                    ControlFlow::Break(())
+                });
+                Some(some)
+            })
+        }
+        (_, Type::Bool) => known(bool_fn(field, shared)),
+        (_, Type::Int) => known(int_fn(field, shared)),
+        (_, Type::Float) => known(float_fn(field, shared)),
+        (_, Type::Duration) => known(duration_fn(field, shared)),
+        (_, Type::Time) => known(time_fn(field, shared)),
+        (_, Type::String) => {
+            let text = text_fn(field, shared);
+            Box::new(move |ctx| Some(text(ctx).is_some()))
+        }
+        _ => Box::new(|_| None),
+    }
+}
+
+fn known<T: 'static>(value: Computed<T>) -> BoolFn {
+    Box::new(move |ctx| Some(value(ctx).is_some()))
+}
+
+// ---- texts ----
+
+fn bound_text<'e>(ctx: &Ctx<'e>, bound: Bound<'e>) -> Option<&'e str> {
+    match bound {
+        Bound::Text(text) => Some(text),
+        Bound::Link(index) => ctx.link(index),
+        _ => None,
+    }
+}
+
+fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
+    match &typed.kind {
+        Kind::Literal(Literal::Text(text)) => {
+            let number = shared.add_literal(text);
+            Box::new(move |ctx| ctx.shared.literals.get(number).map(|text| Cow::Borrowed(&**text)))
+        }
+        Kind::Field(field) => {
+            let field = *field;
+            Box::new(move |ctx| ctx.text(field).map(Cow::Borrowed))
+        }
+        Kind::Attribute(name) => {
+            let name = name.clone();
+            Box::new(move |ctx| env::json_text(ctx.attribute(&name)?).map(Cow::Borrowed))
+        }
+        Kind::Variable { slot, .. } => {
+            let slot = *slot;
+            Box::new(move |ctx| bound_text(ctx, ctx.bound(slot)).map(Cow::Borrowed))
+        }
+        Kind::MediumField { slot, field, .. } => {
+            let (slot, field) = (*slot, *field);
+            Box::new(move |ctx| ctx.medium_text(ctx.medium_index(slot)?, field).map(Cow::Borrowed))
+        }
+        Kind::Binary(Binary::Add, a, b) => {
+            let (a, b) = (text_fn(a, shared), text_fn(b, shared));
+            Box::new(move |ctx| Some(a(ctx)? + b(ctx)?))
+        }
+        Kind::Choose(condition, yes, no) => {
+            let (condition, yes, no) = (bool_fn(condition, shared), text_fn(yes, shared), text_fn(no, shared));
+            Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
+        }
+        Kind::Text { function, receiver, arg: None } => {
+            let (function, field) = (*function, field_of(receiver));
+            let receiver = text_fn(receiver, shared);
+            Box::new(move |ctx| Some(text_form(function, ctx, field, receiver(ctx)?)))
+        }
+        _ => Box::new(|_| None),
+    }
+}
+
+/// Another form of a text.
+pub(crate) fn text_form<'a>(function: TextFunction, ctx: &Ctx<'_>, field: Option<Field>, text: Cow<'a, str>) -> Cow<'a, str> {
+    match function {
+        TextFunction::LowerAscii if text.bytes().any(|b| b.is_ascii_uppercase()) => text.to_ascii_lowercase().into(),
+        TextFunction::Lower if text.chars().any(char::is_uppercase) => text.to_lowercase().into(),
+        TextFunction::Normalised => ctx.normalised(field, &text).into(),
+        _ => text,
+    }
+}
+
+/// A test of one text by another.
+pub(crate) fn text_holds(function: TextFunction, text: &str, part: &str) -> bool {
+    match function {
+        TextFunction::Contains => text.contains(part),
+        TextFunction::StartsWith => text.starts_with(part),
+        TextFunction::EndsWith => text.ends_with(part),
+        _ => false,
+    }
+}
+
+fn text_test(function: TextFunction, receiver: &Typed, arg: &Typed, shared: &mut Shared) -> BoolFn {
+    let receiver_fn = text_fn(receiver, shared);
+    match (arg.literal_text(), function) {
+        (Some(part), TextFunction::Contains) => {
+            // The searcher is prepared once; preparing it costs more than most searches.
+            let finder = memchr::memmem::Finder::new(part.as_bytes()).into_owned();
+            Box::new(move |ctx| Some(finder.find(receiver_fn(ctx)?.as_bytes()).is_some()))
+        }
+        (Some(part), _) => {
+            let part: Box<str> = part.into();
+            Box::new(move |ctx| Some(text_holds(function, &receiver_fn(ctx)?, &part)))
+        }
+        (None, _) => {
+            let arg = text_fn(arg, shared);
+            Box::new(move |ctx| Some(text_holds(function, &receiver_fn(ctx)?, &arg(ctx)?)))
+        }
+    }
+}
+
+// ---- numbers and times ----
+
+fn int_fn(typed: &Typed, shared: &mut Shared) -> IntFn {
+    match &typed.kind {
+        Kind::Literal(Literal::Int(value)) => {
+            let value = *value;
+            Box::new(move |_| Some(value))
+        }
+        Kind::Field(field) => {
+            let field = *field;
+            Box::new(move |ctx| ctx.int(field))
+        }
+        Kind::Attribute(name) => {
+            let name = name.clone();
+            Box::new(move |ctx| env::json_int(ctx.attribute(&name)?))
+        }
+        Kind::Variable { slot, .. } => {
+            let slot = *slot;
+            Box::new(move |ctx| if let Bound::Int(value) = ctx.bound(slot) { Some(value) } else { None })
+        }
+        Kind::MediumField { slot, field, .. } => {
+            let (slot, field) = (*slot, *field);
+            Box::new(move |ctx| ctx.medium_int(ctx.medium_index(slot)?, field))
+        }
+        Kind::Negate(inner) => {
+            let inner = int_fn(inner, shared);
+            Box::new(move |ctx| inner(ctx)?.checked_neg())
+        }
+        Kind::Binary(op, a, b) => {
+            let (op, a, b) = (*op, int_fn(a, shared), int_fn(b, shared));
+            Box::new(move |ctx| ops::int(op, a(ctx)?, b(ctx)?))
+        }
+        Kind::Choose(condition, yes, no) => {
+            let (condition, yes, no) = (bool_fn(condition, shared), int_fn(yes, shared), int_fn(no, shared));
+            Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
+        }
+        Kind::Size(of) => size(of, shared),
+        Kind::Macro { which: Macro::Count, list, slot, body, .. } => count(list, *slot, body, shared),
+        Kind::Distance(lookup) => {
+            let lookup = lookup.clone();
+            Box::new(move |ctx| ctx.distance(&lookup))
+        }
+        _ => Box::new(|_| None),
+    }
+}
+
+fn size(of: &Typed, shared: &mut Shared) -> IntFn {
+    match (&of.kind, &of.ty) {
+        (Kind::Field(field @ (Field::ContentLinks | Field::ContentMedia)), _) => {
+            let field = *field;
+            Box::new(move |ctx| i64::try_from(ctx.len(field)?).ok())
+        }
+        (Kind::Attribute(name), Type::List(_)) => {
+            let name = name.clone();
+            Box::new(move |ctx| i64::try_from(ctx.attribute(&name)?.as_array()?.len()).ok())
+        }
+        (_, Type::List(_)) => {
+            let list = list_fn(of, shared);
+            Box::new(move |ctx| {
+                let mut len = 0;
+                list(ctx, &mut |_, _| {
+                    len += 1;
+                    ControlFlow::Continue(())
+                })?;
+                Some(len)
+            })
+        }
+        _ => {
+            let text = text_fn(of, shared);
+            Box::new(move |ctx| i64::try_from(text(ctx)?.chars().count()).ok())
+        }
+    }
+}
+
+fn count(list: &Typed, slot: usize, body: &Typed, shared: &mut Shared) -> IntFn {
+    let (list, body) = (list_fn(list, shared), bool_fn(body, shared));
+    Box::new(move |ctx| {
+        let mut counted = Some(0_i64);
+        list(ctx, &mut |ctx, element| {
+            match element.and_then(|element| body(&ctx.with(slot, element))) {
+                Some(true) => counted = counted.map(|n| n + 1),
+                Some(false) => {}
+                None => counted = None,
+            }
+            if counted.is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        counted
+    })
+}
+
+fn float_fn(typed: &Typed, shared: &mut Shared) -> FloatFn {
+    match &typed.kind {
+        Kind::Literal(Literal::Float(value)) => {
+            let value = *value;
+            Box::new(move |_| Some(value))
+        }
+        Kind::Attribute(name) => {
+            let name = name.clone();
+            Box::new(move |ctx| env::json_float(ctx.attribute(&name)?))
+        }
+        Kind::Variable { slot, .. } => {
+            let slot = *slot;
+            Box::new(move |ctx| if let Bound::Float(value) = ctx.bound(slot) { Some(value) } else { None })
+        }
+        Kind::Negate(inner) => {
+            let inner = float_fn(inner, shared);
+            Box::new(move |ctx| inner(ctx).map(|value| -value))
+        }
+        Kind::Binary(op, a, b) => {
+            let (op, a, b) = (*op, float_fn(a, shared), float_fn(b, shared));
+            Box::new(move |ctx| ops::float(op, a(ctx)?, b(ctx)?))
+        }
+        Kind::Choose(condition, yes, no) => {
+            let (condition, yes, no) = (bool_fn(condition, shared), float_fn(yes, shared), float_fn(no, shared));
+            Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
+        }
+        _ => Box::new(|_| None),
+    }
+}
+
+fn duration_fn(typed: &Typed, shared: &mut Shared) -> DurationFn {
+    match &typed.kind {
+        Kind::Literal(Literal::Duration(value)) => {
+            let value = *value;
+            Box::new(move |_| Some(value))
+        }
+        Kind::Field(field) => {
+            let field = *field;
+            Box::new(move |ctx| ctx.duration(field))
+        }
+        Kind::Attribute(name) => {
+            let name = name.clone();
+            Box::new(move |ctx| env::json_duration(ctx.attribute(&name)?))
+        }
+        Kind::Variable { slot, .. } => {
+            let slot = *slot;
+            Box::new(move |ctx| if let Bound::Duration(value) = ctx.bound(slot) { Some(value) } else { None })
+        }
+        Kind::Negate(inner) => {
+            let inner = duration_fn(inner, shared);
+            Box::new(move |ctx| inner(ctx)?.checked_neg())
+        }
+        Kind::Binary(Binary::Subtract, a, b) if a.ty == Type::Time => {
+            let (a, b) = (time_fn(a, shared), time_fn(b, shared));
+            Box::new(move |ctx| Some(a(ctx)?.duration_since(b(ctx)?)))
+        }
+        Kind::Binary(op, a, b) => {
+            let (op, a, b) = (*op, duration_fn(a, shared), duration_fn(b, shared));
+            Box::new(move |ctx| ops::duration(op, a(ctx)?, b(ctx)?))
+        }
+        Kind::Choose(condition, yes, no) => {
+            let (condition, yes, no) = (bool_fn(condition, shared), duration_fn(yes, shared), duration_fn(no, shared));
+            Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
+        }
+        _ => Box::new(|_| None),
+    }
+}
+
+fn time_fn(typed: &Typed, shared: &mut Shared) -> TimeFn {
+    match &typed.kind {
+        Kind::Literal(Literal::Time(value)) => {
+            let value = *value;
+            Box::new(move |_| Some(value))
+        }
+        Kind::Field(field) => {
+            let field = *field;
+            Box::new(move |ctx| ctx.time(field))
+        }
+        Kind::Attribute(name) => {
+            let name = name.clone();
+            Box::new(move |ctx| env::json_time(ctx.attribute(&name)?))
+        }
+        Kind::Variable { slot, .. } => {
+            let slot = *slot;
+            Box::new(move |ctx| if let Bound::Time(value) = ctx.bound(slot) { Some(value) } else { None })
+        }
+        Kind::Binary(op, a, b) => {
+            // `duration + time` is `time + duration`.
+            let (time, by) = if a.ty == Type::Time { (a, b) } else { (b, a) };
+            let (op, time, by) = (*op, time_fn(time, shared), duration_fn(by, shared));
+            Box::new(move |ctx| ops::moved(op, time(ctx)?, by(ctx)?))
+        }
+        Kind::Choose(condition, yes, no) => {
+            let (condition, yes, no) = (bool_fn(condition, shared), time_fn(yes, shared), time_fn(no, shared));
+            Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
+        }
+        _ => Box::new(|_| None),
+    }
+}
+
+/// The subject of an event, for effects that name no target: what its type is named after, then
+/// whatever else it has.
+pub(crate) fn subject_of(ctx: &Ctx<'_>) -> EntityType {
+    use EntityType::{Account, Content, Space};
+    let noun = ctx.facts.event.r#type.split('.').next().unwrap_or_default();
+    let order = match noun {
+        "account" | "payout" => [Account, Content, Space],
+        "space" => [Space, Content, Account],
+        _ => [Content, Space, Account],
+    };
+    order.into_iter().find(|entity| ctx.has_entity(*entity)).unwrap_or(order[0])
+}

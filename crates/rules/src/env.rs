@@ -1,0 +1,388 @@
+//! What an expression is evaluated against: the facts, the bound variables, and what is worth
+//! computing once per event.
+//!
+//! Everything here answers `None` for what is not known; nothing allocates unless a rule asks for a
+//! normalised text.
+
+use crate::schema::{Field, MediumField};
+use crate::typed::{LIST_MAX, Lookup, SLOTS, Target};
+use crate::types::Type;
+use crate::literal;
+use jiff::{SignedDuration, Timestamp};
+use manara_model::{Decoding, EntityType, Facts, Match, MediaFacts, Medium};
+use manara_signal::Phrase;
+use manara_signal::text::{Normalised, PhraseHit, PhraseIndex, normalise};
+use serde_json::Value as Json;
+use std::cell::OnceCell;
+
+/// What all rules of a set share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Texts written in rules, by number.
+    pub(crate) literals: Vec<Box<str>>,
+    /// Phrases asked for with `containsPhrase`, all looked for in one pass over a text.
+    phrases: PhraseIndex,
+    phrases_len: u64,
+}
+
+impl Shared {
+    pub(crate) fn add_literal(&mut self, text: &str) -> usize {
+        self.literals.push(text.into());
+        self.literals.len() - 1
+    }
+
+    /// Numbers a phrase; the number is what [`Ctx::contains_phrase`] asks for.
+    pub(crate) fn add_phrase(&mut self, phrase: &Phrase) -> u64 {
+        let number = self.phrases_len;
+        self.phrases.insert(number, phrase);
+        self.phrases_len += 1;
+        number
+    }
+
+    fn phrases_in(&self, text: &Normalised) -> Vec<u64> {
+        let mut hits: Vec<PhraseHit> = Vec::new();
+        self.phrases.find(text, &mut hits);
+        let mut numbers: Vec<u64> = hits.into_iter().map(|hit| hit.key).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
+/// The event's own texts, normalised at most once however many rules ask.
+#[derive(Debug, Default)]
+pub(crate) struct Memo([OnceCell<TextMemo>; 4]);
+
+#[derive(Debug)]
+struct TextMemo {
+    normalised: Normalised,
+    phrases: OnceCell<Vec<u64>>,
+}
+
+/// An element a macro has bound.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bound<'a> {
+    Nothing,
+    Medium(usize),
+    Link(usize),
+    Text(&'a str),
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Duration(SignedDuration),
+    Time(Timestamp),
+}
+
+/// Everything an expression may look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ctx<'a> {
+    pub(crate) facts: &'a Facts<'a>,
+    pub(crate) shared: &'a Shared,
+    memo: &'a Memo,
+    bound: [Bound<'a>; SLOTS],
+}
+
+impl<'a> Ctx<'a> {
+    pub(crate) fn new(facts: &'a Facts<'a>, shared: &'a Shared, memo: &'a Memo) -> Self {
+        Self { facts, shared, memo, bound: [Bound::Nothing; SLOTS] }
+    }
+
+    /// The same with a variable bound.
+    pub(crate) fn with(&self, slot: usize, value: Bound<'a>) -> Self {
+        let mut inner = *self;
+        if let Some(place) = inner.bound.get_mut(slot) {
+            *place = value;
+        }
+        inner
+    }
+
+    pub(crate) fn bound(&self, slot: usize) -> Bound<'a> {
+        self.bound.get(slot).copied().unwrap_or(Bound::Nothing)
+    }
+
+    pub(crate) fn medium_index(&self, slot: usize) -> Option<usize> {
+        match self.bound(slot) {
+            Bound::Medium(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    // ---- fields ----
+
+    pub(crate) fn text(&self, field: Field) -> Option<&'a str> {
+        let event = self.facts.event;
+        let account = event.account.as_ref();
+        let space = event.space.as_ref();
+        let content = event.content.as_ref();
+        match field {
+            Field::EventId => Some(&event.id),
+            Field::EventSource => Some(&event.source),
+            Field::EventType => Some(&event.r#type),
+            Field::AccountId => account.map(|a| a.id.as_str()),
+            Field::AccountHandle => account?.handle.as_deref(),
+            Field::AccountDisplayName => account?.display_name.as_deref(),
+            Field::SpaceId => space.map(|s| s.id.as_str()),
+            Field::SpaceKind => space?.kind.as_deref(),
+            Field::SpaceName => space?.name.as_deref(),
+            Field::SpaceAdmission => space?.admission.as_deref(),
+            Field::ContentId => content.map(|c| c.id.as_str()),
+            Field::ContentText => content?.text.as_deref(),
+            Field::ContentLanguage => content?.language.as_deref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn int(&self, field: Field) -> Option<i64> {
+        let count = match field {
+            Field::AccountFollowers => self.facts.event.account.as_ref()?.followers?,
+            Field::SpaceMembers => self.facts.event.space.as_ref()?.members?,
+            _ => return None,
+        };
+        Some(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    pub(crate) fn time(&self, field: Field) -> Option<Timestamp> {
+        match field {
+            Field::EventTime => Some(self.facts.event.time),
+            Field::ReceivedAt => Some(self.facts.received_at),
+            Field::AccountCreatedAt => self.facts.event.account.as_ref()?.created_at,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn duration(&self, field: Field) -> Option<SignedDuration> {
+        match field {
+            Field::AccountAge => {
+                Some(self.facts.event.time.duration_since(self.time(Field::AccountCreatedAt)?))
+            }
+            _ => None,
+        }
+    }
+
+    /// Number of elements of `content.links` or `content.media`.
+    pub(crate) fn len(&self, field: Field) -> Option<usize> {
+        let content = self.facts.event.content.as_ref()?;
+        match field {
+            Field::ContentLinks => Some(content.links.len()),
+            Field::ContentMedia => Some(content.media.len()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn link(&self, index: usize) -> Option<&'a str> {
+        self.facts.event.content.as_ref()?.links.get(index).map(String::as_str)
+    }
+
+    pub(crate) fn has_entity(&self, entity: EntityType) -> bool {
+        let event = self.facts.event;
+        match entity {
+            EntityType::Account => event.account.is_some(),
+            EntityType::Space => event.space.is_some(),
+            EntityType::Content => event.content.is_some(),
+            _ => false,
+        }
+    }
+
+    // ---- media ----
+
+    fn medium(&self, index: usize) -> Option<&'a Medium> {
+        self.facts.event.media().get(index)
+    }
+
+    fn media_facts(&self, index: usize) -> Option<&'a MediaFacts> {
+        self.facts.media.get(index)
+    }
+
+    pub(crate) fn medium_text(&self, index: usize, field: MediumField) -> Option<&'a str> {
+        let medium = self.medium(index)?;
+        match field {
+            MediumField::Id => Some(&medium.id),
+            MediumField::Kind => Some(medium.kind.as_str()),
+            MediumField::Url => medium.url.as_deref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn medium_int(&self, index: usize, field: MediumField) -> Option<i64> {
+        let facts = self.media_facts(index)?;
+        let known = |pixels: u32| (pixels > 0).then(|| i64::from(pixels));
+        match field {
+            MediumField::Quality => facts.quality.map(i64::from),
+            MediumField::Width => known(facts.width),
+            MediumField::Height => known(facts.height),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn medium_bool(&self, index: usize, field: MediumField) -> Option<bool> {
+        let decoding = self.media_facts(index)?.decoding;
+        match field {
+            MediumField::Undecodable => Some(decoding == Decoding::Undecodable),
+            MediumField::Unavailable => Some(decoding == Decoding::Unavailable),
+            _ => None,
+        }
+    }
+
+    /// Whether the medium could be compared with banks at all.
+    fn is_readable(&self, index: usize) -> bool {
+        let decoding = self.media_facts(index).map(|facts| facts.decoding);
+        matches!(decoding, Some(Decoding::Decoded | Decoding::SignalsOnly))
+    }
+
+    // ---- attributes ----
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<&'a Json> {
+        self.facts.event.attributes.get(name)
+    }
+
+    // ---- banks ----
+
+    /// The matches a lookup rests on, in the order in which they were found: nearest first.
+    pub(crate) fn matches<'l>(&self, lookup: &'l Lookup) -> impl Iterator<Item = &'a Match> + use<'a, 'l> {
+        let ctx = *self;
+        self.facts.matches.iter().filter(move |m| {
+            m.bank == lookup.bank
+                && m.distance <= lookup.distance_max.unwrap_or_else(|| m.signal_type.default_distance())
+                && ctx.is_in(&m.field, lookup.target)
+        })
+    }
+
+    /// Whether the bank has a match; unknown when it has none but a medium could not be compared,
+    /// because what cannot be read is never the same as clean.
+    pub(crate) fn has_match(&self, lookup: &Lookup) -> Option<bool> {
+        if self.matches(lookup).next().is_some() {
+            return Some(true);
+        }
+        self.unreadable(lookup.target).is_none().then_some(false)
+    }
+
+    /// The first medium a lookup is about that could not be compared.
+    pub(crate) fn unreadable(&self, target: Target) -> Option<usize> {
+        match target {
+            Target::Medium { slot } => self.medium_index(slot).filter(|index| !self.is_readable(*index)),
+            Target::AllMedia | Target::Content => {
+                (0..self.facts.event.media().len()).find(|index| !self.is_readable(*index))
+            }
+            _ => None,
+        }
+    }
+
+    /// Distance of the nearest match.
+    pub(crate) fn distance(&self, lookup: &Lookup) -> Option<i64> {
+        self.matches(lookup).map(|m| i64::from(m.distance)).min()
+    }
+
+    fn is_in(&self, field: &str, target: Target) -> bool {
+        match target {
+            Target::Handle => field == "account.handle",
+            Target::DisplayName => field == "account.display_name",
+            Target::SpaceName => field == "space.name",
+            Target::Text => field == "content.text",
+            Target::Links => field.starts_with("content.links["),
+            Target::Link { slot } => match self.bound(slot) {
+                Bound::Link(index) => index_in(field, "content.links[") == Some(index),
+                _ => false,
+            },
+            Target::AllMedia => field.starts_with("content.media["),
+            Target::Medium { slot } => {
+                self.medium_index(slot).is_some_and(|index| medium_of(field) == Some(index))
+            }
+            Target::Account => field.starts_with("account."),
+            Target::Space => field.starts_with("space."),
+            Target::Content => field.starts_with("content."),
+        }
+    }
+
+    // ---- normalised texts ----
+
+    /// The folded key of a text; of an event's own field, computed once.
+    pub(crate) fn normalised(&self, field: Option<Field>, text: &str) -> String {
+        match self.memoised(field, text) {
+            Some(memo) => memo.normalised.folded().to_owned(),
+            None => normalise(text).folded().to_owned(),
+        }
+    }
+
+    pub(crate) fn contains_phrase(&self, field: Option<Field>, text: &str, phrase: u64) -> bool {
+        match self.memoised(field, text) {
+            Some(memo) => {
+                let found = memo.phrases.get_or_init(|| self.shared.phrases_in(&memo.normalised));
+                found.binary_search(&phrase).is_ok()
+            }
+            None => self.shared.phrases_in(&normalise(text)).binary_search(&phrase).is_ok(),
+        }
+    }
+
+    fn memoised(&self, field: Option<Field>, text: &str) -> Option<&'a TextMemo> {
+        let place = match field? {
+            Field::ContentText => 0,
+            Field::AccountHandle => 1,
+            Field::AccountDisplayName => 2,
+            Field::SpaceName => 3,
+            _ => return None,
+        };
+        let make = || TextMemo { normalised: normalise(text), phrases: OnceCell::new() };
+        self.memo.0.get(place).map(|cell| cell.get_or_init(make))
+    }
+}
+
+/// The medium a match's field lies in: 2 for `content.media[2]`.
+pub(crate) fn medium_of(field: &str) -> Option<usize> {
+    index_in(field, "content.media[")
+}
+
+fn index_in(field: &str, before: &str) -> Option<usize> {
+    field.strip_prefix(before)?.split(']').next()?.parse().ok()
+}
+
+// ---- attributes as the schema types them ----
+
+pub(crate) fn json_text(json: &Json) -> Option<&str> {
+    json.as_str()
+}
+
+pub(crate) fn json_bool(json: &Json) -> Option<bool> {
+    json.as_bool()
+}
+
+pub(crate) fn json_int(json: &Json) -> Option<i64> {
+    json.as_i64()
+}
+
+pub(crate) fn json_float(json: &Json) -> Option<f64> {
+    json.as_f64().filter(|f| f.is_finite())
+}
+
+/// A text as in rules (`"24h"`), or a number of seconds.
+pub(crate) fn json_duration(json: &Json) -> Option<SignedDuration> {
+    match json {
+        Json::String(text) => literal::parse_duration(text),
+        Json::Number(number) => number.as_i64().map(SignedDuration::from_secs),
+        _ => None,
+    }
+}
+
+pub(crate) fn json_time(json: &Json) -> Option<Timestamp> {
+    literal::parse_time(json.as_str()?)
+}
+
+/// The elements of an attribute as `of`, each `None` where it is of another type; `None` past the
+/// 256th, since what was not looked at is not known.
+pub(crate) fn json_elements<'a>(json: &'a Json, of: &Type) -> Option<impl Iterator<Item = Option<Bound<'a>>> + use<'a>> {
+    let of = of.clone();
+    let items = json.as_array()?;
+    let rest = (items.len() > LIST_MAX).then_some(None);
+    Some(items.iter().take(LIST_MAX).map(move |item| json_element(item, &of)).chain(rest))
+}
+
+fn json_element<'a>(item: &'a Json, of: &Type) -> Option<Bound<'a>> {
+    match of {
+        Type::String => json_text(item).map(Bound::Text),
+        Type::Bool => json_bool(item).map(Bound::Bool),
+        Type::Int => json_int(item).map(Bound::Int),
+        Type::Float => json_float(item).map(Bound::Float),
+        Type::Duration => json_duration(item).map(Bound::Duration),
+        Type::Time => json_time(item).map(Bound::Time),
+        _ => None,
+    }
+}

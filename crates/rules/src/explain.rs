@@ -1,0 +1,519 @@
+//! Why a rule fired: its condition evaluated step by step, with every value written down.
+//!
+//! This interprets the checked tree, where [`compile`](crate::compile) turns it into closures: it
+//! is slower, looks at every operand instead of stopping at the first that decides, and keeps
+//! - the **trace**: each part of the condition with its value, or why it has none;
+//! - the **matches** the outcome rests on. A lookup that is true but did not help the condition to
+//!   be true (it stands under `not`, or in an `and` that failed) is no evidence, and left out;
+//! - the **media** the condition found, for effects on `media`.
+
+use crate::ast::Binary;
+use crate::compile::{text_form, text_holds};
+use crate::diagnostic::Span;
+use crate::env::{self, Bound, Ctx, medium_of};
+use crate::literal::{show_duration, show_string};
+use crate::ops;
+use crate::schema::Field;
+use crate::typed::{Kind, Literal, Lookup, Macro, TextFunction, Typed};
+use crate::types::Type;
+use jiff::{SignedDuration, Timestamp};
+use manara_model::{Match, Traced};
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// Longest text shown in a trace, in characters.
+const SHOWN_CHARS_MAX: usize = 200;
+/// Most elements of a list shown in a trace.
+const SHOWN_ELEMENTS_MAX: usize = 8;
+/// Most lines of one trace.
+const LINES_MAX: usize = 64;
+
+/// What a fired rule rests on.
+#[derive(Debug, Default)]
+pub(crate) struct Explanation {
+    pub(crate) value: Option<bool>,
+    pub(crate) because: Vec<Match>,
+    pub(crate) trace: Vec<Traced>,
+    /// Indexes of the media the condition found, ascending.
+    pub(crate) media: Vec<usize>,
+}
+
+/// Evaluates the condition, keeping what it rests on. `text` is its rule's, which begins at `start`
+/// of the file that the condition's spans count in.
+pub(crate) fn explain(condition: &Typed, start: usize, text: &str, ctx: &Ctx<'_>) -> Explanation {
+    let mut walk = Walk { start, text, because: Vec::new(), trace: Vec::new(), media: Vec::new(), keep_trace: true };
+    let value = walk.eval(condition, ctx, true).as_bool();
+    let Walk { because, trace, mut media, .. } = walk;
+    media.sort_unstable();
+    media.dedup();
+    let mut unique: Vec<Match> = Vec::with_capacity(because.len());
+    for found in because {
+        if !unique.contains(&found) {
+            unique.push(found);
+        }
+    }
+    Explanation { value, because: unique, trace, media }
+}
+
+/// The value of a condition that does not depend on the event.
+pub(crate) fn constant(condition: &Typed, ctx: &Ctx<'_>) -> Option<bool> {
+    let mut walk = Walk { start: 0, text: "", because: Vec::new(), trace: Vec::new(), media: Vec::new(), keep_trace: false };
+    walk.eval(condition, ctx, true).as_bool()
+}
+
+/// Why a value is not known.
+#[derive(Debug, Clone, PartialEq)]
+enum Why {
+    Missing(String),
+    WrongType(String, Type),
+    Unreadable(usize),
+    NoMatch,
+    NoResult,
+    TooLong,
+    /// One of its parts is unknown, and says why on its own line.
+    Part,
+}
+
+#[derive(Debug, Clone)]
+enum Value<'a> {
+    Unknown(Why),
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Cow<'a, str>),
+    Duration(SignedDuration),
+    Time(Timestamp),
+    Medium(usize),
+    Link(usize, &'a str),
+    List(Vec<Value<'a>>),
+}
+
+impl Value<'_> {
+    fn as_bool(&self) -> Option<bool> {
+        if let Self::Bool(value) = self { Some(*value) } else { None }
+    }
+    fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Link(_, text) => Some(text),
+            _ => None,
+        }
+    }
+    fn of_bool(value: Option<bool>) -> Self {
+        value.map_or(Self::Unknown(Why::Part), Self::Bool)
+    }
+    fn bound(&self) -> Option<Bound<'_>> {
+        Some(match self {
+            Self::Unknown(_) | Self::List(_) => return None,
+            Self::Bool(v) => Bound::Bool(*v),
+            Self::Int(v) => Bound::Int(*v),
+            Self::Float(v) => Bound::Float(*v),
+            Self::Text(v) => Bound::Text(v),
+            Self::Duration(v) => Bound::Duration(*v),
+            Self::Time(v) => Bound::Time(*v),
+            Self::Medium(index) => Bound::Medium(*index),
+            Self::Link(index, _) => Bound::Link(*index),
+        })
+    }
+
+    /// As the rule language writes it.
+    fn show(&self) -> String {
+        match self {
+            Self::Unknown(why) => match why {
+                Why::Missing(path) => format!("unknown ({path} is missing)"),
+                Why::WrongType(path, ty) => format!("unknown ({path} is not of type {ty})"),
+                Why::Unreadable(index) => format!("unknown (content.media[{index}] could not be read)"),
+                Why::NoMatch => "unknown (nothing near enough)".to_owned(),
+                Why::NoResult => "unknown (out of range or divided by zero)".to_owned(),
+                Why::TooLong => "unknown (past the 256th element)".to_owned(),
+                Why::Part => "unknown".to_owned(),
+            },
+            Self::Bool(v) => v.to_string(),
+            Self::Int(v) => v.to_string(),
+            Self::Float(v) => format!("{v:?}"),
+            Self::Text(v) => show_string(v, SHOWN_CHARS_MAX),
+            Self::Link(_, v) => show_string(v, SHOWN_CHARS_MAX),
+            Self::Duration(v) => show_duration(*v),
+            Self::Time(v) => format!("timestamp(\"{v}\")"),
+            Self::Medium(index) => format!("content.media[{index}]"),
+            Self::List(items) => show_list(items),
+        }
+    }
+}
+
+fn show_list(items: &[Value<'_>]) -> String {
+    let mut shown = String::from("[");
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            shown.push_str(", ");
+        }
+        if i == SHOWN_ELEMENTS_MAX || shown.len() > SHOWN_CHARS_MAX {
+            shown.extend(["… ", &items.len().to_string(), " in all"]);
+            break;
+        }
+        shown.push_str(&item.show());
+    }
+    shown.push(']');
+    shown
+}
+
+struct Walk<'t> {
+    start: usize,
+    text: &'t str,
+    because: Vec<Match>,
+    trace: Vec<Traced>,
+    media: Vec<usize>,
+    keep_trace: bool,
+}
+
+/// How much evidence there was, to go back to.
+#[derive(Clone, Copy)]
+struct Mark {
+    because: usize,
+    media: usize,
+}
+
+impl Walk<'_> {
+    fn mark(&self) -> Mark {
+        Mark { because: self.because.len(), media: self.media.len() }
+    }
+
+    fn drop_since(&mut self, mark: Mark) {
+        self.because.truncate(mark.because);
+        self.media.truncate(mark.media);
+    }
+
+    /// Evaluates a part. `wanted` is the outcome it would contribute to: true, or false under `not`.
+    fn eval<'e>(&mut self, typed: &'e Typed, ctx: &Ctx<'e>, wanted: bool) -> Value<'e> {
+        let mark = self.mark();
+        let value = self.value(typed, ctx, wanted);
+        if typed.ty == Type::Bool && value.as_bool() != Some(wanted) {
+            self.drop_since(mark);
+        }
+        self.note(typed, &value);
+        value
+    }
+
+    fn note(&mut self, typed: &Typed, value: &Value<'_>) {
+        let is_plain = matches!(typed.kind, Kind::Literal(_) | Kind::And(_) | Kind::Or(_) | Kind::Not(_));
+        if is_plain || !self.keep_trace || self.trace.len() >= LINES_MAX {
+            return;
+        }
+        if matches!(typed.kind, Kind::List(_)) && typed.is_constant() {
+            return;
+        }
+        let span = Span { start: typed.span.start.saturating_sub(self.start), end: typed.span.end.saturating_sub(self.start) };
+        let written = span.of(self.text).split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut expression: String = written.chars().take(SHOWN_CHARS_MAX).collect();
+        if expression.len() < written.len() {
+            expression.push('…');
+        }
+        let value = value.show();
+        if !self.trace.iter().any(|line| line.expression == expression && line.value == value) {
+            self.trace.push(Traced { expression, value });
+        }
+    }
+
+    fn value<'e>(&mut self, typed: &'e Typed, ctx: &Ctx<'e>, wanted: bool) -> Value<'e> {
+        match &typed.kind {
+            Kind::Literal(literal) => literal_value(literal),
+            Kind::Field(field) => field_value(*field, ctx),
+            Kind::Attribute(name) => attribute_value(name, &typed.ty, ctx),
+            Kind::Variable { slot, .. } => bound_value(ctx, ctx.bound(*slot)),
+            Kind::MediumField { slot, field, .. } => medium_value(*slot, *field, ctx),
+            Kind::Not(inner) => match self.eval(inner, ctx, !wanted) {
+                Value::Bool(value) => Value::Bool(!value),
+                unknown => unknown,
+            },
+            Kind::Negate(inner) => negated(&self.eval(inner, ctx, wanted)),
+            Kind::And(items) => {
+                let values: Vec<_> = items.iter().map(|item| self.eval(item, ctx, wanted).as_bool()).collect();
+                Value::of_bool(ops::all(values))
+            }
+            Kind::Or(items) => {
+                let values: Vec<_> = items.iter().map(|item| self.eval(item, ctx, wanted).as_bool()).collect();
+                Value::of_bool(ops::any(values))
+            }
+            Kind::Binary(op, left, right) => {
+                // Whatever is compared contributes by its value, whichever it is.
+                let (left, right) = (self.operand(left, ctx), self.operand(right, ctx));
+                binary(*op, &left, &right)
+            }
+            Kind::Choose(condition, yes, no) => match self.operand(condition, ctx).as_bool() {
+                Some(true) => self.eval(yes, ctx, wanted),
+                Some(false) => self.eval(no, ctx, wanted),
+                None => Value::Unknown(Why::Part),
+            },
+            Kind::List(items) => Value::List(items.iter().map(|item| self.operand(item, ctx)).collect()),
+            Kind::Text { function, receiver, arg } => self.text(*function, receiver, arg.as_deref(), ctx),
+            Kind::ContainsPhrase { receiver, phrase } => {
+                let value = self.operand(receiver, ctx);
+                let found = value.as_text().map(|text| ctx.contains_phrase(field_of(receiver), text, *phrase));
+                Value::of_bool(found)
+            }
+            Kind::Size(of) => match self.operand(of, ctx) {
+                Value::List(items) => length(of, ctx).unwrap_or(Value::Int(items.len() as i64)),
+                value => match value.as_text() {
+                    Some(text) => Value::Int(text.chars().count() as i64),
+                    None => Value::Unknown(Why::Part),
+                },
+            },
+            Kind::Macro { which, list, slot, name, body } => self.macro_call(*which, list, (*slot, name), body, ctx, wanted),
+            Kind::Has(field) => match self.operand(field, ctx) {
+                Value::Unknown(_) => Value::Bool(false),
+                Value::List(items) => Value::Bool(!items.is_empty()),
+                _ => Value::Bool(true),
+            },
+            Kind::HasEntity(entity) => Value::Bool(ctx.has_entity(*entity)),
+            Kind::Matches(lookup) => self.matches(lookup, ctx),
+            Kind::Distance(lookup) => self.distance(lookup, ctx),
+            Kind::Wrong => Value::Unknown(Why::Part),
+        }
+    }
+
+    /// An operand whose value matters, whatever it is: a true condition is evidence for what it is
+    /// part of, and so is a false one.
+    fn operand<'e>(&mut self, typed: &'e Typed, ctx: &Ctx<'e>) -> Value<'e> {
+        self.eval(typed, ctx, true)
+    }
+
+    fn text<'e>(&mut self, function: TextFunction, receiver: &'e Typed, arg: Option<&'e Typed>, ctx: &Ctx<'e>) -> Value<'e> {
+        let value = self.operand(receiver, ctx);
+        let Some(text) = value.as_text() else {
+            if let Some(arg) = arg {
+                self.operand(arg, ctx);
+            }
+            return Value::Unknown(Why::Part);
+        };
+        match arg {
+            None => Value::Text(text_form(function, ctx, field_of(receiver), Cow::Borrowed(text)).into_owned().into()),
+            Some(arg) => {
+                let part = self.operand(arg, ctx);
+                Value::of_bool(part.as_text().map(|part| text_holds(function, text, part)))
+            }
+        }
+    }
+
+    fn macro_call<'e>(
+        &mut self,
+        which: Macro,
+        list: &'e Typed,
+        (slot, name): (usize, &str),
+        body: &'e Typed,
+        ctx: &Ctx<'e>,
+        wanted: bool,
+    ) -> Value<'e> {
+        let Value::List(items) = self.operand(list, ctx) else { return Value::Unknown(Why::Part) };
+        let mut values = Vec::with_capacity(items.len());
+        // The trace shows one element in detail: the first that was found, or did not hold.
+        let telling = which != Macro::All;
+        let mut told = false;
+        let wanted_inside = if which == Macro::Count { true } else { wanted };
+        for item in &items {
+            let Some(bound) = item.bound() else {
+                values.push(None);
+                continue;
+            };
+            let before = self.trace.len();
+            if !told {
+                self.note_binding(name, item);
+            }
+            let keep = self.keep_trace;
+            self.keep_trace &= !told;
+            // The element may be computed here, so what is bound to it lives shorter than the facts.
+            let inner: Ctx<'_> = *ctx;
+            let value = self.eval(body, &inner.with(slot, bound), wanted_inside).as_bool();
+            self.keep_trace = keep;
+            if !told && value == Some(telling) {
+                told = true;
+            } else if !told {
+                self.trace.truncate(before);
+            }
+            if let (Value::Medium(index), Some(true), true) = (item, value, wanted_inside) {
+                self.media.push(*index);
+            }
+            values.push(value);
+        }
+        match which {
+            Macro::Exists => Value::of_bool(ops::any(values)),
+            Macro::All => Value::of_bool(ops::all(values)),
+            Macro::Count if values.contains(&None) => Value::Unknown(Why::Part),
+            Macro::Count => Value::Int(values.iter().filter(|v| **v == Some(true)).count() as i64),
+        }
+    }
+
+    fn note_binding(&mut self, name: &str, item: &Value<'_>) {
+        if self.keep_trace && self.trace.len() < LINES_MAX {
+            self.trace.push(Traced { expression: name.to_owned(), value: item.show() });
+        }
+    }
+
+    fn matches<'e>(&mut self, lookup: &Lookup, ctx: &Ctx<'e>) -> Value<'e> {
+        self.because_of(ctx.matches(lookup));
+        match (ctx.has_match(lookup), ctx.unreadable(lookup.target)) {
+            (Some(value), _) => Value::Bool(value),
+            (None, Some(index)) => Value::Unknown(Why::Unreadable(index)),
+            (None, None) => Value::Unknown(Why::Part),
+        }
+    }
+
+    fn distance<'e>(&mut self, lookup: &Lookup, ctx: &Ctx<'e>) -> Value<'e> {
+        let nearest = ctx.distance(lookup);
+        self.because_of(ctx.matches(lookup).filter(|m| Some(i64::from(m.distance)) == nearest));
+        nearest.map_or(Value::Unknown(Why::NoMatch), Value::Int)
+    }
+
+    fn because_of<'m>(&mut self, matches: impl Iterator<Item = &'m Match>) {
+        for found in matches {
+            self.media.extend(medium_of(&found.field));
+            self.because.push(found.clone());
+        }
+    }
+}
+
+fn field_of(typed: &Typed) -> Option<Field> {
+    match typed.kind {
+        Kind::Field(field) => Some(field),
+        _ => None,
+    }
+}
+
+// ---- leaves ----
+
+fn literal_value(literal: &Literal) -> Value<'_> {
+    match literal {
+        Literal::Bool(v) => Value::Bool(*v),
+        Literal::Int(v) => Value::Int(*v),
+        Literal::Float(v) => Value::Float(*v),
+        Literal::Text(v) => Value::Text(Cow::Borrowed(v)),
+        Literal::Duration(v) => Value::Duration(*v),
+        Literal::Time(v) => Value::Time(*v),
+    }
+}
+
+fn field_value<'e>(field: Field, ctx: &Ctx<'e>) -> Value<'e> {
+    let value = match field.ty() {
+        Type::String => ctx.text(field).map(|v| Value::Text(v.into())),
+        Type::Int => ctx.int(field).map(Value::Int),
+        Type::Time => ctx.time(field).map(Value::Time),
+        Type::Duration => ctx.duration(field).map(Value::Duration),
+        _ => ctx.len(field).map(|len| {
+            let element = |index| match field {
+                Field::ContentMedia => Value::Medium(index),
+                _ => Value::Link(index, ctx.link(index).unwrap_or_default()),
+            };
+            Value::List((0..len).map(element).collect())
+        }),
+    };
+    value.unwrap_or_else(|| {
+        let missing = if field == Field::AccountAge { Field::AccountCreatedAt } else { field };
+        Value::Unknown(Why::Missing(missing.path()))
+    })
+}
+
+fn medium_value<'e>(slot: usize, field: crate::schema::MediumField, ctx: &Ctx<'e>) -> Value<'e> {
+    let Some(index) = ctx.medium_index(slot) else { return Value::Unknown(Why::Part) };
+    let value = match field.ty() {
+        Type::String => ctx.medium_text(index, field).map(|v| Value::Text(v.into())),
+        Type::Int => ctx.medium_int(index, field).map(Value::Int),
+        _ => ctx.medium_bool(index, field).map(Value::Bool),
+    };
+    value.unwrap_or_else(|| Value::Unknown(Why::Missing(format!("content.media[{index}].{}", field.name()))))
+}
+
+fn attribute_value<'e>(name: &str, ty: &Type, ctx: &Ctx<'e>) -> Value<'e> {
+    let path = || format!("attributes.{name}");
+    let Some(json) = ctx.attribute(name) else { return Value::Unknown(Why::Missing(path())) };
+    let value = match ty {
+        Type::Bool => env::json_bool(json).map(Value::Bool),
+        Type::Int => env::json_int(json).map(Value::Int),
+        Type::Float => env::json_float(json).map(Value::Float),
+        Type::String => env::json_text(json).map(|v| Value::Text(v.into())),
+        Type::Duration => env::json_duration(json).map(Value::Duration),
+        Type::Time => env::json_time(json).map(Value::Time),
+        Type::List(of) => env::json_elements(json, of).map(|elements| {
+            let element = |(i, element): (usize, Option<Bound<'e>>)| match element {
+                Some(bound) => bound_value(ctx, bound),
+                None if i >= crate::typed::LIST_MAX => Value::Unknown(Why::TooLong),
+                None => Value::Unknown(Why::WrongType(format!("{}[{i}]", path()), (**of).clone())),
+            };
+            Value::List(elements.enumerate().map(element).collect())
+        }),
+        _ => None,
+    };
+    value.unwrap_or_else(|| Value::Unknown(Why::WrongType(path(), ty.clone())))
+}
+
+/// The true length of an attribute, of which only the first 256 elements are looked at.
+fn length<'e>(of: &Typed, ctx: &Ctx<'e>) -> Option<Value<'e>> {
+    let Kind::Attribute(name) = &of.kind else { return None };
+    Some(Value::Int(ctx.attribute(name)?.as_array()?.len() as i64))
+}
+
+fn bound_value<'e>(ctx: &Ctx<'e>, bound: Bound<'e>) -> Value<'e> {
+    match bound {
+        Bound::Nothing => Value::Unknown(Why::Part),
+        Bound::Medium(index) => Value::Medium(index),
+        Bound::Link(index) => Value::Link(index, ctx.link(index).unwrap_or_default()),
+        Bound::Text(v) => Value::Text(v.into()),
+        Bound::Bool(v) => Value::Bool(v),
+        Bound::Int(v) => Value::Int(v),
+        Bound::Float(v) => Value::Float(v),
+        Bound::Duration(v) => Value::Duration(v),
+        Bound::Time(v) => Value::Time(v),
+    }
+}
+
+// ---- operators ----
+
+fn negated<'e>(value: &Value<'e>) -> Value<'e> {
+    let result = match value {
+        Value::Int(v) => v.checked_neg().map(Value::Int),
+        Value::Float(v) => Some(Value::Float(-v)),
+        Value::Duration(v) => v.checked_neg().map(Value::Duration),
+        _ => return Value::Unknown(Why::Part),
+    };
+    result.unwrap_or(Value::Unknown(Why::NoResult))
+}
+
+fn binary<'e>(op: Binary, left: &Value<'e>, right: &Value<'e>) -> Value<'e> {
+    use Binary::{Equal, Greater, GreaterEqual, In, Less, LessEqual, NotEqual};
+    if op == In {
+        let Value::List(items) = right else { return Value::Unknown(Why::Part) };
+        let equal = items.iter().map(|item| order(left, item).map(Ordering::is_eq));
+        return Value::of_bool(ops::any(equal));
+    }
+    if matches!(left, Value::Unknown(_)) || matches!(right, Value::Unknown(_)) {
+        return Value::Unknown(Why::Part);
+    }
+    if matches!(op, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual) {
+        return Value::of_bool(order(left, right).map(|ordering| ops::holds(op, ordering)));
+    }
+    let result = match (left, right) {
+        (Value::Int(a), Value::Int(b)) => ops::int(op, *a, *b).map(Value::Int),
+        (Value::Float(a), Value::Float(b)) => ops::float(op, *a, *b).map(Value::Float),
+        (Value::Duration(a), Value::Duration(b)) => ops::duration(op, *a, *b).map(Value::Duration),
+        (Value::Time(a), Value::Duration(b)) | (Value::Duration(b), Value::Time(a)) => {
+            ops::moved(op, *a, *b).map(Value::Time)
+        }
+        (Value::Time(a), Value::Time(b)) => Some(Value::Duration(a.duration_since(*b))),
+        _ => match (left.as_text(), right.as_text()) {
+            (Some(a), Some(b)) => Some(Value::Text(format!("{a}{b}").into())),
+            _ => None,
+        },
+    };
+    result.unwrap_or(Value::Unknown(Why::NoResult))
+}
+
+fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+    match (left, right) {
+        (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
+        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
+        (Value::Int(a), Value::Float(b)) => ops::int_to_float(*a, *b),
+        (Value::Float(a), Value::Int(b)) => ops::int_to_float(*b, *a).map(Ordering::reverse),
+        (Value::Duration(a), Value::Duration(b)) => Some(a.cmp(b)),
+        (Value::Time(a), Value::Time(b)) => Some(a.cmp(b)),
+        _ => Some(left.as_text()?.cmp(right.as_text()?)),
+    }
+}

@@ -1,0 +1,209 @@
+//! The checked tree: every name resolved, every type known, every cost bounded.
+//!
+//! Two walks read it: [`compile`](crate::compile) turns it into closures for the fast path, and
+//! [`explain`](crate::explain) interprets it step by step to say why a rule fired. A property test
+//! holds the two to the same answers.
+
+use crate::ast::Binary;
+use crate::diagnostic::Span;
+use crate::schema::{Field, MediumField};
+use crate::types::Type;
+use jiff::{SignedDuration, Timestamp};
+use manara_model::BankName;
+
+/// Most elements of one list that a rule looks at.
+pub(crate) const LIST_MAX: usize = 256;
+/// How many bound variables there may be at once: `exists` inside `exists`.
+pub(crate) const SLOTS: usize = 2;
+
+/// A checked expression.
+#[derive(Debug)]
+pub(crate) struct Typed {
+    pub(crate) kind: Kind,
+    pub(crate) ty: Type,
+    pub(crate) span: Span,
+    /// Upper bound of the work it can cause, in units of roughly a nanosecond.
+    pub(crate) cost: u64,
+}
+
+/// A value written in the rule.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Literal {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Box<str>),
+    Duration(SignedDuration),
+    Time(Timestamp),
+}
+
+/// What a checked expression does.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Literal(Literal),
+    Field(Field),
+    Attribute(Box<str>),
+    /// The element a macro has bound in this slot.
+    Variable { slot: usize },
+    MediumField { slot: usize, field: MediumField },
+    Not(Box<Typed>),
+    Negate(Box<Typed>),
+    And(Vec<Typed>),
+    Or(Vec<Typed>),
+    Binary(Binary, Box<Typed>, Box<Typed>),
+    Choose(Box<Typed>, Box<Typed>, Box<Typed>),
+    List(Vec<Typed>),
+    Text { function: TextFunction, receiver: Box<Typed>, arg: Option<Box<Typed>> },
+    /// Whole words through the normaliser; the phrase's number in the rule set's index.
+    ContainsPhrase { receiver: Box<Typed>, phrase: u64 },
+    Size(Box<Typed>),
+    Macro { which: Macro, list: Box<Typed>, slot: usize, name: Box<str>, body: Box<Typed> },
+    Has(Box<Typed>),
+    HasEntity(manara_model::EntityType),
+    /// Whether a bank has a member near enough.
+    Matches(Lookup),
+    /// How near the nearest member is; unknown when none is near enough to have been found.
+    Distance(Lookup),
+    /// Already reported as wrong.
+    Wrong,
+}
+
+/// Functions of one text, and perhaps another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextFunction {
+    Contains,
+    StartsWith,
+    EndsWith,
+    LowerAscii,
+    Lower,
+    Normalised,
+}
+
+/// Functions that bind a variable to each element of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Macro {
+    Exists,
+    All,
+    Count,
+}
+
+/// A look into the matches that were found for the event.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookup {
+    pub(crate) bank: BankName,
+    pub(crate) target: Target,
+    /// Largest distance; without it, each signal type's own.
+    pub(crate) distance_max: Option<u32>,
+}
+
+/// What of the event a bank is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Handle,
+    DisplayName,
+    SpaceName,
+    Text,
+    Links,
+    Link { slot: usize },
+    AllMedia,
+    Medium { slot: usize },
+    Account,
+    Space,
+    Content,
+}
+
+impl Typed {
+    pub(crate) fn new(kind: Kind, ty: Type, span: Span) -> Self {
+        let cost = cost_of(&kind);
+        Self { kind, ty, span, cost }
+    }
+
+    pub(crate) fn wrong(span: Span) -> Self {
+        Self::new(Kind::Wrong, Type::Never, span)
+    }
+
+    pub(crate) fn is_wrong(&self) -> bool {
+        matches!(self.kind, Kind::Wrong)
+    }
+
+    /// The expressions it is made of.
+    pub(crate) fn parts(&self) -> Vec<&Self> {
+        match &self.kind {
+            Kind::Not(a) | Kind::Negate(a) | Kind::Size(a) | Kind::Has(a) => vec![a],
+            Kind::And(items) | Kind::Or(items) | Kind::List(items) => items.iter().collect(),
+            Kind::Binary(_, a, b) => vec![a, b],
+            Kind::Choose(a, b, c) => vec![a, b, c],
+            Kind::Text { receiver, arg, .. } => {
+                std::iter::once(&**receiver).chain(arg.as_deref()).collect()
+            }
+            Kind::ContainsPhrase { receiver, .. } => vec![receiver],
+            Kind::Macro { list, body, .. } => vec![list, body],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether its value is the same for every event.
+    pub(crate) fn is_constant(&self) -> bool {
+        match self.kind {
+            Kind::Literal(_) => true,
+            Kind::Field(_)
+            | Kind::Attribute(_)
+            | Kind::Variable { .. }
+            | Kind::MediumField { .. }
+            | Kind::HasEntity(_)
+            | Kind::Matches(_)
+            | Kind::Distance(_)
+            // These two are constant with a literal receiver only, which nobody writes.
+            | Kind::ContainsPhrase { .. }
+            | Kind::Macro { .. }
+            | Kind::Wrong => false,
+            _ => self.parts().into_iter().all(Self::is_constant),
+        }
+    }
+
+    /// The literal text it is, if it is one.
+    pub(crate) fn literal_text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Literal(Literal::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Most elements it can have, for a list.
+    fn elements_max(&self) -> u64 {
+        match &self.kind {
+            Kind::Field(Field::ContentMedia) => 32,
+            Kind::List(items) => items.len() as u64,
+            Kind::Choose(_, a, b) => a.elements_max().max(b.elements_max()),
+            _ => LIST_MAX as u64,
+        }
+    }
+}
+
+/// Upper bounds, in units of roughly a nanosecond on an ordinary text of a few hundred bytes.
+fn cost_of(kind: &Kind) -> u64 {
+    const COMPARE: u64 = 2;
+    const SCAN: u64 = 20;
+    const NORMALISE: u64 = 500;
+    const LOOK_UP: u64 = 10;
+    let own = match kind {
+        Kind::Wrong => 0,
+        Kind::Attribute(_) => 20,
+        Kind::Text { function: TextFunction::Normalised, .. } | Kind::ContainsPhrase { .. } => NORMALISE,
+        Kind::Text { .. } | Kind::Size(_) => SCAN,
+        Kind::Matches(_) | Kind::Distance(_) => LOOK_UP,
+        Kind::Binary(Binary::In, item, list) => COMPARE * list.elements_max() + item.cost,
+        _ => COMPARE,
+    };
+    let parts = match kind {
+        Kind::Macro { list, body, .. } => list.cost + list.elements_max().saturating_mul(body.cost),
+        Kind::Not(a) | Kind::Negate(a) | Kind::Size(a) | Kind::Has(a) => a.cost,
+        Kind::And(items) | Kind::Or(items) | Kind::List(items) => items.iter().map(|i| i.cost).sum(),
+        Kind::Binary(_, a, b) => a.cost + b.cost,
+        Kind::Choose(a, b, c) => a.cost + b.cost.max(c.cost),
+        Kind::Text { receiver, arg, .. } => receiver.cost + arg.as_ref().map_or(0, |a| a.cost),
+        Kind::ContainsPhrase { receiver, .. } => receiver.cost,
+        _ => 0,
+    };
+    own.saturating_add(parts)
+}

@@ -1,0 +1,14 @@
+//! Indexes over many signals: which known ones match this one?
+//!
+//! [`PdqIndex`] finds every hash within a distance, [`ExactIndex`] equal values; phrases have their
+//! own in [`crate::text::PhraseIndex`]. All are exact: what matches is found, nothing else is.
+//! Entries carry a `u64` key chosen by the caller, unique in an index; inserting a key again
+//! replaces its entry. Changes are seen by the next lookup.
+
+mod exact;
+pub(crate) mod keys;
+mod pdq;
+mod ring;
+
+pub use exact::ExactIndex;
+pub use pdq::{PdqHit, PdqIndex};

@@ -1,0 +1,128 @@
+//! How fast the store is on this machine: events with and without verdicts, imports, loading,
+//! verifying. One writer, groups as given, everything synced.
+//!
+//! `cargo run --release -p manara-store --example throughput -- [DIRECTORY] [EVENTS] [GROUP]`
+
+use manara_model::{Author, BankName, Decision, DecisionId, Event, Origin};
+use manara_signal::{Pdq, Signal};
+use manara_store::{BankCursor, NewEvent, Options, Store};
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Instant;
+
+const MEMBERS: u64 = 1_000_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let events: usize = arguments.next().map_or(Ok(200_000), |n| n.parse())?;
+    let group: usize = arguments.next().map_or(Ok(100), |n| n.parse())?;
+    let path = directory.join("throughput.db");
+    for end in ["", "-wal", "-shm"] {
+        // What an earlier run left behind; there may be nothing.
+        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+    }
+    let options =
+        Options { audit_seed: [7; 32], origin: "bench.example/log".into(), max_bytes: None, readers: 2 };
+    let store = Store::open(&path, options.clone())?;
+    run_events(&store, events, group)?;
+    run_banks(&store)?;
+    run_verify(&store)?;
+    store.close_blocking()?;
+    let started = Instant::now();
+    let store = Store::open(&path, options)?;
+    say("open again", 1, started);
+    store.close_blocking()?;
+    Ok(())
+}
+
+fn run_events(store: &Store, events: usize, group: usize) -> Result<(), Box<dyn Error>> {
+    let prepared: Vec<Vec<NewEvent>> = (0..events)
+        .map(event)
+        .collect::<Result<Vec<_>, _>>()?
+        .chunks(group)
+        .map(<[NewEvent]>::to_vec)
+        .collect();
+    let started = Instant::now();
+    for batch in prepared {
+        store.write_blocking(move |tx| tx.record_events(batch))?;
+    }
+    say(&format!("events without verdicts, groups of {group}"), events as u64, started);
+    let started = Instant::now();
+    let totals = store.read(|reader| reader.totals())?;
+    say(&format!("totals ({} events)", totals.events), 1, started);
+    Ok(())
+}
+
+fn run_banks(store: &Store) -> Result<(), Box<dyn Error>> {
+    let bank: BankName = "BENCH".parse()?;
+    let now = "2026-11-22T10:15:00Z".parse()?;
+    let name = bank.clone();
+    store.write_blocking(move |tx| tx.create_bank(&name, "", &Author::System, now))?;
+    let started = Instant::now();
+    let rows = (0..MEMBERS).map(|n| Ok((Signal::Pdq(Pdq(scrambled(n))), format!("row {n}"))));
+    store.write_blocking(move |tx| tx.import(&bank, rows, &Author::System, now, |_| ()))?;
+    say("members imported", MEMBERS, started);
+    let started = Instant::now();
+    let mut loaded = 0;
+    let cursor = store.read(|reader| reader.bank_changes(&BankCursor::default(), &mut |_| loaded += 1))?;
+    say("members loaded", loaded - 1, started);
+    let started = Instant::now();
+    store.read(|reader| reader.bank_changes(&cursor, &mut |_| ()))?;
+    say("no change found", 1, started);
+    Ok(())
+}
+
+fn run_verify(store: &Store) -> Result<(), Box<dyn Error>> {
+    let started = Instant::now();
+    let report = store.verify(&mut |_, _| ())?;
+    assert_eq!(report.findings, []);
+    say(&format!("verified: {} leaves, records", report.leaves), report.records, started);
+    Ok(())
+}
+
+/// 32 bytes that look random and are the same in every run.
+fn scrambled(n: u64) -> [u8; 32] {
+    let mut out = [0; 32];
+    let mut state = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    for chunk in out.chunks_exact_mut(8) {
+        state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9).wrapping_add(n | 1);
+        chunk.copy_from_slice(&(state ^ (state >> 27)).to_le_bytes());
+    }
+    out
+}
+
+fn event(n: usize) -> Result<NewEvent, Box<dyn Error>> {
+    let json = format!(
+        r#"{{"id":"post-{n}","source":"forum.example","type":"post.created","time":"2026-11-22T10:15:00Z","account":{{"id":"a-{}","handle":"user_{}"}},"content":{{"id":"p-{n}","text":"An ordinary post about nothing in particular, number {n}, of the length that posts have."}}}}"#,
+        n % 5000,
+        n % 5000
+    );
+    let (event, _) = Event::from_json(json.as_bytes(), Origin::Http)?;
+    let received_at = "2026-11-22T10:15:01Z".parse()?;
+    Ok(NewEvent {
+        body: serde_json::to_string(&event)?,
+        media: Vec::new(),
+        fingerprint: scrambled(n as u64),
+        received_at,
+        decision: Decision {
+            id: DecisionId::new(1_795_342_501_000 + n as u64 / 50, u128::from(n as u64) * 0x9E37_79B9_7F4A_7C15),
+            author: Author::Rules,
+            at: received_at,
+            event: Some((event.source.clone(), event.id.clone())),
+            case: None,
+            verdicts: Vec::new(),
+            actions: Vec::new(),
+            note: String::new(),
+        },
+        previews: Vec::new(),
+        event,
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are the output")]
+fn say(what: &str, count: u64, started: Instant) {
+    let took = started.elapsed();
+    let rate = count as f64 / took.as_secs_f64();
+    println!("{what}: {count} in {:.3} s, {rate:.0}/s", took.as_secs_f64());
+}

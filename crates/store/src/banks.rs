@@ -1,0 +1,565 @@
+//! Banks and their members.
+//!
+//! Members are append-only rows. Those added together form a batch: a run of consecutive ids whose
+//! digest is one audited row, so that a million members cost one leaf. A removal is a row of its
+//! own. Whoever keeps an index in memory follows both with a [`BankCursor`].
+
+use crate::error::{Context, StoreError};
+use crate::reader::{Reader, damaged, get, parsed, time};
+use crate::sql;
+use crate::tables::{
+    BANKS, MEMBER_BATCHES, MEMBER_REMOVALS, MEMBERS, blob, int, text,
+};
+use crate::tx::{Committed, Tx, author_json};
+use jiff::Timestamp;
+use manara_model::{Author, Bank, BankName, Member, MemberId};
+use manara_signal::{Md5, Pdq, Sha256, Signal, SignalType};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+use sha2::Digest;
+use std::collections::HashMap;
+
+/// Longest note of a member, in bytes.
+const NOTE_BYTES_MAX: usize = 1024;
+/// Longest description of a bank, in bytes.
+const DESCRIPTION_BYTES_MAX: usize = 4096;
+/// Longest text or address kept as a member, in bytes.
+const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// How often an import tells its progress, in rows.
+const PROGRESS_EVERY: u64 = 4096;
+
+/// What an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// Members added.
+    pub added: u64,
+    /// Rows whose signal was a member already.
+    pub already: u64,
+}
+
+/// Where a follower of banks has got to. The default is before everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BankCursor {
+    batch: i64,
+    member: i64,
+    removal: i64,
+}
+
+/// Something a follower of banks has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BankChange {
+    /// There is this bank. Told of every bank, every time, before its members.
+    Bank {
+        /// Its name.
+        name: BankName,
+        /// Whether it takes part in matching.
+        enabled: bool,
+    },
+    /// A member was added.
+    Member {
+        /// To this bank.
+        bank: BankName,
+        /// Its number.
+        member: MemberId,
+        /// What it is.
+        signal: Signal,
+    },
+    /// A member that was told of before was removed.
+    Removed {
+        /// From this bank.
+        bank: BankName,
+        /// Its number.
+        member: MemberId,
+        /// The type of its signal.
+        signal_type: SignalType,
+    },
+}
+
+impl Tx<'_> {
+    /// Makes an empty, enabled bank. Audit: one `bank.created` leaf.
+    pub fn create_bank(
+        &mut self,
+        name: &BankName,
+        description: &str,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
+        if description.len() > DESCRIPTION_BYTES_MAX {
+            return Err(too_long("description", description.len(), DESCRIPTION_BYTES_MAX));
+        }
+        if self.reader().bank(name)?.is_some() {
+            return Err(StoreError::Conflict(format!("there is a bank {name} already")));
+        }
+        self.begin("bank.created", by, now)?;
+        let id = self.next_id(&BANKS)?;
+        self.insert_row(&BANKS, &bank_values(id, name, description, true, now))?;
+        self.seal(None).map(|_| Committed(()))
+    }
+
+    /// Makes a bank that holds these members. Audit: `bank.created` and, when there are members,
+    /// `bank.imported`.
+    pub fn create_bank_with(
+        &mut self,
+        name: &BankName,
+        description: &str,
+        members: Vec<(Signal, String)>,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<Imported>, StoreError> {
+        let _: Committed<()> = self.create_bank(name, description, by, now)?;
+        self.import(name, members.into_iter().map(Ok), by, now, |_| ())
+    }
+
+    /// Lets a bank take part in matching, or not. Says whether that was a change.
+    /// Audit: one `bank.enabled` or `bank.disabled` leaf, none when it was so already.
+    pub fn set_bank_enabled(
+        &mut self,
+        name: &BankName,
+        enabled: bool,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<bool>, StoreError> {
+        let (id, bank) = self.reader().expect_bank(name)?;
+        if bank.enabled == enabled {
+            return Ok(Committed(false));
+        }
+        self.begin(if enabled { "bank.enabled" } else { "bank.disabled" }, by, now)?;
+        let values = bank_values(id, name, &bank.description, enabled, bank.created_at);
+        self.update(&BANKS, &values)?;
+        self.seal(None).map(|_| Committed(true))
+    }
+
+    /// Adds one member, and gives its number; that of the member there is when it is one already.
+    /// Audit: one `member.added` leaf, none when nothing was added.
+    pub fn add_member(
+        &mut self,
+        bank: &BankName,
+        signal: &Signal,
+        note: &str,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<(MemberId, Imported)>, StoreError> {
+        let row = std::iter::once(Ok((signal.clone(), note.to_owned())));
+        let imported = self.append("member.added", bank, row, by, now, |_| ())?;
+        let (member, _) = self
+            .reader()
+            .find_member(bank, signal)?
+            .ok_or_else(|| StoreError::not_found(format!("member in bank {bank}")))?;
+        Ok(Committed((member, imported)))
+    }
+
+    /// Adds many members. A row that is an error ends the write, and nothing of it is kept.
+    ///
+    /// `progress` is told the rows read so far, now and then. Other writes wait meanwhile: about
+    /// two seconds for a million rows. Audit: one `bank.imported` leaf over all of them, none when
+    /// every row was a member already.
+    pub fn import(
+        &mut self,
+        bank: &BankName,
+        rows: impl Iterator<Item = Result<(Signal, String), StoreError>>,
+        by: &Author,
+        now: Timestamp,
+        progress: impl FnMut(u64),
+    ) -> Result<Committed<Imported>, StoreError> {
+        self.append("bank.imported", bank, rows, by, now, progress).map(Committed)
+    }
+
+    fn append(
+        &mut self,
+        kind: &str,
+        bank: &BankName,
+        rows: impl Iterator<Item = Result<(Signal, String), StoreError>>,
+        by: &Author,
+        now: Timestamp,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Imported, StoreError> {
+        let (bank, _) = self.reader().expect_bank(bank)?;
+        let first = self.next_id(&MEMBERS)?;
+        let mut batch = Batch::new(first);
+        let mut done = Imported::default();
+        for row in rows {
+            let (signal, note) = row?;
+            if self.append_one(bank, &mut batch, &signal, &note)? {
+                done.added += 1;
+            } else {
+                done.already += 1;
+            }
+            let read = done.added + done.already;
+            if read.is_multiple_of(PROGRESS_EVERY) {
+                progress(read);
+            }
+        }
+        progress(done.added + done.already);
+        if done.added > 0 {
+            self.insert_batch(kind, bank, &batch, by, now)?;
+            self.count(&format!("bank.{bank}"), done.added as i64);
+        }
+        Ok(done)
+    }
+
+    /// Writes a member's row unless the bank has it. The row is covered by its batch.
+    fn append_one(&self, bank: i64, batch: &mut Batch, signal: &Signal, note: &str) -> Result<bool, StoreError> {
+        const CONTEXT: &str = "adding a member";
+        if note.len() > NOTE_BYTES_MAX {
+            return Err(too_long("note", note.len(), NOTE_BYTES_MAX));
+        }
+        let value = Value::of(signal);
+        if value.bytes().len() > VALUE_BYTES_MAX {
+            return Err(too_long("signal", value.bytes().len(), VALUE_BYTES_MAX));
+        }
+        let signal_type = signal.signal_type().name();
+        let lookup = lookup(signal_type.as_bytes(), value.bytes());
+        if same_signal(self.reader(), bank, batch.first, lookup, signal_type, value.bytes())?.is_some() {
+            return Ok(false);
+        }
+        let id = batch.next();
+        let digest8 = batch.add(int(id), text(signal_type), blob(value.bytes()), text(note));
+        self.conn
+            .prepare_cached(sql::ADD_MEMBER)
+            .and_then(|mut s| s.execute((id, signal_type, value.bytes(), note, lookup, digest8)))
+            .context(CONTEXT)?;
+        Ok(true)
+    }
+
+    fn insert_batch(
+        &mut self,
+        kind: &str,
+        bank: i64,
+        batch: &Batch,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.begin(kind, by, now)?;
+        let (id, author) = (self.next_id(&MEMBER_BATCHES)?, author_json(by)?);
+        let digest = batch.digest();
+        let values = [
+            int(id),
+            int(bank),
+            int(batch.first),
+            int(batch.count),
+            blob(&digest),
+            text(&author),
+            int(now.as_microsecond()),
+        ];
+        self.insert_row(&MEMBER_BATCHES, &values)?;
+        self.seal(None).map(|_| ())
+    }
+
+    /// Takes a member out of its bank for good. Audit: one `member.removed` leaf.
+    pub fn remove_member(
+        &mut self,
+        bank: &BankName,
+        member: MemberId,
+        reason: &str,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
+        if reason.len() > NOTE_BYTES_MAX {
+            return Err(too_long("reason", reason.len(), NOTE_BYTES_MAX));
+        }
+        let (bank_id, _) = self.reader().expect_bank(bank)?;
+        let absent = || StoreError::not_found(format!("member {member} in bank {bank}"));
+        let (of, _, removed) = self.reader().member_row(member)?.ok_or_else(absent)?;
+        if of != bank_id || removed {
+            return Err(absent());
+        }
+        self.begin("member.removed", by, now)?;
+        let (id, author) = (self.next_id(&MEMBER_REMOVALS)?, author_json(by)?);
+        self.insert_row(
+            &MEMBER_REMOVALS,
+            &[
+                int(id),
+                int(member.0),
+                int(bank_id),
+                text(reason),
+                text(&author),
+                int(now.as_microsecond()),
+            ],
+        )?;
+        self.count(&format!("bank.{bank_id}"), -1);
+        self.seal(None).map(|_| Committed(()))
+    }
+}
+
+fn too_long(what: &'static str, bytes: usize, max: usize) -> StoreError {
+    StoreError::Invalid { what, problem: format!("{bytes} bytes long, the limit is {max}: shorten it") }
+}
+
+fn bank_values<'a>(
+    id: i64,
+    name: &'a BankName,
+    description: &'a str,
+    enabled: bool,
+    created_at: Timestamp,
+) -> [ValueRef<'a>; 5] {
+    [
+        int(id),
+        text(name.as_str()),
+        text(description),
+        int(enabled.into()),
+        int(created_at.as_microsecond()),
+    ]
+}
+
+/// A run of members being written, or read again to be checked.
+pub(crate) struct Batch {
+    pub(crate) first: i64,
+    pub(crate) count: i64,
+    rows: sha2::Sha256,
+    canonical: Vec<u8>,
+}
+
+impl Batch {
+    pub(crate) fn new(first: i64) -> Self {
+        Self { first, count: 0, rows: sha2::Sha256::new(), canonical: Vec::new() }
+    }
+
+    fn next(&self) -> i64 {
+        self.first + self.count
+    }
+
+    /// Takes a member, and gives the beginning of its own digest.
+    pub(crate) fn add(
+        &mut self,
+        id: ValueRef<'_>,
+        signal_type: ValueRef<'_>,
+        value: ValueRef<'_>,
+        note: ValueRef<'_>,
+    ) -> [u8; 8] {
+        MEMBERS.canonical([id, signal_type, value, note], &mut self.canonical);
+        let digest: [u8; 32] = sha2::Sha256::digest(&self.canonical).into();
+        self.rows.update(digest);
+        self.count += 1;
+        digest.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// The digest over the members so far: SHA-256 over their own digests.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.rows.clone().finalize().into()
+    }
+}
+
+/// Under which number a signal is looked up: 64 bits of a SHA-256 over its type and value.
+pub(crate) fn lookup(signal_type: &[u8], value: &[u8]) -> i64 {
+    let digest: [u8; 32] =
+        sha2::Sha256::new().chain_update(signal_type).chain_update([0]).chain_update(value).finalize().into();
+    i64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default())
+}
+
+/// The live member of a bank with this signal. Members from `first` on are of that bank, though
+/// their batch is not yet written.
+fn same_signal(
+    reader: Reader<'_>,
+    bank: i64,
+    first: i64,
+    lookup: i64,
+    signal_type: &str,
+    value: &[u8],
+) -> Result<Option<MemberId>, StoreError> {
+    const CONTEXT: &str = "looking for a member";
+    let mut statement = reader.conn.prepare_cached(sql::SAME_SIGNAL).context(CONTEXT)?;
+    let mut rows = statement.query((lookup, signal_type, value)).context(CONTEXT)?;
+    while let Some(row) = rows.next().context(CONTEXT)? {
+        let id: i64 = get(row, 0, CONTEXT)?;
+        let of: Option<i64> = get(row, 1, CONTEXT)?;
+        let removed: bool = get(row, 2, CONTEXT)?;
+        if !removed && (id >= first || of == Some(bank)) {
+            return Ok(Some(MemberId(id)));
+        }
+    }
+    Ok(None)
+}
+
+/// A signal's value in its compact form: the bytes of a hash, the UTF-8 of a text or address.
+enum Value<'a> {
+    Bytes(&'a [u8]),
+    Text(String),
+}
+
+impl<'a> Value<'a> {
+    fn of(signal: &'a Signal) -> Self {
+        match signal {
+            Signal::Sha256(hash) => Self::Bytes(hash.as_bytes()),
+            Signal::Md5(hash) => Self::Bytes(hash.as_bytes()),
+            Signal::Pdq(hash) => Self::Bytes(hash.as_bytes()),
+            Signal::Text(_) | Signal::Url(_) => Self::Text(signal.encode()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Text(text) => text.as_bytes(),
+        }
+    }
+}
+
+/// A signal from its compact form.
+fn signal_of(signal_type: SignalType, value: &[u8]) -> Result<Signal, StoreError> {
+    let hash = || damaged(MEMBER, format!("{} bytes for a {signal_type}", value.len()));
+    Ok(match signal_type {
+        SignalType::Sha256 => Signal::Sha256(Sha256(value.try_into().map_err(|_| hash())?)),
+        SignalType::Md5 => Signal::Md5(Md5(value.try_into().map_err(|_| hash())?)),
+        SignalType::Pdq => Signal::Pdq(Pdq(value.try_into().map_err(|_| hash())?)),
+        SignalType::Text | SignalType::Url => {
+            let text = std::str::from_utf8(value).map_err(|error| damaged(MEMBER, error))?;
+            Signal::parse(signal_type, text).map_err(|error| damaged(MEMBER, error))?
+        }
+    })
+}
+
+impl Reader<'_> {
+    /// All banks, by name.
+    pub fn banks(&self) -> Result<Vec<Bank>, StoreError> {
+        self.all(BANK, sql::BANKS, [], |row| bank(row).map(|(_, bank)| bank))
+    }
+
+    /// One bank.
+    pub fn bank(&self, name: &BankName) -> Result<Option<Bank>, StoreError> {
+        let found = self.first(BANK, sql::BANK, [name.as_str()], bank)?;
+        Ok(found.map(|(_, bank)| bank))
+    }
+
+    fn expect_bank(&self, name: &BankName) -> Result<(i64, Bank), StoreError> {
+        let found = self.first(BANK, sql::BANK, [name.as_str()], bank)?;
+        found.ok_or_else(|| StoreError::not_found(format!("bank {name}")))
+    }
+
+    /// The members of a bank in the order in which they were added, after that number; removed
+    /// ones left out.
+    pub fn members(
+        &self,
+        bank: &BankName,
+        after: Option<MemberId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, StoreError> {
+        let mut members = Vec::new();
+        self.each_member_after(bank, after, limit as i64, |member| {
+            members.push(member);
+            Ok(())
+        })?;
+        Ok(members)
+    }
+
+    /// Every member of a bank, one after the other, in flat memory. An error from `each` ends it.
+    pub fn each_member(
+        &self,
+        bank: &BankName,
+        each: impl FnMut(Member) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.each_member_after(bank, None, i64::MAX, each)
+    }
+
+    fn each_member_after(
+        &self,
+        bank: &BankName,
+        after: Option<MemberId>,
+        limit: i64,
+        mut each: impl FnMut(Member) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (bank, _) = self.expect_bank(bank)?;
+        let params = (bank, after.map_or(0, |after| after.0), limit);
+        self.each(MEMBER, sql::MEMBERS, params, |row| each(member(row)?))
+    }
+
+    /// A member by its number, with its bank and whether it was removed since.
+    pub fn member(&self, id: MemberId) -> Result<Option<(BankName, Member, bool)>, StoreError> {
+        let Some((bank, member, removed)) = self.member_row(id)? else { return Ok(None) };
+        let names = self.bank_names()?;
+        Ok(Some((bank_name(&names, bank)?, member, removed)))
+    }
+
+    fn member_row(&self, id: MemberId) -> Result<Option<(i64, Member, bool)>, StoreError> {
+        let found = self.first(MEMBER, sql::MEMBER, [id.0], |row| {
+            Ok((get::<i64>(row, 5, MEMBER)?, member(row)?))
+        })?;
+        let Some((bank, member)) = found else { return Ok(None) };
+        let removal = self.first(MEMBER, sql::REMOVAL, [id.0], |_| Ok(()))?;
+        Ok(Some((bank, member, removal.is_some())))
+    }
+
+    /// The member of a bank that has this signal, with its note.
+    pub fn find_member(&self, bank: &BankName, signal: &Signal) -> Result<Option<(MemberId, Member)>, StoreError> {
+        let (bank, _) = self.expect_bank(bank)?;
+        let (signal_type, value) = (signal.signal_type().name(), Value::of(signal));
+        let lookup = lookup(signal_type.as_bytes(), value.bytes());
+        let reader = Reader { conn: self.conn };
+        match same_signal(reader, bank, i64::MAX, lookup, signal_type, value.bytes())? {
+            Some(id) => Ok(self.member_row(id)?.map(|(_, member, _)| (id, member))),
+            None => Ok(None),
+        }
+    }
+
+    /// Tells `each` what has changed in all banks since `since`, and gives the cursor for the next
+    /// time. From the default cursor on: every bank and every member.
+    pub fn bank_changes(
+        &self,
+        since: &BankCursor,
+        each: &mut dyn FnMut(BankChange),
+    ) -> Result<BankCursor, StoreError> {
+        let mut names = HashMap::new();
+        self.each(BANK, sql::BANKS_BY_ID, [], |row| {
+            let name: BankName = parsed(row, 1, BANK)?;
+            names.insert(get::<i64>(row, 0, BANK)?, name.clone());
+            each(BankChange::Bank { name, enabled: get(row, 2, BANK)? });
+            Ok(())
+        })?;
+        self.each(MEMBER, sql::MEMBERS_SINCE, [since.batch], |row| {
+            let signal = stored_signal(row)?;
+            let bank = bank_name(&names, get(row, 5, MEMBER)?)?;
+            each(BankChange::Member { bank, member: MemberId(get(row, 0, MEMBER)?), signal });
+            Ok(())
+        })?;
+        self.each(MEMBER, sql::REMOVALS_SINCE, (since.removal, since.member), |row| {
+            let bank = bank_name(&names, get(row, 2, MEMBER)?)?;
+            let (member, signal_type) = (MemberId(get(row, 1, MEMBER)?), parsed(row, 3, MEMBER)?);
+            each(BankChange::Removed { bank, member, signal_type });
+            Ok(())
+        })?;
+        let newest = self.first(MEMBER, sql::NEWEST_BATCH, [], |row| {
+            Ok((get(row, 0, MEMBER)?, get(row, 1, MEMBER)?))
+        })?;
+        let (batch, member) = newest.unwrap_or((0, 0));
+        let removal = self.number(MEMBER, sql::NEWEST_REMOVAL, [])? as i64;
+        Ok(BankCursor { batch, member, removal })
+    }
+
+    fn bank_names(&self) -> Result<HashMap<i64, BankName>, StoreError> {
+        let names = self.all(BANK, sql::BANKS_BY_ID, [], |row| {
+            Ok((get::<i64>(row, 0, BANK)?, parsed::<BankName>(row, 1, BANK)?))
+        })?;
+        Ok(names.into_iter().collect())
+    }
+}
+
+const BANK: &str = "a bank";
+const MEMBER: &str = "a member of a bank";
+
+fn bank_name(names: &HashMap<i64, BankName>, id: i64) -> Result<BankName, StoreError> {
+    names.get(&id).cloned().ok_or_else(|| damaged(MEMBER, format!("bank {id} is missing")))
+}
+
+fn bank(row: &Row<'_>) -> Result<(i64, Bank), StoreError> {
+    let bank = Bank {
+        name: parsed(row, 1, BANK)?,
+        description: get(row, 2, BANK)?,
+        enabled: get(row, 3, BANK)?,
+        created_at: time(row, 4, BANK)?,
+        members: get::<i64>(row, 5, BANK)?.max(0) as u64,
+    };
+    Ok((get(row, 0, BANK)?, bank))
+}
+
+fn stored_signal(row: &Row<'_>) -> Result<Signal, StoreError> {
+    let value = row.get_ref(2).context(MEMBER)?.as_blob().map_err(|error| damaged(MEMBER, error))?;
+    signal_of(parsed(row, 1, MEMBER)?, value)
+}
+
+fn member(row: &Row<'_>) -> Result<Member, StoreError> {
+    Ok(Member {
+        id: MemberId(get(row, 0, MEMBER)?),
+        signal: stored_signal(row)?,
+        note: get(row, 3, MEMBER)?,
+        added_at: time(row, 4, MEMBER)?,
+    })
+}

@@ -1,0 +1,458 @@
+//! Cases: how they come about, and the moves of reviewers, each with its trace.
+//!
+//! Which moves are legal is `manara_model::Case`'s business; here they are made once and for good:
+//! case row, trail row, decision and outbox rows under one leaf.
+
+use crate::error::StoreError;
+use crate::events::{StoredEvent, stored_event};
+use crate::evidence::Preview;
+use crate::outbox::Delivery;
+use crate::reader::{Reader, damaged, from_json, get, maybe_time, parsed, time};
+use crate::sql;
+use crate::tables::{CASE_EVENTS, CASE_TRAIL, CASES, Table, int, maybe, maybe_text, text};
+use crate::tx::{Committed, Tx, author_json};
+use jiff::Timestamp;
+use manara_model::{
+    Action, Author, Case, CaseId, CaseState, Decision, DecisionId, Entity, Event, Judgement, Name,
+    Outcome,
+};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+use serde::Serialize;
+
+/// The queue of a case whose rule named none.
+const DEFAULT_QUEUE: &str = "review";
+/// The priority of a case whose rule gave none.
+const DEFAULT_PRIORITY: u8 = 5;
+/// Most events, deliveries and trail entries shown with one case.
+const SHOWN_MAX: usize = 200;
+/// Most other cases shown with one case.
+const RELATED_MAX: usize = 50;
+
+/// The part of a case's life to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseStage {
+    /// Waiting.
+    Open,
+    /// With a reviewer.
+    Claimed,
+    /// Decided.
+    Closed,
+}
+
+impl CaseStage {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Claimed => "claimed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Which cases to list: by priority, then age.
+#[derive(Debug, Clone)]
+pub struct CaseFilter {
+    /// Only of this queue.
+    pub queue: Option<Name>,
+    /// In this part of their life.
+    pub stage: CaseStage,
+    /// Only those that come after this one; take the last case of the page before.
+    pub after: Option<Case>,
+    /// Most cases to give.
+    pub limit: usize,
+}
+
+/// A queue at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QueueSummary {
+    /// Its name.
+    pub queue: Name,
+    /// Cases waiting.
+    pub open: u64,
+    /// Cases with a reviewer.
+    pub claimed: u64,
+    /// When the oldest waiting one was opened.
+    pub oldest: Option<Timestamp>,
+    /// The highest priority among them.
+    pub priority_max: u8,
+}
+
+/// Something that happened to a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrailEntry {
+    /// `opened`, `event_added`, `claimed`, `released`, `decided` or `media_revealed`.
+    pub what: String,
+    /// Who did it.
+    pub author: Author,
+    /// When.
+    pub at: Timestamp,
+    /// More about it, in words.
+    pub note: String,
+    /// The audit leaf that covers it.
+    pub leaf: u64,
+}
+
+/// A case with everything a reviewer needs to see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseDetail {
+    /// The case.
+    pub case: Case,
+    /// The audit leaf that newest covers it.
+    pub leaf: u64,
+    /// The events that brought it about with the decisions on them, oldest first; at most 200.
+    pub events: Vec<StoredEvent>,
+    /// How many events there are.
+    pub events_total: u64,
+    /// The reviewer's decision, once there is one.
+    pub judgement: Option<Decision>,
+    /// What was asked of the platform and how that went; at most 200.
+    pub deliveries: Vec<Delivery>,
+    /// What happened, oldest first; at most 200.
+    pub trail: Vec<TrailEntry>,
+    /// Other cases of the same entity or account, newest first; at most 50.
+    pub related: Vec<Case>,
+}
+
+impl Tx<'_> {
+    /// Opens a case for an `enqueue` action, or adds the event to the one that is pending.
+    pub(crate) fn enqueue(&mut self, action: &Action, event: &Event, decision: &Decision) -> Result<(), StoreError> {
+        let queue = match &action.detail.queue {
+            Some(queue) => queue.clone(),
+            None => DEFAULT_QUEUE.parse().map_err(|e| damaged("the default queue", e))?,
+        };
+        let priority = action.detail.priority.unwrap_or(DEFAULT_PRIORITY).clamp(1, 9);
+        let reader = self.reader();
+        let target = &action.target;
+        let params = (queue.as_str(), target.r#type.as_str(), &target.id);
+        let (case, what) = match reader.first(CASE, sql::CASE_PENDING, params, case)? {
+            Some(case) => {
+                if reader.number(CASE, sql::CASE_LINKED, (case.id.to_string(), decision.id.to_string()))? != 0 {
+                    return Ok(());
+                }
+                if priority > case.priority {
+                    self.put_case(&Case { priority, ..case.clone() }, Self::update)?;
+                }
+                (case, "event_added")
+            }
+            None => (self.open_case(queue, priority, action, event, decision)?, "opened"),
+        };
+        let link = self.next_id(&CASE_EVENTS)?;
+        self.insert_row(
+            &CASE_EVENTS,
+            &[
+                int(link),
+                text(&case.id.to_string()),
+                text(&decision.id.to_string()),
+                int(decision.at.as_microsecond()),
+            ],
+        )?;
+        let note = format!("event {} from {}", event.id, event.source);
+        self.trail(case.id, what, &decision.author, decision.at, &note)
+    }
+
+    fn open_case(
+        &mut self,
+        queue: Name,
+        priority: u8,
+        action: &Action,
+        event: &Event,
+        decision: &Decision,
+    ) -> Result<Case, StoreError> {
+        let millis = u64::try_from(decision.at.as_millisecond()).unwrap_or(0);
+        let case = Case {
+            id: CaseId::new(millis, self.random()?),
+            queue,
+            entity: action.target.clone(),
+            account: event.account.as_ref().map(|account| account.id.clone()),
+            policy: action.policy.clone(),
+            priority,
+            opened_at: decision.at,
+            state: CaseState::Open,
+        };
+        self.put_case(&case, Self::insert_row)?;
+        self.count("cases", 1);
+        Ok(case)
+    }
+
+    /// Takes a case for a reviewer. Audit: one `case.claimed` leaf, none when they hold it already.
+    pub fn claim_case(&mut self, id: CaseId, reviewer: &str, now: Timestamp) -> Result<Committed<Case>, StoreError> {
+        let before = self.reader().expect_case(id)?;
+        let case = before.clone().claim(reviewer, micros(now))?;
+        if case == before {
+            return Ok(Committed(case));
+        }
+        self.move_case("case.claimed", &case, "claimed", reviewer, now, "")?;
+        Ok(Committed(case))
+    }
+
+    /// Puts a case back into its queue. Audit: one `case.released` leaf.
+    pub fn release_case(&mut self, id: CaseId, reviewer: &str, now: Timestamp) -> Result<Committed<Case>, StoreError> {
+        let before = self.reader().expect_case(id)?;
+        let case = before.clone().release(reviewer, micros(now))?;
+        if case == before {
+            return Ok(Committed(case));
+        }
+        self.move_case("case.released", &case, "released", reviewer, now, "")?;
+        Ok(Committed(case))
+    }
+
+    /// Closes a case with a judgement and sends out what follows from it. Audit: one
+    /// `case.decided` leaf over the case, the decision, its outbox rows and the trail.
+    pub fn decide_case(
+        &mut self,
+        id: CaseId,
+        reviewer: &str,
+        judgement: &Judgement,
+        decision: DecisionId,
+        now: Timestamp,
+    ) -> Result<Committed<(Case, Decision)>, StoreError> {
+        let now = micros(now);
+        let before = self.reader().expect_case(id)?;
+        let automatic = self.reader().automatic_actions(id)?;
+        let (case, actions) = before.decide(reviewer, judgement, &automatic, decision, now)?;
+        let author = Author::Reviewer(reviewer.to_owned());
+        let decision = Decision {
+            id: decision,
+            author: author.clone(),
+            at: now,
+            event: None,
+            case: Some(id),
+            verdicts: Vec::new(),
+            actions,
+            note: judgement.note.clone(),
+        };
+        self.begin("case.decided", &author, now)?;
+        self.put_case(&case, Self::update)?;
+        self.insert_decision(&decision)?;
+        self.insert_deliveries(&decision)?;
+        let note = format!("{} under {}", judgement.outcome, judgement.policy);
+        self.trail(id, "decided", &author, now, &note)?;
+        self.count("decisions.reviewed", 1);
+        self.seal(None)?;
+        Ok(Committed((case, decision)))
+    }
+
+    /// Gives the preview of a medium of a case to a reviewer who asked to see it; `None` when none
+    /// is kept. Audit: one `media.revealed` leaf.
+    pub fn reveal_media(
+        &mut self,
+        case: CaseId,
+        sha256: &[u8; 32],
+        reviewer: &str,
+        now: Timestamp,
+    ) -> Result<Committed<Option<Preview>>, StoreError> {
+        self.reader().expect_case(case)?;
+        let Some(preview) = self.reader().preview(sha256)? else {
+            return Ok(Committed(None));
+        };
+        let author = Author::Reviewer(reviewer.to_owned());
+        self.begin("media.revealed", &author, now)?;
+        self.trail(case, "media_revealed", &author, now, &hex::encode(sha256))?;
+        self.seal(None)?;
+        Ok(Committed(Some(preview)))
+    }
+
+    fn move_case(
+        &mut self,
+        kind: &str,
+        case: &Case,
+        what: &str,
+        reviewer: &str,
+        now: Timestamp,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let author = Author::Reviewer(reviewer.to_owned());
+        self.begin(kind, &author, now)?;
+        self.put_case(case, Self::update)?;
+        self.trail(case.id, what, &author, now, note)?;
+        self.seal(None).map(|_| ())
+    }
+
+    fn trail(
+        &mut self,
+        case: CaseId,
+        what: &str,
+        author: &Author,
+        at: Timestamp,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let id = self.next_id(&CASE_TRAIL)?;
+        let author = author_json(author)?;
+        self.insert_row(
+            &CASE_TRAIL,
+            &[
+                int(id),
+                text(&case.to_string()),
+                text(what),
+                text(&author),
+                int(at.as_microsecond()),
+                text(note),
+            ],
+        )
+    }
+
+    fn put_case(
+        &mut self,
+        case: &Case,
+        put: impl FnOnce(&mut Self, &'static Table, &[ValueRef<'_>]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let id = case.id.to_string();
+        let (state, by, at, decided) = match &case.state {
+            CaseState::Open => ("open", None, None, None),
+            CaseState::Claimed { by, since } => ("claimed", Some(by), Some(*since), None),
+            CaseState::Closed { decision, outcome, by, at } => {
+                ("closed", Some(by), Some(*at), Some((decision.to_string(), *outcome)))
+            }
+        };
+        let decision = decided.as_ref().map(|(decision, _)| decision.as_str());
+        let outcome = decided.as_ref().map(|(_, outcome)| outcome.as_str());
+        put(
+            self,
+            &CASES,
+            &[
+                text(&id),
+                text(case.queue.as_str()),
+                text(case.entity.r#type.as_str()),
+                text(&case.entity.id),
+                maybe_text(case.account.as_deref()),
+                text(case.policy.as_str()),
+                int(case.priority.into()),
+                int(case.opened_at.as_microsecond()),
+                text(state),
+                maybe_text(by.map(String::as_str)),
+                maybe(at, |at| int(at.as_microsecond())),
+                maybe_text(decision),
+                maybe_text(outcome),
+            ],
+        )
+    }
+}
+
+/// A time as it will read back.
+fn micros(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
+impl Reader<'_> {
+    /// Queues that have something pending.
+    pub fn queues(&self) -> Result<Vec<QueueSummary>, StoreError> {
+        self.all(QUEUE, sql::QUEUES, [], |row| {
+            Ok(QueueSummary {
+                queue: parsed(row, 0, QUEUE)?,
+                open: get::<i64>(row, 1, QUEUE)? as u64,
+                claimed: get::<i64>(row, 2, QUEUE)? as u64,
+                oldest: maybe_time(row, 3, QUEUE)?,
+                priority_max: get(row, 4, QUEUE)?,
+            })
+        })
+    }
+
+    /// Cases by priority, then age, a page at a time.
+    pub fn cases(&self, filter: &CaseFilter) -> Result<Vec<Case>, StoreError> {
+        let after = filter.after.as_ref();
+        let stage = filter.stage.as_str();
+        let limit = filter.limit as i64;
+        let priority = after.map_or(i64::MAX, |case| case.priority.into());
+        let opened_at = after.map_or(i64::MIN, |case| case.opened_at.as_microsecond());
+        let id = after.map_or_else(String::new, |case| case.id.to_string());
+        match &filter.queue {
+            Some(queue) => {
+                let params = (stage, limit, priority, opened_at, id, queue.as_str());
+                self.all(CASE, sql::CASES_BY_QUEUE, params, case)
+            }
+            None => {
+                let params = (stage, limit, priority, opened_at, id);
+                self.all(CASE, sql::CASES_BY_STATE, params, case)
+            }
+        }
+    }
+
+    /// A case by itself.
+    pub fn case(&self, id: CaseId) -> Result<Option<Case>, StoreError> {
+        self.first(CASE, sql::CASE, [id.to_string()], case)
+    }
+
+    /// A case with everything that belongs to it.
+    pub fn case_detail(&self, id: CaseId) -> Result<Option<CaseDetail>, StoreError> {
+        let Some(case) = self.case(id)? else { return Ok(None) };
+        let key = id.to_string();
+        let limit = SHOWN_MAX as i64;
+        let judgement = match &case.state {
+            CaseState::Closed { decision, .. } => self.decision(*decision)?,
+            CaseState::Open | CaseState::Claimed { .. } => None,
+        };
+        Ok(Some(CaseDetail {
+            leaf: self.number(CASE, sql::CASE_LEAF, [&key])?,
+            events: self.all("events of a case", sql::EVENTS_OF_CASE, (&key, limit), stored_event)?,
+            events_total: self.number(CASE, sql::CASE_EVENTS_COUNT, [&key])?,
+            judgement,
+            deliveries: self.deliveries_of_case(id, SHOWN_MAX)?,
+            trail: self.all(TRAIL, sql::CASE_TRAIL, (&key, limit), trail_entry)?,
+            related: self.related(&case)?,
+            case,
+        }))
+    }
+
+    fn related(&self, of: &Case) -> Result<Vec<Case>, StoreError> {
+        let Entity { r#type, id } = &of.entity;
+        // Without an account nothing equals this, since no identifier is empty.
+        let account = of.account.as_deref().unwrap_or("");
+        let params = (of.id.to_string(), r#type.as_str(), id, account, RELATED_MAX as i64);
+        self.all(CASE, sql::CASES_RELATED, params, case)
+    }
+
+    fn expect_case(&self, id: CaseId) -> Result<Case, StoreError> {
+        self.case(id)?.ok_or_else(|| StoreError::not_found(format!("case {id}")))
+    }
+
+    /// What rules did in the decisions that belong to a case.
+    fn automatic_actions(&self, id: CaseId) -> Result<Vec<Action>, StoreError> {
+        let mut actions = Vec::new();
+        self.each("decisions of a case", sql::CASE_DECISIONS, [id.to_string()], |row| {
+            let decision: Decision = from_json(row, 0, "decisions of a case")?;
+            actions.extend(decision.actions);
+            Ok(())
+        })?;
+        Ok(actions)
+    }
+}
+
+const CASE: &str = "a case";
+const QUEUE: &str = "a queue";
+const TRAIL: &str = "a case's trail";
+
+fn case(row: &Row<'_>) -> Result<Case, StoreError> {
+    let by = || get::<String>(row, 9, CASE);
+    let state = match get::<String>(row, 8, CASE)?.as_str() {
+        "open" => CaseState::Open,
+        "claimed" => CaseState::Claimed { by: by()?, since: time(row, 10, CASE)? },
+        "closed" => CaseState::Closed {
+            decision: parsed(row, 11, CASE)?,
+            outcome: parsed::<Outcome>(row, 12, CASE)?,
+            by: by()?,
+            at: time(row, 10, CASE)?,
+        },
+        other => return Err(damaged(CASE, format!("its state is `{other}`"))),
+    };
+    Ok(Case {
+        id: parsed(row, 0, CASE)?,
+        queue: parsed(row, 1, CASE)?,
+        entity: Entity { r#type: parsed(row, 2, CASE)?, id: get(row, 3, CASE)? },
+        account: get(row, 4, CASE)?,
+        policy: parsed(row, 5, CASE)?,
+        priority: get(row, 6, CASE)?,
+        opened_at: time(row, 7, CASE)?,
+        state,
+    })
+}
+
+fn trail_entry(row: &Row<'_>) -> Result<TrailEntry, StoreError> {
+    Ok(TrailEntry {
+        what: get(row, 0, TRAIL)?,
+        author: from_json(row, 1, TRAIL)?,
+        at: time(row, 2, TRAIL)?,
+        note: get(row, 3, TRAIL)?,
+        leaf: get::<i64>(row, 4, TRAIL)? as u64,
+    })
+}

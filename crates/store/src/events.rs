@@ -1,0 +1,323 @@
+//! Events and the decisions on them: the hot path.
+//!
+//! A new event is one row, one leaf, and nothing else unless rules fired. `(source, id)` is its
+//! idempotency key: the same event again gets the stored decision, another event under the same
+//! key is kept beside the first and refused.
+
+use crate::error::StoreError;
+use crate::evidence::Preview;
+use crate::reader::{Reader, bytes32, from_json, get, parsed, time};
+use crate::sql;
+use crate::tables::{DECISIONS, EVENT_CONFLICTS, EVENTS, STRIKES, blob, int, maybe_text, text};
+use crate::tx::{Committed, Tx, json};
+use jiff::Timestamp;
+use manara_model::{
+    Action, ActionKind, Author, Decision, DecisionId, EntityType, Event, MediaFacts,
+};
+use rusqlite::Row;
+
+/// An event that has been decided on and is ready to be kept.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// The event, media bytes taken out.
+    pub event: Event,
+    /// The JSON to keep of it.
+    pub body: String,
+    /// What became of its media, in order.
+    pub media: Vec<MediaFacts>,
+    /// What makes two sendings the same event: a hash of all its fields, media bytes included.
+    pub fingerprint: [u8; 32],
+    /// When it was received. Kept to the microsecond.
+    pub received_at: Timestamp,
+    /// The decision on it.
+    pub decision: Decision,
+    /// Previews for the reviewers.
+    pub previews: Vec<Preview>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was new; this is the decision on it.
+    New(Decision),
+    /// It was here before; this is the decision that was made then.
+    Duplicate(Decision),
+    /// Its `(source, id)` belongs to an event with another body. Both are kept; nothing was done.
+    Conflict {
+        /// The event's id.
+        id: String,
+        /// When the first one was received.
+        first_received_at: Timestamp,
+    },
+}
+
+/// An event as kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// The audit leaf that covers it.
+    pub leaf: u64,
+    /// The event.
+    pub event: Event,
+    /// What became of its media, in order.
+    pub media: Vec<MediaFacts>,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The decision on it.
+    pub decision: Decision,
+}
+
+/// An event that came under another's `(source, id)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictingEvent {
+    /// Its source.
+    pub source: String,
+    /// Its id.
+    pub id: String,
+    /// Its JSON.
+    pub body: String,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The audit leaf that covers it.
+    pub leaf: u64,
+}
+
+impl Tx<'_> {
+    /// Keeps events with their decisions, and what follows from those: strikes, cases, outbox rows
+    /// and previews.
+    ///
+    /// Audit: one `decision.made` leaf for each new event, naming all rows written for it; one
+    /// `event.conflict` leaf for each conflicting body seen for the first time; none for duplicates.
+    pub fn record_events(&mut self, events: Vec<NewEvent>) -> Result<Committed<Vec<Recorded>>, StoreError> {
+        let recorded: Result<_, StoreError> =
+            events.into_iter().map(|event| self.record_event(event)).collect();
+        recorded.map(Committed)
+    }
+
+    fn record_event(&mut self, new: NewEvent) -> Result<Recorded, StoreError> {
+        self.begin("decision.made", &new.decision.author, new.received_at)?;
+        if !self.insert_event(&new)? {
+            self.abandon();
+            return self.record_again(&new);
+        }
+        self.count("events", 1);
+        if !is_plain(&new) {
+            self.insert_decision(&new.decision)?;
+            self.follow_up(&new)?;
+        }
+        self.seal(None)?;
+        Ok(Recorded::New(new.decision))
+    }
+
+    fn insert_event(&mut self, new: &NewEvent) -> Result<bool, StoreError> {
+        let decision = new.decision.id.to_string();
+        let media = match new.media.as_slice() {
+            [] => None,
+            media => Some(json("media facts", &media)?),
+        };
+        self.insert(
+            &EVENTS,
+            &[
+                text(&decision),
+                text(&new.event.source),
+                text(&new.event.id),
+                text(&new.event.r#type),
+                int(new.received_at.as_microsecond()),
+                blob(&new.fingerprint),
+                text(&new.body),
+                maybe_text(media.as_deref()),
+            ],
+        )
+    }
+
+    /// What follows from a decision that has verdicts.
+    fn follow_up(&mut self, new: &NewEvent) -> Result<(), StoreError> {
+        let decision = &new.decision;
+        if !decision.verdicts.is_empty() {
+            self.count("decisions.verdicts", 1);
+        }
+        for preview in &new.previews {
+            self.insert_preview(preview, new.received_at)?;
+        }
+        for action in &decision.actions {
+            match action.kind {
+                ActionKind::Strike => self.insert_strike(action, &new.event, decision)?,
+                ActionKind::Enqueue => self.enqueue(action, &new.event, decision)?,
+                _ => {}
+            }
+        }
+        self.insert_deliveries(decision)
+    }
+
+    /// Keeps a decision that is more than its event's row says, and counts its actions.
+    pub(crate) fn insert_decision(&mut self, decision: &Decision) -> Result<(), StoreError> {
+        let (id, body) = (decision.id.to_string(), json("decision", decision)?);
+        let case = decision.case.map(|case| case.to_string());
+        self.insert(&DECISIONS, &[text(&id), maybe_text(case.as_deref()), text(&body)])?;
+        for action in &decision.actions {
+            self.count(&format!("actions.{}", action.kind), 1);
+        }
+        Ok(())
+    }
+
+    fn insert_strike(&mut self, action: &Action, event: &Event, decision: &Decision) -> Result<(), StoreError> {
+        let account = match (action.target.r#type, &event.account) {
+            (EntityType::Account, _) => &action.target.id,
+            (_, Some(account)) => &account.id,
+            // Nobody is known to whom it could count.
+            (_, None) => return Ok(()),
+        };
+        let id = self.next_id(&STRIKES)?;
+        self.insert(
+            &STRIKES,
+            &[
+                int(id),
+                text(account),
+                int(action.detail.weight.unwrap_or(1).into()),
+                text(action.policy.as_str()),
+                text(&decision.id.to_string()),
+                int(decision.at.as_microsecond()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// The event's `(source, id)` is taken: by itself, or by another event.
+    fn record_again(&mut self, new: &NewEvent) -> Result<Recorded, StoreError> {
+        let (source, id) = (&new.event.source, &new.event.id);
+        let reader = self.reader();
+        let context = "looking up an event";
+        let first = reader
+            .first(context, sql::FINGERPRINT, (source, id), |row| {
+                Ok((bytes32(row, 0, context)?, time(row, 1, context)?))
+            })?
+            .ok_or_else(|| StoreError::Conflict(format!("decision {} was used before", new.decision.id)))?;
+        let (fingerprint, first_received_at) = first;
+        if fingerprint != new.fingerprint {
+            self.record_conflict(new)?;
+            return Ok(Recorded::Conflict { id: id.clone(), first_received_at });
+        }
+        let stored = reader
+            .event(source, id)?
+            .ok_or_else(|| StoreError::not_found(format!("event {source} {id}")))?;
+        Ok(Recorded::Duplicate(stored.decision))
+    }
+
+    fn record_conflict(&mut self, new: &NewEvent) -> Result<(), StoreError> {
+        let (source, id) = (&new.event.source, &new.event.id);
+        let params = (source, id, new.fingerprint);
+        let known = self.reader().number("looking up a conflict", sql::CONFLICT_KNOWN, params)?;
+        if known != 0 {
+            return Ok(());
+        }
+        self.begin("event.conflict", &Author::System, new.received_at)?;
+        let row = self.next_id(&EVENT_CONFLICTS)?;
+        self.insert(
+            &EVENT_CONFLICTS,
+            &[
+                int(row),
+                text(source),
+                text(id),
+                blob(&new.fingerprint),
+                text(&new.body),
+                int(new.received_at.as_microsecond()),
+            ],
+        )?;
+        self.count("events.conflicts", 1);
+        self.seal(None).map(|_| ())
+    }
+}
+
+/// Whether the decision says nothing that the event's own row does not say.
+fn is_plain(new: &NewEvent) -> bool {
+    let NewEvent { event, decision, received_at, .. } = new;
+    decision.verdicts.is_empty()
+        && decision.actions.is_empty()
+        && decision.author == Author::Rules
+        && decision.case.is_none()
+        && decision.note.is_empty()
+        && decision.at.as_microsecond() == received_at.as_microsecond()
+        && decision.event.as_ref().is_some_and(|(source, id)| *source == event.source && *id == event.id)
+}
+
+impl Reader<'_> {
+    /// The event of this source and id.
+    pub fn event(&self, source: &str, id: &str) -> Result<Option<StoredEvent>, StoreError> {
+        self.first(EVENT, sql::EVENT, (source, id), stored_event)
+    }
+
+    /// The event that an automatic decision is about.
+    pub fn event_of(&self, decision: DecisionId) -> Result<Option<StoredEvent>, StoreError> {
+        self.first(EVENT, sql::EVENT_BY_DECISION, [decision.to_string()], stored_event)
+    }
+
+    /// The newest events, newest first, older than leaf `before`.
+    pub fn recent_events(&self, before: Option<u64>, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        let before = before.map_or(i64::MAX, |leaf| leaf.min(i64::MAX as u64) as i64);
+        self.all(EVENT, sql::RECENT_EVENTS, (before, limit as i64), stored_event)
+    }
+
+    /// Other bodies that came under this source and id, at most the first 100.
+    pub fn conflicts(&self, source: &str, id: &str) -> Result<Vec<ConflictingEvent>, StoreError> {
+        self.all("reading conflicts", sql::CONFLICTS, (source, id), conflict)
+    }
+
+    /// The newest events that came under another's source and id, newest first.
+    pub fn recent_conflicts(&self, limit: usize) -> Result<Vec<ConflictingEvent>, StoreError> {
+        self.all("reading conflicts", sql::RECENT_CONFLICTS, [limit as i64], conflict)
+    }
+
+    /// A decision, automatic or a person's.
+    pub fn decision(&self, id: DecisionId) -> Result<Option<Decision>, StoreError> {
+        let full = self.first(DECISION, sql::DECISION, [id.to_string()], |row| from_json(row, 0, DECISION))?;
+        match full {
+            Some(decision) => Ok(Some(decision)),
+            None => Ok(self.event_of(id)?.map(|event| event.decision)),
+        }
+    }
+
+    /// The newest decisions that have verdicts or are a person's, newest first.
+    pub fn recent_decisions(&self, limit: usize) -> Result<Vec<Decision>, StoreError> {
+        self.all(DECISION, sql::RECENT_DECISIONS, [limit as i64], |row| from_json(row, 0, DECISION))
+    }
+}
+
+const EVENT: &str = "reading an event";
+const DECISION: &str = "reading a decision";
+
+pub(crate) fn stored_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+    let received_at = time(row, 4, EVENT)?;
+    let decision = match get::<Option<String>>(row, 7, EVENT)? {
+        Some(_) => from_json(row, 7, EVENT)?,
+        None => Decision {
+            id: parsed(row, 1, EVENT)?,
+            author: Author::Rules,
+            at: received_at,
+            event: Some((get(row, 2, EVENT)?, get(row, 3, EVENT)?)),
+            case: None,
+            verdicts: Vec::new(),
+            actions: Vec::new(),
+            note: String::new(),
+        },
+    };
+    Ok(StoredEvent {
+        leaf: get::<i64>(row, 0, EVENT)? as u64,
+        event: from_json(row, 5, EVENT)?,
+        media: match get::<Option<String>>(row, 6, EVENT)? {
+            Some(_) => from_json(row, 6, EVENT)?,
+            None => Vec::new(),
+        },
+        received_at,
+        decision,
+    })
+}
+
+fn conflict(row: &Row<'_>) -> Result<ConflictingEvent, StoreError> {
+    const CONTEXT: &str = "reading a conflict";
+    Ok(ConflictingEvent {
+        source: get(row, 0, CONTEXT)?,
+        id: get(row, 1, CONTEXT)?,
+        body: get(row, 2, CONTEXT)?,
+        received_at: time(row, 3, CONTEXT)?,
+        leaf: get::<i64>(row, 4, CONTEXT)? as u64,
+    })
+}

@@ -1,0 +1,261 @@
+-- Version 1 of the database.
+--
+-- Times are microseconds since 1970. `leaf` is the audit leaf that newest covers the row and `salt`
+-- what its commitment there is salted with; rows of tables with these two columns are written by
+-- one function only (tables.rs). Columns named under "operational" are not part of the commitment.
+
+CREATE TABLE audit_leaves (
+  seq  INTEGER PRIMARY KEY,
+  data BLOB NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE audit_state (
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  frontier BLOB NOT NULL,
+  head     TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE checkpoints (
+  size INTEGER PRIMARY KEY,
+  note TEXT NOT NULL
+) STRICT;
+
+-- Sums over other tables, kept so that an overview costs nothing. `audit verify` recounts them.
+CREATE TABLE counters (
+  name  TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- An event and the decision on it. A decision without verdicts is this row alone.
+CREATE TABLE events (
+  leaf        INTEGER PRIMARY KEY,
+  decision    TEXT NOT NULL UNIQUE,
+  source      TEXT NOT NULL,
+  event_id    TEXT NOT NULL,
+  type        TEXT NOT NULL,
+  received_at INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL,
+  body        TEXT NOT NULL,
+  media       TEXT,
+  salt        BLOB NOT NULL,
+  UNIQUE (source, event_id)
+) STRICT;
+
+-- The same (source, event_id) sent again with another body.
+CREATE TABLE event_conflicts (
+  id          INTEGER PRIMARY KEY,
+  source      TEXT NOT NULL,
+  event_id    TEXT NOT NULL,
+  fingerprint BLOB NOT NULL,
+  body        TEXT NOT NULL,
+  received_at INTEGER NOT NULL,
+  salt        BLOB NOT NULL,
+  leaf        INTEGER NOT NULL,
+  UNIQUE (source, event_id, fingerprint)
+) STRICT;
+
+-- Decisions with verdicts, and those of people.
+CREATE TABLE decisions (
+  leaf    INTEGER PRIMARY KEY,
+  id      TEXT NOT NULL UNIQUE,
+  case_id TEXT,
+  body    TEXT NOT NULL,
+  salt    BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE strikes (
+  id       INTEGER PRIMARY KEY,
+  account  TEXT NOT NULL,
+  weight   INTEGER NOT NULL,
+  policy   TEXT NOT NULL,
+  decision TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  salt     BLOB NOT NULL,
+  leaf     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX strikes_by_account ON strikes (account, id);
+CREATE INDEX strikes_by_leaf ON strikes (leaf);
+
+CREATE TABLE cases (
+  id          TEXT PRIMARY KEY,
+  queue       TEXT NOT NULL,
+  entity_type TEXT NOT NULL,
+  entity_id   TEXT NOT NULL,
+  account     TEXT,
+  policy      TEXT NOT NULL,
+  priority    INTEGER NOT NULL,
+  opened_at   INTEGER NOT NULL,
+  state       TEXT NOT NULL CHECK (state IN ('open', 'claimed', 'closed')),
+  by          TEXT,
+  at          INTEGER,
+  decision    TEXT,
+  outcome     TEXT,
+  salt        BLOB NOT NULL,
+  leaf        INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX cases_pending ON cases (queue, entity_type, entity_id) WHERE state <> 'closed';
+CREATE INDEX cases_by_place ON cases (queue, state, priority DESC, opened_at, id);
+CREATE INDEX cases_by_state ON cases (state, priority DESC, opened_at, id);
+CREATE INDEX cases_by_entity ON cases (entity_type, entity_id);
+CREATE INDEX cases_by_account ON cases (account) WHERE account IS NOT NULL;
+CREATE INDEX cases_by_leaf ON cases (leaf);
+
+-- What brought a case about.
+CREATE TABLE case_events (
+  id       INTEGER PRIMARY KEY,
+  case_id  TEXT NOT NULL REFERENCES cases (id),
+  decision TEXT NOT NULL REFERENCES events (decision),
+  added_at INTEGER NOT NULL,
+  salt     BLOB NOT NULL,
+  leaf     INTEGER NOT NULL,
+  UNIQUE (case_id, decision)
+) STRICT;
+CREATE INDEX case_events_by_leaf ON case_events (leaf);
+
+-- What happened to a case, by whom and when.
+CREATE TABLE case_trail (
+  id      INTEGER PRIMARY KEY,
+  case_id TEXT NOT NULL REFERENCES cases (id),
+  what    TEXT NOT NULL,
+  author  TEXT NOT NULL,
+  at      INTEGER NOT NULL,
+  note    TEXT NOT NULL,
+  salt    BLOB NOT NULL,
+  leaf    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX case_trail_by_case ON case_trail (case_id, id);
+CREATE INDEX case_trail_by_leaf ON case_trail (leaf);
+
+-- One delivery of one action to one receiver. Operational: token, attempts, due_at, error.
+CREATE TABLE outbox (
+  id          INTEGER PRIMARY KEY,
+  action      TEXT NOT NULL,
+  receiver    TEXT NOT NULL,
+  decision    TEXT NOT NULL,
+  source      TEXT,
+  event_id    TEXT,
+  body        TEXT NOT NULL,
+  created_at  INTEGER NOT NULL,
+  state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'dead')),
+  finished_at INTEGER,
+  salt        BLOB NOT NULL,
+  leaf        INTEGER NOT NULL,
+  token       INTEGER NOT NULL DEFAULT 0,
+  attempts    INTEGER NOT NULL DEFAULT 0,
+  due_at      INTEGER NOT NULL DEFAULT 0,
+  error       TEXT,
+  UNIQUE (action, receiver)
+) STRICT;
+CREATE INDEX outbox_due ON outbox (receiver, due_at, id) WHERE state = 'pending';
+CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
+CREATE INDEX outbox_by_decision ON outbox (decision);
+CREATE INDEX outbox_by_leaf ON outbox (leaf);
+
+CREATE TABLE banks (
+  id          INTEGER PRIMARY KEY,
+  name        TEXT NOT NULL UNIQUE,
+  description TEXT NOT NULL,
+  enabled     INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  created_at  INTEGER NOT NULL,
+  salt        BLOB NOT NULL,
+  leaf        INTEGER NOT NULL
+) STRICT;
+
+-- Members that were added together: a run of consecutive ids. `digest` covers every one of them.
+CREATE TABLE member_batches (
+  id       INTEGER PRIMARY KEY,
+  bank     INTEGER NOT NULL REFERENCES banks (id),
+  first    INTEGER NOT NULL,
+  count    INTEGER NOT NULL,
+  digest   BLOB NOT NULL,
+  author   TEXT NOT NULL,
+  added_at INTEGER NOT NULL,
+  salt     BLOB NOT NULL,
+  leaf     INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX member_batches_by_first ON member_batches (first);
+CREATE INDEX member_batches_by_bank ON member_batches (bank, first);
+CREATE INDEX member_batches_by_leaf ON member_batches (leaf);
+
+-- Append-only. `lookup` finds a signal without an index over whole texts; `digest8` says which
+-- member changed when the batch's digest says that one did.
+CREATE TABLE members (
+  id          INTEGER PRIMARY KEY,
+  signal_type TEXT NOT NULL,
+  value       BLOB NOT NULL,
+  note        TEXT NOT NULL,
+  lookup      INTEGER NOT NULL,
+  digest8     BLOB NOT NULL
+) STRICT;
+CREATE INDEX members_by_lookup ON members (lookup);
+
+CREATE TABLE member_removals (
+  id         INTEGER PRIMARY KEY,
+  member     INTEGER NOT NULL UNIQUE REFERENCES members (id),
+  bank       INTEGER NOT NULL REFERENCES banks (id),
+  reason     TEXT NOT NULL,
+  author     TEXT NOT NULL,
+  removed_at INTEGER NOT NULL,
+  salt       BLOB NOT NULL,
+  leaf       INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE rule_versions (
+  id          INTEGER PRIMARY KEY,
+  name        TEXT NOT NULL,
+  version     INTEGER NOT NULL,
+  hash        BLOB NOT NULL,
+  text        TEXT NOT NULL,
+  file        TEXT NOT NULL,
+  mode        TEXT NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  salt        BLOB NOT NULL,
+  leaf        INTEGER NOT NULL,
+  UNIQUE (name, version)
+) STRICT;
+
+-- Small pictures for reviewers. The commitment covers the SHA-256 of `bytes`.
+CREATE TABLE previews (
+  sha256       TEXT PRIMARY KEY,
+  content_type TEXT NOT NULL,
+  added_at     INTEGER NOT NULL,
+  salt         BLOB NOT NULL,
+  leaf         INTEGER NOT NULL,
+  bytes        BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE api_keys (
+  id            TEXT PRIMARY KEY,
+  name          TEXT NOT NULL,
+  secret_sha256 BLOB NOT NULL UNIQUE,
+  scopes        TEXT NOT NULL,
+  created_at    INTEGER NOT NULL,
+  revoked_at    INTEGER,
+  salt          BLOB NOT NULL,
+  leaf          INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE reviewers (
+  id            INTEGER PRIMARY KEY,
+  login         TEXT NOT NULL UNIQUE,
+  password_hash TEXT NOT NULL,
+  role          TEXT NOT NULL,
+  created_at    INTEGER NOT NULL,
+  disabled_at   INTEGER,
+  salt          BLOB NOT NULL,
+  leaf          INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sessions (
+  id           INTEGER PRIMARY KEY,
+  token_sha256 BLOB NOT NULL UNIQUE,
+  login        TEXT NOT NULL,
+  csrf         TEXT NOT NULL,
+  created_at   INTEGER NOT NULL,
+  expires_at   INTEGER NOT NULL,
+  ended_at     INTEGER,
+  salt         BLOB NOT NULL,
+  leaf         INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessions_by_login ON sessions (login);

@@ -1,0 +1,294 @@
+//! Every statement of the product, apart from those made from the audited tables' columns
+//! (`tables.rs`) and the migrations. Parameters are numbered; what is SQLite's own dialect stands
+//! in the first section.
+
+use crate::tables::Table;
+
+// --- The engine ---------------------------------------------------------------------------------
+
+/// Acknowledged means synced: `FULL` syncs the write-ahead log at every commit.
+pub(crate) const WRITER_PRAGMAS: &str = "
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA foreign_keys = ON;
+  PRAGMA cache_size = -65536;
+  PRAGMA wal_autocheckpoint = 4000;
+  PRAGMA journal_size_limit = 67108864;
+  PRAGMA trusted_schema = OFF;";
+pub(crate) const READER_PRAGMAS: &str = "
+  PRAGMA query_only = ON;
+  PRAGMA cache_size = -16384;
+  PRAGMA trusted_schema = OFF;";
+pub(crate) const APPLICATION_ID: &str = "PRAGMA application_id";
+pub(crate) const USER_VERSION: &str = "PRAGMA user_version";
+pub(crate) const DATA_VERSION: &str = "PRAGMA data_version";
+pub(crate) const PAGE_SIZE: &str = "PRAGMA page_size";
+pub(crate) const TRUNCATE_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+pub(crate) const INTEGRITY: &str = "PRAGMA integrity_check(100)";
+pub(crate) const FOREIGN_KEYS: &str = "PRAGMA foreign_key_check";
+pub(crate) const COUNT_OBJECTS: &str = "SELECT count(*) FROM sqlite_schema";
+pub(crate) const SCHEMA: &str =
+    "SELECT type, name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name";
+pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(crate) const BEGIN_READ: &str = "BEGIN";
+pub(crate) const END_READ: &str = "ROLLBACK";
+pub(crate) const COMMIT: &str = "COMMIT";
+pub(crate) const ROLLBACK: &str = "ROLLBACK";
+pub(crate) const SAVEPOINT: &str = "SAVEPOINT job";
+pub(crate) const RELEASE: &str = "RELEASE job";
+pub(crate) const ROLLBACK_JOB: &str = "ROLLBACK TO job";
+
+pub(crate) fn max_pages(pages: i64) -> String {
+    format!("PRAGMA max_page_count = {pages}")
+}
+pub(crate) fn set_version(application_id: i64, version: u32) -> String {
+    format!("PRAGMA application_id = {application_id}; PRAGMA user_version = {version};")
+}
+pub(crate) fn next_id(table: &Table) -> String {
+    format!("SELECT coalesce(max(id), 0) + 1 FROM {}", table.name)
+}
+
+// --- The audit log ------------------------------------------------------------------------------
+
+pub(crate) const FIRST_AUDIT_STATE: &str =
+    "INSERT INTO audit_state (id, frontier, head) VALUES (1, ?1, ?2)";
+pub(crate) const AUDIT_STATE: &str = "SELECT frontier, head FROM audit_state WHERE id = 1";
+pub(crate) const SET_AUDIT_STATE: &str =
+    "UPDATE audit_state SET frontier = ?1, head = ?2 WHERE id = 1";
+pub(crate) const COUNT_LEAVES_BY_EDGE: &str = "SELECT coalesce(max(seq), -1) + 1 FROM audit_leaves";
+pub(crate) const ADD_LEAF: &str = "INSERT INTO audit_leaves (seq, data, hash) VALUES (?1, ?2, ?3)";
+pub(crate) const LEAVES: &str =
+    "SELECT seq, data, hash FROM audit_leaves WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
+pub(crate) const ALL_LEAVES: &str = "SELECT seq, data, hash FROM audit_leaves ORDER BY seq";
+pub(crate) const LEAF_HASHES: &str = "SELECT seq, hash FROM audit_leaves WHERE seq < ?1 ORDER BY seq";
+pub(crate) const ADD_CHECKPOINT: &str =
+    "INSERT INTO checkpoints (size, note) VALUES (?1, ?2) ON CONFLICT (size) DO NOTHING";
+pub(crate) const NEWEST_CHECKPOINT_SIZE: &str = "SELECT coalesce(max(size), 0) FROM checkpoints";
+pub(crate) const ALL_CHECKPOINTS: &str = "SELECT size, note FROM checkpoints ORDER BY size";
+
+// --- Counters -----------------------------------------------------------------------------------
+
+pub(crate) const COUNT: &str = "INSERT INTO counters (name, value) VALUES (?1, ?2)
+  ON CONFLICT (name) DO UPDATE SET value = value + excluded.value";
+pub(crate) const COUNTERS: &str = "SELECT name, value FROM counters ORDER BY name";
+
+// --- Events and decisions -----------------------------------------------------------------------
+
+/// Columns of a stored event, to be followed by a condition.
+macro_rules! events_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT e.leaf, e.decision, e.source, e.event_id, e.received_at, e.body, e.media, d.body ",
+            "FROM events e LEFT JOIN decisions d ON d.id = e.decision WHERE ",
+            $condition
+        )
+    };
+}
+pub(crate) const FINGERPRINT: &str =
+    "SELECT fingerprint, received_at FROM events WHERE source = ?1 AND event_id = ?2";
+pub(crate) const EVENT: &str = events_where!("e.source = ?1 AND e.event_id = ?2");
+pub(crate) const EVENT_BY_DECISION: &str = events_where!("e.decision = ?1");
+pub(crate) const RECENT_EVENTS: &str = events_where!("e.leaf < ?1 ORDER BY e.leaf DESC LIMIT ?2");
+pub(crate) const EVENTS_OF_CASE: &str = events_where!(
+    "e.decision IN (SELECT decision FROM case_events WHERE case_id = ?1) ORDER BY e.leaf LIMIT ?2"
+);
+pub(crate) const CONFLICT_KNOWN: &str = "SELECT 1 FROM event_conflicts
+  WHERE source = ?1 AND event_id = ?2 AND fingerprint = ?3";
+pub(crate) const CONFLICTS: &str = "SELECT source, event_id, body, received_at, leaf
+  FROM event_conflicts WHERE source = ?1 AND event_id = ?2 ORDER BY id LIMIT 100";
+pub(crate) const RECENT_CONFLICTS: &str = "SELECT source, event_id, body, received_at, leaf
+  FROM event_conflicts ORDER BY id DESC LIMIT ?1";
+pub(crate) const DECISION: &str = "SELECT body FROM decisions WHERE id = ?1";
+pub(crate) const RECENT_DECISIONS: &str =
+    "SELECT body FROM decisions ORDER BY leaf DESC LIMIT ?1";
+
+// --- Outbox -------------------------------------------------------------------------------------
+
+/// Columns of a delivery, to be followed by a condition.
+macro_rules! outbox_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, action, receiver, decision, source, event_id, body, created_at, state, ",
+            "finished_at, attempts, due_at, error FROM outbox WHERE ",
+            $condition
+        )
+    };
+}
+pub(crate) const LEASE: &str = "UPDATE outbox
+  SET token = token + 1, attempts = attempts + 1, due_at = ?3
+  WHERE id IN (SELECT id FROM outbox WHERE state = 'pending' AND receiver = ?1 AND due_at <= ?2
+               ORDER BY due_at, id LIMIT ?4)
+  RETURNING id, token, attempts, body, decision, source, event_id, created_at";
+pub(crate) const LEASED: &str = outbox_where!("id = ?1 AND token = ?2 AND state = 'pending'");
+pub(crate) const POSTPONE: &str = "UPDATE outbox SET due_at = ?2, error = ?3 WHERE id = ?1";
+pub(crate) const SET_DUE: &str = "UPDATE outbox SET due_at = ?2 WHERE id = ?1";
+pub(crate) const SET_ERROR: &str = "UPDATE outbox SET error = ?2 WHERE id = ?1";
+pub(crate) const DEAD: &str = outbox_where!("id = ?1 AND state = 'dead'");
+pub(crate) const REVIVE: &str =
+    "UPDATE outbox SET due_at = ?2, attempts = 0, token = token + 1 WHERE id = ?1";
+pub(crate) const DEAD_LETTERS: &str =
+    outbox_where!("state = 'dead' AND id < ?1 ORDER BY id DESC LIMIT ?2");
+pub(crate) const DELIVERIES: &str = outbox_where!("decision = ?1 ORDER BY id");
+pub(crate) const DELIVERIES_OF_CASE: &str = outbox_where!(
+    "decision IN (SELECT decision FROM case_events WHERE case_id = ?1
+                  UNION SELECT id FROM decisions WHERE case_id = ?1) ORDER BY id LIMIT ?2"
+);
+pub(crate) const OUTBOX_BY_RECEIVER: &str = "SELECT receiver, sum(state = 'pending'), sum(state = 'dead')
+  FROM (SELECT receiver, state FROM outbox WHERE state = 'pending'
+        UNION ALL SELECT receiver, state FROM outbox WHERE state = 'dead')
+  GROUP BY receiver ORDER BY receiver";
+pub(crate) const COUNT_PENDING: &str = "SELECT count(*) FROM outbox WHERE state = 'pending'";
+pub(crate) const COUNT_DEAD: &str = "SELECT count(*) FROM outbox WHERE state = 'dead'";
+
+// --- Cases --------------------------------------------------------------------------------------
+
+/// Columns of a case, to be followed by a condition.
+macro_rules! cases_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, queue, entity_type, entity_id, account, policy, priority, opened_at, state, ",
+            "by, at, decision, outcome FROM cases WHERE ",
+            $condition
+        )
+    };
+}
+pub(crate) const CASE: &str = cases_where!("id = ?1");
+pub(crate) const CASE_PENDING: &str =
+    cases_where!("queue = ?1 AND entity_type = ?2 AND entity_id = ?3 AND state <> 'closed'");
+pub(crate) const CASES_BY_STATE: &str = cases_where!(
+    "state = ?1 AND (priority < ?3 OR (priority = ?3 AND (opened_at, id) > (?4, ?5)))
+     ORDER BY priority DESC, opened_at, id LIMIT ?2"
+);
+pub(crate) const CASES_BY_QUEUE: &str = cases_where!(
+    "state = ?1 AND queue = ?6 AND (priority < ?3 OR (priority = ?3 AND (opened_at, id) > (?4, ?5)))
+     ORDER BY priority DESC, opened_at, id LIMIT ?2"
+);
+pub(crate) const CASES_RELATED: &str = cases_where!(
+    "id <> ?1 AND ((entity_type = ?2 AND entity_id = ?3)
+                   OR account = ?4 OR (entity_type = 'account' AND entity_id = ?4))
+     ORDER BY opened_at DESC, id LIMIT ?5"
+);
+pub(crate) const CASE_LINKED: &str = "SELECT 1 FROM case_events WHERE case_id = ?1 AND decision = ?2";
+pub(crate) const CASE_EVENTS_COUNT: &str = "SELECT count(*) FROM case_events WHERE case_id = ?1";
+pub(crate) const CASE_DECISIONS: &str = "SELECT d.body FROM case_events c
+  JOIN decisions d ON d.id = c.decision WHERE c.case_id = ?1 ORDER BY c.id";
+pub(crate) const CASE_TRAIL: &str =
+    "SELECT what, author, at, note, leaf FROM case_trail WHERE case_id = ?1 ORDER BY id LIMIT ?2";
+pub(crate) const CASE_LEAF: &str = "SELECT leaf FROM cases WHERE id = ?1";
+pub(crate) const QUEUES: &str = "SELECT queue, sum(state = 'open'), sum(state = 'claimed'),
+    min(CASE WHEN state = 'open' THEN opened_at END), max(priority)
+  FROM cases WHERE state <> 'closed' GROUP BY queue ORDER BY queue";
+pub(crate) const COUNT_CASES: &str = "SELECT count(*) FROM cases WHERE state = ?1";
+
+// --- Strikes ------------------------------------------------------------------------------------
+
+pub(crate) const STRIKES: &str = "SELECT account, weight, policy, decision, at FROM strikes
+  WHERE account = ?1 ORDER BY id DESC LIMIT ?2";
+pub(crate) const STRIKES_WEIGHT: &str =
+    "SELECT coalesce(sum(weight), 0) FROM strikes WHERE account = ?1";
+
+// --- Banks --------------------------------------------------------------------------------------
+
+/// Columns of a bank, to be followed by more of the statement.
+macro_rules! banks {
+    ($rest:literal) => {
+        concat!(
+            "SELECT b.id, b.name, b.description, b.enabled, b.created_at, ",
+            "coalesce((SELECT value FROM counters WHERE name = 'bank.' || b.id), 0) FROM banks b ",
+            $rest
+        )
+    };
+}
+pub(crate) const BANKS: &str = banks!("ORDER BY b.name");
+pub(crate) const BANK: &str = banks!("WHERE b.name = ?1");
+pub(crate) const BANKS_BY_ID: &str = "SELECT id, name, enabled FROM banks ORDER BY id";
+
+pub(crate) const ADD_MEMBER: &str = "INSERT INTO members
+  (id, signal_type, value, note, lookup, digest8) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// Members with this signal: their bank by the batch they are in, and whether they were removed.
+pub(crate) const SAME_SIGNAL: &str = "SELECT m.id,
+    (SELECT b.bank FROM member_batches b WHERE b.first <= m.id ORDER BY b.first DESC LIMIT 1),
+    EXISTS (SELECT 1 FROM member_removals r WHERE r.member = m.id)
+  FROM members m WHERE m.lookup = ?1 AND m.signal_type = ?2 AND m.value = ?3 ORDER BY m.id";
+/// Columns of a member, from its batch outwards, to be followed by conditions.
+macro_rules! members_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT m.id, m.signal_type, m.value, m.note, b.added_at, b.bank ",
+            "FROM member_batches b CROSS JOIN members m ",
+            "ON m.id >= b.first AND m.id < b.first + b.count WHERE ",
+            $condition
+        )
+    };
+}
+pub(crate) const MEMBERS: &str = members_where!(
+    "b.bank = ?1 AND b.first + b.count > ?2 AND m.id > ?2
+     AND NOT EXISTS (SELECT 1 FROM member_removals r WHERE r.member = m.id)
+     ORDER BY b.first, m.id LIMIT ?3"
+);
+pub(crate) const MEMBER: &str = members_where!(
+    "b.id = (SELECT id FROM member_batches WHERE first <= ?1 ORDER BY first DESC LIMIT 1) AND m.id = ?1"
+);
+pub(crate) const MEMBERS_SINCE: &str = members_where!(
+    "b.id > ?1 AND NOT EXISTS (SELECT 1 FROM member_removals r WHERE r.member = m.id)
+     ORDER BY b.id, m.id"
+);
+pub(crate) const NEWEST_BATCH: &str =
+    "SELECT id, first + count - 1 FROM member_batches ORDER BY id DESC LIMIT 1";
+pub(crate) const REMOVALS_SINCE: &str = "SELECT r.id, r.member, r.bank, m.signal_type
+  FROM member_removals r JOIN members m ON m.id = r.member
+  WHERE r.id > ?1 AND r.member <= ?2 ORDER BY r.id";
+pub(crate) const NEWEST_REMOVAL: &str = "SELECT coalesce(max(id), 0) FROM member_removals";
+pub(crate) const REMOVAL: &str = "SELECT removed_at FROM member_removals WHERE member = ?1";
+pub(crate) const ALL_BATCHES: &str = "SELECT id, first, count, digest FROM member_batches ORDER BY first";
+pub(crate) const ALL_MEMBERS: &str =
+    "SELECT id, signal_type, value, note, lookup, digest8 FROM members ORDER BY id";
+pub(crate) const COUNT_MEMBERS: &str = "SELECT coalesce(sum(count), 0) FROM member_batches";
+
+// --- Access -------------------------------------------------------------------------------------
+
+pub(crate) const API_KEYS: &str =
+    "SELECT id, name, secret_sha256, scopes, created_at, revoked_at FROM api_keys ORDER BY created_at, id";
+pub(crate) const API_KEY: &str =
+    "SELECT id, name, secret_sha256, scopes, created_at, revoked_at FROM api_keys WHERE id = ?1";
+pub(crate) const REVIEWERS: &str = "SELECT id, login, password_hash, role, created_at, disabled_at
+  FROM reviewers ORDER BY login";
+pub(crate) const REVIEWER: &str = "SELECT id, login, password_hash, role, created_at, disabled_at
+  FROM reviewers WHERE login = ?1";
+pub(crate) const COUNT_REVIEWERS: &str = "SELECT count(*) FROM (SELECT 1 FROM reviewers LIMIT 1)";
+pub(crate) const SESSION: &str =
+    "SELECT s.id, s.token_sha256, s.login, s.csrf, s.created_at, s.expires_at, s.ended_at, r.role
+  FROM sessions s JOIN reviewers r ON r.login = s.login
+  WHERE s.token_sha256 = ?1 AND s.ended_at IS NULL AND r.disabled_at IS NULL";
+pub(crate) const SESSIONS_OF: &str =
+    "SELECT s.id, s.token_sha256, s.login, s.csrf, s.created_at, s.expires_at, s.ended_at, r.role
+  FROM sessions s JOIN reviewers r ON r.login = s.login
+  WHERE s.login = ?1 AND s.ended_at IS NULL";
+
+// --- Rules and evidence -------------------------------------------------------------------------
+
+pub(crate) const NEWEST_RULE: &str =
+    "SELECT version, hash FROM rule_versions WHERE name = ?1 ORDER BY version DESC LIMIT 1";
+pub(crate) const RULE: &str = "SELECT name, version, hash, text, file, mode, recorded_at
+  FROM rule_versions WHERE name = ?1 AND version = ?2";
+pub(crate) const RULE_HISTORY: &str = "SELECT name, version, hash, text, file, mode, recorded_at
+  FROM rule_versions WHERE name = ?1 ORDER BY version DESC";
+pub(crate) const PREVIEW: &str = "SELECT content_type, bytes FROM previews WHERE sha256 = ?1";
+pub(crate) const HAS_PREVIEW: &str = "SELECT 1 FROM previews WHERE sha256 = ?1";
+
+// --- Verification -------------------------------------------------------------------------------
+
+/// What each counter should say.
+pub(crate) const RECOUNT: &str = "
+  SELECT 'events', count(*) FROM events
+  UNION ALL SELECT 'events.conflicts', count(*) FROM event_conflicts
+  UNION ALL SELECT 'decisions.verdicts', count(*) FROM decisions
+    WHERE case_id IS NULL AND json_array_length(body, '$.verdicts') > 0
+  UNION ALL SELECT 'decisions.reviewed', count(*) FROM decisions WHERE case_id IS NOT NULL
+  UNION ALL SELECT 'actions.' || json_extract(a.value, '$.kind'), count(*)
+    FROM decisions d, json_each(d.body, '$.actions') a GROUP BY 1
+  UNION ALL SELECT 'cases', count(*) FROM cases
+  UNION ALL SELECT 'outbox.delivered', count(*) FROM outbox WHERE state = 'delivered'
+  UNION ALL SELECT 'bank.' || b.id,
+    (SELECT coalesce(sum(count), 0) FROM member_batches WHERE bank = b.id)
+    - (SELECT count(*) FROM member_removals WHERE bank = b.id) FROM banks b";

@@ -1,0 +1,12 @@
+//! The store from outside: everything through its public interface, and the file behind its back.
+
+mod access;
+mod banks;
+mod cases;
+mod crash;
+mod events;
+mod fixtures;
+mod opening;
+mod outbox;
+mod tamper;
+mod writing;
