@@ -218,7 +218,11 @@ fn matches() -> impl Strategy<Value = Vec<Match>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3_000) })]
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(3_000),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn closures_and_interpretation_agree(condition in condition(3), event in event(), media in media_facts(), matches in matches()) {

@@ -345,7 +345,7 @@ fn check_name(what: &'static str, name: &str) -> Result<(), StoreError> {
     Err(StoreError::Invalid { what, problem })
 }
 
-impl Reader<'_> {
+impl Reader {
     /// All keys, revoked ones too, oldest first.
     pub fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         self.all(KEY, sql::API_KEYS, [], api_key)

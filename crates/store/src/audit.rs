@@ -17,7 +17,7 @@ pub struct StoredLeaf {
     pub leaf: Leaf,
 }
 
-impl Reader<'_> {
+impl Reader {
     /// The signed checkpoint over all leaves; `None` while there are none.
     pub fn last_checkpoint(&self) -> Result<Option<String>, StoreError> {
         if self.number(LOG, sql::COUNT_LEAVES_BY_EDGE, [])? == 0 {

@@ -349,7 +349,7 @@ pub(crate) fn lookup(signal_type: &[u8], value: &[u8]) -> i64 {
 /// The live member of a bank with this signal. Members from `first` on are of that bank, though
 /// their batch is not yet written.
 fn same_signal(
-    reader: Reader<'_>,
+    reader: &Reader,
     bank: i64,
     first: i64,
     lookup: i64,
@@ -408,7 +408,7 @@ fn signal_of(signal_type: SignalType, value: &[u8]) -> Result<Signal, StoreError
     })
 }
 
-impl Reader<'_> {
+impl Reader {
     /// All banks, by name.
     pub fn banks(&self) -> Result<Vec<Bank>, StoreError> {
         self.all(BANK, sql::BANKS, [], |row| bank(row).map(|(_, bank)| bank))
@@ -483,8 +483,7 @@ impl Reader<'_> {
         let (bank, _) = self.expect_bank(bank)?;
         let (signal_type, value) = (signal.signal_type().name(), Value::of(signal));
         let lookup = lookup(signal_type.as_bytes(), value.bytes());
-        let reader = Reader { conn: self.conn };
-        match same_signal(reader, bank, i64::MAX, lookup, signal_type, value.bytes())? {
+        match same_signal(self, bank, i64::MAX, lookup, signal_type, value.bytes())? {
             Some(id) => Ok(self.member_row(id)?.map(|(_, member, _)| (id, member))),
             None => Ok(None),
         }

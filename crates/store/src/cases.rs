@@ -334,7 +334,7 @@ fn micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
-impl Reader<'_> {
+impl Reader {
     /// Queues that have something pending.
     pub fn queues(&self) -> Result<Vec<QueueSummary>, StoreError> {
         self.all(QUEUE, sql::QUEUES, [], |row| {
@@ -356,15 +356,11 @@ impl Reader<'_> {
         let priority = after.map_or(i64::MAX, |case| case.priority.into());
         let opened_at = after.map_or(i64::MIN, |case| case.opened_at.as_microsecond());
         let id = after.map_or_else(String::new, |case| case.id.to_string());
-        match &filter.queue {
-            Some(queue) => {
-                let params = (stage, limit, priority, opened_at, id, queue.as_str());
-                self.all(CASE, sql::CASES_BY_QUEUE, params, case)
-            }
-            None => {
-                let params = (stage, limit, priority, opened_at, id);
-                self.all(CASE, sql::CASES_BY_STATE, params, case)
-            }
+        if let Some(queue) = &filter.queue {
+            let params = (stage, limit, priority, opened_at, id, queue.as_str());
+            self.all(CASE, sql::CASES_BY_QUEUE, params, case)
+        } else {
+            self.all(CASE, sql::CASES_BY_STATE, (stage, limit, priority, opened_at, id), case)
         }
     }
 

@@ -239,7 +239,7 @@ fn is_plain(new: &NewEvent) -> bool {
         && decision.event.as_ref().is_some_and(|(source, id)| *source == event.source && *id == event.id)
 }
 
-impl Reader<'_> {
+impl Reader {
     /// The event of this source and id.
     pub fn event(&self, source: &str, id: &str) -> Result<Option<StoredEvent>, StoreError> {
         self.first(EVENT, sql::EVENT, (source, id), stored_event)

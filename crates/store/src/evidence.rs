@@ -46,7 +46,7 @@ impl Tx<'_> {
     }
 }
 
-impl Reader<'_> {
+impl Reader {
     /// The preview of the medium with this SHA-256.
     pub(crate) fn preview(&self, sha256: &[u8; 32]) -> Result<Option<Preview>, StoreError> {
         const CONTEXT: &str = "a preview";

@@ -14,7 +14,7 @@ const APPLICATION_ID: i64 = 0x4D4E_5241;
 /// One script for each version, in order.
 pub(crate) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 /// How long to wait for another process that is writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Statements kept prepared on each connection; there are fewer.
 const STATEMENTS_MAX: usize = 160;
 

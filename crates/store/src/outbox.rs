@@ -306,7 +306,7 @@ fn shortened(error: &str) -> String {
     error.chars().take(ERROR_CHARS_MAX).collect()
 }
 
-impl Reader<'_> {
+impl Reader {
     /// Deliveries that were given up, newest first, older than delivery `before`.
     pub fn dead_letters(&self, before: Option<i64>, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         let params = (before.unwrap_or(i64::MAX), limit as i64);

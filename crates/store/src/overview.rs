@@ -55,7 +55,7 @@ pub struct Strike {
     pub at: Timestamp,
 }
 
-impl Reader<'_> {
+impl Reader {
     /// Totals over the whole database.
     pub fn totals(&self) -> Result<Totals, StoreError> {
         let counters: BTreeMap<String, u64> = self.counters()?.into_iter().collect();

@@ -10,11 +10,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What can be read. Its operations stand beside what they read: events, banks, cases, outbox,
 /// access, rules, evidence, overview, audit.
-pub struct Reader<'a> {
-    pub(crate) conn: &'a Connection,
+pub struct Reader {
+    pub(crate) conn: Connection,
 }
 
-impl Reader<'_> {
+impl Reader {
     /// The first row of a statement, if there is one.
     pub(crate) fn first<T>(
         &self,
@@ -135,7 +135,7 @@ pub(crate) struct Readers {
 
 #[derive(Default)]
 struct Pool {
-    idle: Vec<Connection>,
+    idle: Vec<Reader>,
     open: usize,
 }
 
@@ -147,12 +147,12 @@ impl Readers {
     /// Runs `f` on one snapshot, waiting for a connection when all are in use.
     pub(crate) fn read<T>(
         &self,
-        f: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>,
+        f: impl FnOnce(&Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let lent = self.lend()?;
-        let Some(conn) = &lent.conn else { return Err(StoreError::Closed) };
-        conn.execute_batch(sql::BEGIN_READ).context("beginning a read")?;
-        f(&Reader { conn })
+        let Some(reader) = &lent.reader else { return Err(StoreError::Closed) };
+        reader.conn.execute_batch(sql::BEGIN_READ).context("beginning a read")?;
+        f(reader)
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -163,8 +163,8 @@ impl Readers {
     fn lend(&self) -> Result<Lent<'_>, StoreError> {
         let mut pool = self.pool();
         loop {
-            if let Some(conn) = pool.idle.pop() {
-                return Ok(Lent { readers: self, conn: Some(conn) });
+            if let Some(reader) = pool.idle.pop() {
+                return Ok(Lent { readers: self, reader: Some(reader) });
             }
             if pool.open < self.max {
                 pool.open += 1;
@@ -174,31 +174,32 @@ impl Readers {
         }
         drop(pool);
         // From here on the place in the pool is given back by `Lent`, with or without a connection.
-        let mut lent = Lent { readers: self, conn: None };
-        lent.conn = Some(open::for_reading(&self.path).map_err(unopened)?);
+        let mut lent = Lent { readers: self, reader: None };
+        let conn = open::for_reading(&self.path).map_err(|error| unopened(&error))?;
+        lent.reader = Some(Reader { conn });
         Ok(lent)
     }
 }
 
-fn unopened(error: OpenError) -> StoreError {
+fn unopened(error: &OpenError) -> StoreError {
     StoreError::Sql { context: "opening a connection for reading", why: error.to_string() }
 }
 
 /// A connection on loan.
 struct Lent<'a> {
     readers: &'a Readers,
-    conn: Option<Connection>,
+    reader: Option<Reader>,
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         // A connection that cannot end its snapshot is closed instead of lent again.
-        let fit = self.conn.take().filter(|conn| {
-            conn.is_autocommit() || conn.execute_batch(sql::END_READ).is_ok()
+        let fit = self.reader.take().filter(|reader| {
+            reader.conn.is_autocommit() || reader.conn.execute_batch(sql::END_READ).is_ok()
         });
         let mut pool = self.readers.pool();
         match fit {
-            Some(conn) => pool.idle.push(conn),
+            Some(reader) => pool.idle.push(reader),
             None => pool.open -= 1,
         }
         drop(pool);

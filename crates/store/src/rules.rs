@@ -87,7 +87,7 @@ impl Tx<'_> {
     }
 }
 
-impl Reader<'_> {
+impl Reader {
     /// One version of a rule.
     pub fn rule_version(&self, name: &Name, version: u32) -> Result<Option<RuleVersion>, StoreError> {
         self.first(RULE, sql::RULE, (name.as_str(), version), rule_version)

@@ -5,7 +5,7 @@ use crate::log::{self, Log};
 use crate::reader::{Reader, Readers};
 use crate::tx::{Committed, Tx};
 use crate::verify::{VerifyReport, verify_file};
-use crate::writer::{Message, Work, Writer, data_version};
+use crate::writer::{Message, Trouble, Work, Writer, data_version};
 use crate::open;
 use manara_audit::{SigningKey, VerifyingKey};
 use rusqlite::Connection;
@@ -16,10 +16,14 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 /// Most writes waiting at once; the next ones wait outside, or are told [`StoreError::Busy`].
 const QUEUE_MAX: usize = 1024;
+/// How long a failed write counts as trouble. Whoever holds back writes because of it has to try
+/// again some time, or would never learn that it is over.
+const TROUBLE_LASTS: Duration = Duration::from_secs(5);
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -45,7 +49,7 @@ struct Inner {
     places: Arc<Semaphore>,
     receivers: Arc<RwLock<Vec<String>>>,
     readers: Readers,
-    trouble: Arc<Mutex<Option<String>>>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
     key: VerifyingKey,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -55,10 +59,11 @@ impl Store {
     ///
     /// Several processes may have the same file open; their writes take turns.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let key = SigningKey::from_seed(options.audit_seed, &options.origin)
+        let Options { audit_seed, origin, max_bytes, readers } = options;
+        let key = SigningKey::from_seed(audit_seed, &origin)
             .map_err(|error| OpenError::Options(format!("audit log origin: {error}")))?;
         let public = key.verifying_key();
-        let conn = open::for_writing(path, options.max_bytes, |conn| log::write_empty(conn, &key))?;
+        let conn = open::for_writing(path, max_bytes, |conn| log::write_empty(conn, &key))?;
         let log = Log::load(path, &conn, key)?;
         let (queue, jobs) = mpsc::channel();
         let receivers = Arc::new(RwLock::new(Vec::new()));
@@ -73,7 +78,7 @@ impl Store {
             queue: Mutex::new(Some(queue)),
             places: Arc::new(Semaphore::new(QUEUE_MAX)),
             receivers,
-            readers: Readers::new(path.into(), options.readers),
+            readers: Readers::new(path.into(), readers),
             trouble,
             key: public,
             writer: Mutex::new(Some(thread)),
@@ -125,7 +130,7 @@ impl Store {
     /// there are only [`Options::readers`] connections.
     pub fn read<T>(
         &self,
-        read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.0.readers.read(read)
     }
@@ -140,9 +145,12 @@ impl Store {
         Watch::open(&self.0.path)
     }
 
-    /// Why the last commit failed; `None` when it did not.
+    /// Why something could not be written in the last few seconds; `None` when all goes well, or
+    /// when it is time to try again.
     pub fn trouble(&self) -> Option<String> {
-        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = trouble.as_ref().filter(|trouble| trouble.since.elapsed() < TROUBLE_LASTS);
+        recent.map(|trouble| trouble.why.clone())
     }
 
     /// The public key of the audit log, to be published.

@@ -43,6 +43,7 @@ impl<T> Committed<T> {
 /// A write in progress. Its operations stand beside what they write: events, banks, cases, outbox,
 /// access, rules, evidence.
 pub struct Tx<'a> {
+    reader: &'a Reader,
     pub(crate) conn: &'a Connection,
     log: &'a mut Log,
     /// Where actions are delivered.
@@ -58,13 +59,13 @@ struct OpenLeaf {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(conn: &'a Connection, log: &'a mut Log, receivers: &'a [String]) -> Self {
-        Self { conn, log, receivers, counters: Vec::new(), open: None, canonical: Vec::new() }
+    pub(crate) fn new(reader: &'a Reader, log: &'a mut Log, receivers: &'a [String]) -> Self {
+        Self { reader, conn: &reader.conn, log, receivers, counters: Vec::new(), open: None, canonical: Vec::new() }
     }
 
     /// What can be read, as this write sees it.
-    pub fn reader(&self) -> Reader<'_> {
-        Reader { conn: self.conn }
+    pub fn reader(&self) -> &'a Reader {
+        self.reader
     }
 
     /// Ends a job that found nothing to write.

@@ -146,12 +146,12 @@ pub fn verify_file(
         why: error.to_string(),
     };
     let conn = open::for_reading(path).map_err(unopened)?;
-    conn.execute_batch(sql::BEGIN_READ).context("beginning to verify")?;
-    let reader = Reader { conn: &conn };
+    let reader = Reader { conn };
+    reader.conn.execute_batch(sql::BEGIN_READ).context("beginning to verify")?;
     let count = |sql: &str| reader.number("counting what to verify", sql, []).unwrap_or(0);
     let total = count(sql::COUNT_LEAVES_BY_EDGE) + count(sql::COUNT_MEMBERS);
     let mut check = Check {
-        conn: &conn,
+        db: &reader,
         keys,
         progress,
         done: 0,
@@ -169,7 +169,7 @@ pub fn verify_file(
 }
 
 struct Check<'a> {
-    conn: &'a Connection,
+    db: &'a Reader,
     keys: &'a [VerifyingKey],
     progress: &'a mut dyn FnMut(u64, u64),
     done: u64,
@@ -214,7 +214,7 @@ impl Check<'_> {
     // --- The log, and the rows of audited tables --------------------------------------------------
 
     fn log_and_rows(&mut self) -> Result<(), StoreError> {
-        let conn = self.conn;
+        let conn = &self.db.conn;
         let mut scans = Vec::with_capacity(tables::ALL.len());
         for table in tables::ALL {
             scans.push((*table, conn.prepare(&table.sql.scan).context(table.name)?));
@@ -332,7 +332,7 @@ impl Check<'_> {
             self.found(manara_audit::Finding::RecordGone { table, key, index });
             return Ok(());
         };
-        let covered = Reader { conn: self.conn }.first(
+        let covered = self.db.first(
             table.name,
             &table.sql.leaf_of,
             [&record.key],
@@ -360,7 +360,7 @@ impl Check<'_> {
 
     /// The stored edge and its signature, after the last leaf.
     fn edge(&mut self, mut verifier: LogVerifier) -> Result<(), StoreError> {
-        let state = Reader { conn: self.conn }.first("audit_state", sql::AUDIT_STATE, [], |row| {
+        let state = self.db.first("audit_state", sql::AUDIT_STATE, [], |row| {
             Ok((bytes(row, 0).to_vec(), string(row, 1)))
         })?;
         let Some((frontier, head)) = state else {
@@ -401,7 +401,7 @@ impl Check<'_> {
 
     fn members(&mut self) -> Result<(), StoreError> {
         const CONTEXT: &str = "members of banks";
-        let conn = self.conn;
+        let conn = &self.db.conn;
         let mut batches = conn.prepare(sql::ALL_BATCHES).context(CONTEXT)?;
         let mut batches = batches.query([]).context(CONTEXT)?;
         let mut members = conn.prepare(sql::ALL_MEMBERS).context(CONTEXT)?;
@@ -456,7 +456,7 @@ impl Check<'_> {
 
     fn counters(&mut self) -> Result<(), StoreError> {
         const CONTEXT: &str = "counters";
-        let reader = Reader { conn: self.conn };
+        let reader = self.db;
         let read = |sql: &str| -> Result<BTreeMap<String, i64>, StoreError> {
             let rows = reader.all(CONTEXT, sql, [], |row| Ok((string(row, 0), integer(row, 1))))?;
             Ok(rows.into_iter().filter(|(_, value)| *value != 0).collect())
@@ -476,17 +476,17 @@ impl Check<'_> {
 
     fn schema(&mut self) -> Result<(), StoreError> {
         const CONTEXT: &str = "the schema";
-        let expected = Connection::open_in_memory().context(CONTEXT)?;
+        let expected = Reader { conn: Connection::open_in_memory().context(CONTEXT)? };
         for script in open::MIGRATIONS {
-            expected.execute_batch(script).context(CONTEXT)?;
+            expected.conn.execute_batch(script).context(CONTEXT)?;
         }
-        let read = |conn: &Connection| -> Result<BTreeMap<(String, String), String>, StoreError> {
-            let rows = Reader { conn }.all(CONTEXT, sql::SCHEMA, [], |row| {
+        let read = |db: &Reader| -> Result<BTreeMap<(String, String), String>, StoreError> {
+            let rows = db.all(CONTEXT, sql::SCHEMA, [], |row| {
                 Ok(((string(row, 0), string(row, 1)), string(row, 2)))
             })?;
             Ok(rows.into_iter().collect())
         };
-        let (found, mut expected) = (read(self.conn)?, read(&expected)?);
+        let (found, mut expected) = (read(self.db)?, read(&expected)?);
         for ((what, name), text) in found {
             let problem = match expected.remove(&(what.clone(), name.clone())) {
                 None => "was added",
@@ -502,12 +502,11 @@ impl Check<'_> {
     }
 
     fn engine(&mut self) -> Result<(), StoreError> {
-        let reader = Reader { conn: self.conn };
-        let damage = reader.all("integrity", sql::INTEGRITY, [], |row| Ok(string(row, 0)))?;
+        let damage = self.db.all("integrity", sql::INTEGRITY, [], |row| Ok(string(row, 0)))?;
         for what in damage.into_iter().filter(|what| what != "ok") {
             self.found(Finding::Engine(what));
         }
-        let orphans = reader.all("references", sql::FOREIGN_KEYS, [], |row| {
+        let orphans = self.db.all("references", sql::FOREIGN_KEYS, [], |row| {
             Ok(format!("row {} of {} refers to a row of {} that is not there", integer(row, 1), string(row, 0), string(row, 2)))
         })?;
         for what in orphans {

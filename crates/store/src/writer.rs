@@ -11,6 +11,7 @@
 
 use crate::error::{Context, StoreError};
 use crate::log::Log;
+use crate::reader::Reader;
 use crate::sql;
 use crate::tx::{Committed, Tx};
 use rusqlite::Connection;
@@ -26,7 +27,7 @@ const GROUP_JOBS_MAX: usize = 256;
 /// No job joins a group that has been running for this long.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(3);
 /// How long to sleep when nothing is due; any message ends it.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// What is sent to the writer.
 pub(crate) enum Message {
@@ -84,13 +85,18 @@ where
     }
 }
 
+/// That something could not be written, for whoever asks how the store is.
+pub(crate) struct Trouble {
+    pub(crate) since: Instant,
+    pub(crate) why: String,
+}
+
 pub(crate) struct Writer {
-    conn: Connection,
+    db: Reader,
     log: Log,
     queue: Receiver<Message>,
     receivers: Arc<RwLock<Vec<String>>>,
-    /// Why the last commit failed, for whoever asks how the store is.
-    trouble: Arc<Mutex<Option<String>>>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
     /// `PRAGMA data_version` when the log's edge was last known to be ours.
     data_version: i64,
     closing: bool,
@@ -102,10 +108,10 @@ impl Writer {
         log: Log,
         queue: Receiver<Message>,
         receivers: Arc<RwLock<Vec<String>>>,
-        trouble: Arc<Mutex<Option<String>>>,
+        trouble: Arc<Mutex<Option<Trouble>>>,
     ) -> Self {
         // No data version is negative, so the first group reads the edge under its own lock.
-        Self { conn, log, queue, receivers, trouble, data_version: -1, closing: false }
+        Self { db: Reader { conn }, log, queue, receivers, trouble, data_version: -1, closing: false }
     }
 
     /// Serves the queue until the store is closed or dropped.
@@ -121,7 +127,7 @@ impl Writer {
             self.checkpoint();
         }
         // Leaves one file behind instead of three when nobody else has it open.
-        if let Err(error) = self.conn.execute_batch(sql::TRUNCATE_WAL) {
+        if let Err(error) = self.db.conn.execute_batch(sql::TRUNCATE_WAL) {
             tracing::warn!("the write-ahead log was not folded into the database: {error}");
         }
     }
@@ -129,11 +135,12 @@ impl Writer {
     /// Runs `first` and what else is waiting, and answers all after one commit.
     fn group(&mut self, first: Box<dyn Job>) {
         if let Err(error) = self.begin() {
-            self.tell(&Err(error.clone()));
+            self.tell(Some(&error));
             return first.refuse(error);
         }
         let receivers = self.receivers.read().unwrap_or_else(PoisonError::into_inner).clone();
         let edge = self.log.frontier.clone();
+        let size_before = edge.size();
         let started = Instant::now();
         let mut group = Group::default();
         let mut next = Some(first);
@@ -149,21 +156,26 @@ impl Writer {
         }
         let ended = match group.lost.take() {
             Some(error) => Err(error),
-            None => self.commit(edge.size(), &group.counters),
+            None => self.commit(size_before, &group.counters),
         };
         if ended.is_err() {
             self.roll_back();
             self.log.frontier = edge;
         }
-        self.tell(&ended);
+        match &ended {
+            Err(error) => self.tell(Some(error)),
+            Ok(()) if group.full.is_some() => self.tell(group.full.as_ref()),
+            Ok(()) if self.log.frontier.size() != size_before => self.tell(None),
+            Ok(()) => {}
+        }
         for answer in group.answers {
             answer(ended.clone());
         }
     }
 
-    /// Leaves word of how the last commit went.
-    fn tell(&self, ended: &Result<(), StoreError>) {
-        let trouble = ended.as_ref().err().map(ToString::to_string);
+    /// Leaves word of how writing goes.
+    fn tell(&self, error: Option<&StoreError>) {
+        let trouble = error.map(|error| Trouble { since: Instant::now(), why: error.to_string() });
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
@@ -178,7 +190,7 @@ impl Writer {
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {
-        run(&self.conn, sql::BEGIN).context("beginning a write")?;
+        run(&self.db.conn, sql::BEGIN).context("beginning a write")?;
         let current = self.refresh();
         if current.is_err() {
             self.roll_back();
@@ -188,20 +200,20 @@ impl Writer {
 
     /// Takes up what another process has written to the log since.
     fn refresh(&mut self) -> Result<(), StoreError> {
-        let version = data_version(&self.conn).context("looking for other writers")?;
+        let version = data_version(&self.db.conn).context("looking for other writers")?;
         if version != self.data_version {
-            self.log.reload(&self.conn)?;
+            self.log.reload(&self.db.conn)?;
             self.data_version = version;
         }
         Ok(())
     }
 
     fn run_one(&mut self, job: Box<dyn Job>, receivers: &[String], group: &mut Group) {
-        if let Err(error) = run(&self.conn, sql::SAVEPOINT).context("beginning a job") {
+        if let Err(error) = run(&self.db.conn, sql::SAVEPOINT).context("beginning a job") {
             return job.refuse(error);
         }
         let edge = self.log.frontier.clone();
-        let mut tx = Tx::new(&self.conn, &mut self.log, receivers);
+        let mut tx = Tx::new(&self.db, &mut self.log, receivers);
         // A panic in a job must not take down every later write with it.
         let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
         let ended = tx.end();
@@ -212,7 +224,7 @@ impl Writer {
             Err(_) => (Err(StoreError::Closed), None),
         };
         match failure.and_then(|counters| {
-            run(&self.conn, sql::RELEASE).context("ending a job").map(|()| counters)
+            run(&self.db.conn, sql::RELEASE).context("ending a job").map(|()| counters)
         }) {
             Ok(counters) => {
                 group.answers.extend(answer);
@@ -220,12 +232,15 @@ impl Writer {
             }
             Err(error) => {
                 self.log.frontier = edge;
-                let undone = run(&self.conn, sql::ROLLBACK_JOB)
-                    .and_then(|()| run(&self.conn, sql::RELEASE));
+                let undone = run(&self.db.conn, sql::ROLLBACK_JOB)
+                    .and_then(|()| run(&self.db.conn, sql::RELEASE));
                 if let Err(lost) = undone {
                     // The engine has dropped the whole transaction, other jobs included.
                     tracing::warn!("a group of writes was rolled back: {lost}");
                     group.lost = Some(error.clone());
+                }
+                if matches!(error, StoreError::Full { .. }) {
+                    group.full = Some(error.clone());
                 }
                 if let Some(answer) = answer {
                     answer(Err(error));
@@ -236,21 +251,22 @@ impl Writer {
 
     fn commit(&mut self, size_before: u64, counters: &BTreeMap<String, i64>) -> Result<(), StoreError> {
         for (name, by) in counters.iter().filter(|(_, by)| **by != 0) {
-            self.conn
+            self.db
+                .conn
                 .prepare_cached(sql::COUNT)
                 .and_then(|mut s| s.execute((name, by)))
                 .context("counting")?;
         }
         if self.log.frontier.size() != size_before {
-            self.log.save(&self.conn)?;
+            self.log.save(&self.db.conn)?;
         }
-        run(&self.conn, sql::COMMIT).context("committing")
+        run(&self.db.conn, sql::COMMIT).context("committing")
     }
 
     /// Undoes the open transaction, if there still is one.
     fn roll_back(&mut self) {
-        if !self.conn.is_autocommit()
-            && let Err(error) = run(&self.conn, sql::ROLLBACK)
+        if !self.db.conn.is_autocommit()
+            && let Err(error) = run(&self.db.conn, sql::ROLLBACK)
         {
             tracing::error!("rolling back: {error}");
         }
@@ -261,8 +277,8 @@ impl Writer {
     /// Keeps a checkpoint of the log as it is.
     fn checkpoint(&mut self) {
         let kept = self.begin().and_then(|()| {
-            self.log.checkpoint(&self.conn)?;
-            run(&self.conn, sql::COMMIT).context("committing a checkpoint")
+            self.log.checkpoint(&self.db.conn)?;
+            run(&self.db.conn, sql::COMMIT).context("committing a checkpoint")
         });
         if let Err(error) = kept {
             tracing::warn!("no checkpoint was kept: {error}");
@@ -280,6 +296,8 @@ struct Group {
     counters: BTreeMap<String, i64>,
     /// Why the whole transaction is gone, when it is.
     lost: Option<StoreError>,
+    /// That a job found no room, when one did.
+    full: Option<StoreError>,
 }
 
 impl Group {

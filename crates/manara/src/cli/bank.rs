@@ -6,6 +6,7 @@ use crate::clock;
 use crate::console::text::plain;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use manara_model::{Bank, BankName, Member, MemberId};
@@ -185,9 +186,9 @@ fn state(bank: &Bank) -> &'static str {
     if bank.enabled { "enabled" } else { "disabled" }
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     table
 }
 

@@ -1,5 +1,6 @@
 //! `manara hash PATH…`: the signals of files, to be put into a bank or compared.
 
+use super::bank::table;
 use super::{Done, say, say_json};
 use crate::config::Config;
 use crate::console::text::plain;
@@ -8,7 +9,7 @@ use crate::scan::report::counted;
 use crate::scan::{Item, Kind, LeftOut, Outcome, Scanner, decoders};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::Table;
 use manara_signal::text::{TEXT_MAX, normalise};
 use manara_signal::{Signal, SignalType};
 use serde::Serialize;
@@ -70,8 +71,7 @@ pub(super) fn run(arguments: Arguments) -> Result<Done> {
     let paths: Vec<PathBuf> = arguments.paths.iter().map(real).collect();
 
     let (mut printed, mut failed) = (0_u64, 0_u64);
-    let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(["path", "type", "signal", "quality"]);
+    let mut table = table(["path", "type", "signal", "quality"]);
     each(&paths, &mut |outcome| match outcome {
         Outcome::Item(item) => {
             printed += 1;

@@ -1,5 +1,6 @@
 //! `manara scan PATH…`: what in these folders is in a bank? No server needed.
 
+use super::bank::table;
 use super::{Data, Done, say, say_json};
 use crate::bankfile::{BankFile, ReadError};
 use crate::config::{Config, Overrides};
@@ -11,7 +12,6 @@ use crate::scan::{Excerpt, Hit, Item, LeftOut, Outcome, Scanner, decoders};
 use crate::{banks, clock};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use comfy_table::{ContentArrangement, Table};
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
 use manara_model::{BankName, MemberId};
 use manara_signal::Signal;
@@ -258,9 +258,7 @@ fn print_table(findings: &Findings) -> Result<()> {
     if findings.matched.is_empty() {
         return Ok(());
     }
-    let mut table = Table::new();
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["path", "bank", "member", "type", "distance", "quality", "what matched"]);
+    let mut table = table(["path", "bank", "member", "type", "distance", "quality", "what matched"]);
     for item in &findings.matched {
         for hit in &item.matches {
             table.add_row(cells(item, hit));
@@ -325,7 +323,7 @@ fn end(findings: &Findings, took: Duration) -> Result<Done> {
     ]);
     eprintln!("{}", words.join(", "));
     match (totals.failed, totals.matched) {
-        (1.., _) => bail!("{} could not be looked at", counted(totals.failed, "path or line")),
+        (1.., _) => bail!("{} of the files, folders and events could not be looked at", HumanCount(totals.failed)),
         (0, 0) => Ok(Done::Nothing),
         (0, _) => Ok(Done::Found),
     }

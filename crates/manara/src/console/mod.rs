@@ -158,7 +158,7 @@ impl ConsoleState {
     /// Reads from the database without holding up other requests.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Reader<'_>) -> Result<T, Error> + Send + 'static,
+        read: impl FnOnce(&Reader) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let store = self.store().clone();
         let reading = tokio::task::spawn_blocking(move || store.read(|reader| Ok(read(reader))));

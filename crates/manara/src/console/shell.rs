@@ -72,7 +72,7 @@ impl Shell {
     /// The frame of a page for somebody logged in.
     pub(super) fn new(
         state: &ConsoleState,
-        reader: &Reader<'_>,
+        reader: &Reader,
         session: &Session,
         here: Here,
         title: impl Into<String>,

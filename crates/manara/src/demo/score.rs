@@ -4,7 +4,7 @@
 //! not "found"; an answer that was never received is "lost", whatever the server may have done.
 
 use super::world::{Planned, PlantedKind};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table};
 use manara_model::ActionKind;
 use serde_json::{Value, json};
@@ -36,6 +36,8 @@ pub(crate) struct Row {
     pub(crate) found: u64,
     pub(crate) missed: u64,
     pub(crate) falsely: u64,
+    /// Nothing was done, but a rule in shadow mode would have done something.
+    pub(crate) shadow_only: u64,
     pub(crate) lost: u64,
 }
 
@@ -46,8 +48,6 @@ pub(crate) struct Score {
     answered: u64,
     /// Answered, and at least one action was taken.
     acted: u64,
-    /// Answered, and at least one shadow rule would have acted.
-    shadowed: u64,
     answered_ids: BTreeSet<String>,
     notes: Vec<String>,
 }
@@ -66,9 +66,8 @@ impl Score {
                 }
                 self.answered += 1;
                 self.acted += u64::from(!read.actions.is_empty());
-                self.shadowed += u64::from(read.shadow);
                 let came = judged(planned, &read.actions);
-                self.count(planned.kind, came);
+                self.count(planned.kind, came).shadow_only += u64::from(read.shadow_only);
                 came
             }
         }
@@ -83,7 +82,7 @@ impl Score {
         Came::Lost
     }
 
-    fn count(&mut self, kind: PlantedKind, came: Came) {
+    fn count(&mut self, kind: PlantedKind, came: Came) -> &mut Row {
         let row = self.rows.entry(kind).or_default();
         row.planted += 1;
         match came {
@@ -93,6 +92,7 @@ impl Score {
             Came::Lost => row.lost += 1,
             Came::LeftAlone => {}
         }
+        row
     }
 
     /// Whether every event counted was answered.
@@ -114,18 +114,30 @@ impl Score {
     pub(crate) fn line(&self, of: usize, elapsed: Duration) -> String {
         let total = self.total();
         let rate = self.answered as f64 / elapsed.as_secs_f64().max(0.001);
-        let lost = if total.lost > 0 { format!(" · {} LOST", total.lost) } else { String::new() };
+        let lost = if total.lost > 0 {
+            format!(" · {} LOST", total.lost)
+        } else {
+            String::new()
+        };
         format!(
-            "{} of {of} events · {} acted on · {} found · {} missed · {} falsely · {} by shadow rules only in thought · {rate:.0}/s{lost}",
-            self.answered, self.acted, total.found, total.missed, total.falsely, self.shadowed,
+            "{} of {of} events · {} acted on · {} found · {} missed · {} falsely · {} in shadow only · {rate:.0}/s{lost}",
+            self.answered, self.acted, total.found, total.missed, total.falsely, total.shadow_only,
         )
     }
 
     /// The table at the end.
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
-        let heads = ["", "planted", "found", "missed", "falsely acted on", "lost"];
+        table.load_preset(UTF8_BORDERS_ONLY);
+        let heads = [
+            "",
+            "planted",
+            "found",
+            "missed",
+            "falsely acted on",
+            "in shadow only",
+            "lost",
+        ];
         table.set_header(heads.map(|head| Cell::new(head).add_attribute(Attribute::Bold)));
         let mut group = "";
         for (kind, row) in &self.rows {
@@ -133,10 +145,17 @@ impl Score {
                 group = kind.group();
                 table.add_row(vec![Cell::new(group).add_attribute(Attribute::Bold)]);
             }
-            table.add_row(cells(&format!("  {}", kind.label()), *row, kind.expectation().act));
+            table.add_row(cells(
+                &format!("  {}", kind.label()),
+                *row,
+                kind.expectation().act,
+            ));
         }
         let sum = |act: bool| {
-            let rows = self.rows.iter().filter(|(kind, _)| kind.expectation().act == act);
+            let rows = self
+                .rows
+                .iter()
+                .filter(|(kind, _)| kind.expectation().act == act);
             rows.fold(Row::default(), |a, (_, b)| a.and(*b))
         };
         table.add_row(vec![Cell::new("all").add_attribute(Attribute::Bold)]);
@@ -164,7 +183,6 @@ impl Score {
         json!({
             "answered": self.answered,
             "acted": self.acted,
-            "shadow_only": self.shadowed,
             "total": self.total().to_json(),
             "kinds": kinds,
             "lost": self.notes,
@@ -179,6 +197,7 @@ impl Row {
             found: self.found + other.found,
             missed: self.missed + other.missed,
             falsely: self.falsely + other.falsely,
+            shadow_only: self.shadow_only + other.shadow_only,
             lost: self.lost + other.lost,
         }
     }
@@ -189,13 +208,20 @@ impl Row {
             "found": self.found,
             "missed": self.missed,
             "falsely_acted_on": self.falsely,
+            "shadow_only": self.shadow_only,
             "lost": self.lost,
         })
     }
 }
 
 fn cells(label: &str, row: Row, act: bool) -> Vec<Cell> {
-    let count = |n: u64, colour: Color| if n == 0 { Cell::new("0") } else { Cell::new(n).fg(colour) };
+    let count = |n: u64, colour: Color| {
+        if n == 0 {
+            Cell::new("0")
+        } else {
+            Cell::new(n).fg(colour)
+        }
+    };
     // What is to be left alone can be neither found nor missed.
     let when_act = |cell: Cell| if act { cell } else { Cell::new("–") };
     vec![
@@ -204,6 +230,7 @@ fn cells(label: &str, row: Row, act: bool) -> Vec<Cell> {
         when_act(count(row.found, Color::Green)),
         when_act(count(row.missed, Color::Yellow)),
         count(row.falsely, Color::Red),
+        Cell::new(row.shadow_only),
         count(row.lost, Color::Red),
     ]
 }
@@ -212,11 +239,14 @@ fn cells(label: &str, row: Row, act: bool) -> Vec<Cell> {
 struct Read {
     actions: Vec<ActionKind>,
     /// A shadow rule fired, and no live one acted.
-    shadow: bool,
+    shadow_only: bool,
 }
 
 fn read(planned: &Planned, answer: &Value) -> Result<Read, String> {
-    if let Some(problem) = answer.get("problem").or_else(|| answer.get("detail").and(Some(answer))) {
+    if let Some(problem) = answer
+        .get("problem")
+        .or_else(|| answer.get("detail").and(Some(answer)))
+    {
         let part = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or("");
         return Err(format!("refused: {} {}", part("field"), part("detail")));
     }
@@ -224,27 +254,47 @@ fn read(planned: &Planned, answer: &Value) -> Result<Read, String> {
     if id != Some(planned.id.as_str()) {
         return Err(format!("the answer is for {}", id.unwrap_or("no event")));
     }
-    let list = |name: &str| answer.get(name).and_then(Value::as_array).ok_or_else(|| format!("the answer has no {name}"));
-    let actions = list("actions")?.iter().map(kind_of).collect::<Result<Vec<_>, _>>()?;
+    let list = |name: &str| {
+        answer
+            .get(name)
+            .and_then(Value::as_array)
+            .ok_or_else(|| format!("the answer has no {name}"))
+    };
+    let actions = list("actions")?
+        .iter()
+        .map(kind_of)
+        .collect::<Result<Vec<_>, _>>()?;
     let in_shadow = |v: &Value| v.get("mode").and_then(Value::as_str) == Some("shadow");
-    let shadow = actions.is_empty() && list("verdicts")?.iter().any(in_shadow);
-    Ok(Read { actions, shadow })
+    let shadow_only = actions.is_empty() && list("verdicts")?.iter().any(in_shadow);
+    Ok(Read {
+        actions,
+        shadow_only,
+    })
 }
 
 fn kind_of(action: &Value) -> Result<ActionKind, String> {
     let kind = action.get("kind").and_then(Value::as_str).unwrap_or("");
-    kind.parse().map_err(|error| format!("the answer holds an action of no known kind: {error}"))
+    kind.parse()
+        .map_err(|error| format!("the answer holds an action of no known kind: {error}"))
 }
 
 fn judged(planned: &Planned, actions: &[ActionKind]) -> Came {
     let should = &planned.should;
     if !should.act {
-        return if actions.is_empty() { Came::LeftAlone } else { Came::Falsely };
+        return if actions.is_empty() {
+            Came::LeftAlone
+        } else {
+            Came::Falsely
+        };
     }
     if actions.iter().any(|kind| should.never.contains(kind)) {
         return Came::Falsely;
     }
-    if actions.iter().any(|kind| should.any_of.contains(kind)) { Came::Found } else { Came::Missed }
+    if actions.iter().any(|kind| should.any_of.contains(kind)) {
+        Came::Found
+    } else {
+        Came::Missed
+    }
 }
 
 #[cfg(test)]
@@ -254,7 +304,12 @@ mod tests {
 
     fn planned(kind: PlantedKind) -> Planned {
         let should: Expectation = kind.expectation();
-        Planned { id: "ev-1".into(), json: "{}".into(), kind, should }
+        Planned {
+            id: "ev-1".into(),
+            json: "{}".into(),
+            kind,
+            should,
+        }
     }
 
     fn answer(actions: &[&str], mode: &str) -> Value {
@@ -270,7 +325,8 @@ mod tests {
         assert_eq!(score.add(&planned(kind), answer), expect);
         let total = score.total();
         let counts = [total.found, total.missed, total.falsely, total.lost];
-        let expected = [Came::Found, Came::Missed, Came::Falsely, Came::Lost].map(|came| u64::from(came == expect));
+        let expected = [Came::Found, Came::Missed, Came::Falsely, Came::Lost]
+            .map(|came| u64::from(came == expect));
         assert_eq!((total.planted, counts), (1, expected));
         assert_eq!(score.nothing_lost(), expect != Came::Lost);
     }
@@ -283,7 +339,11 @@ mod tests {
         check(link, &answer(&["enqueue"], "live"), Came::Missed);
         check(link, &answer(&[], "live"), Came::Missed);
         check(Undecodable, &answer(&["enqueue"], "live"), Came::Found);
-        check(Undecodable, &answer(&["enqueue", "remove"], "live"), Came::Falsely);
+        check(
+            Undecodable,
+            &answer(&["enqueue", "remove"], "live"),
+            Came::Falsely,
+        );
         check(SloganQuoted, &answer(&["enqueue"], "live"), Came::Found);
         check(NearLink, &answer(&[], "live"), Came::LeftAlone);
         check(NearLink, &answer(&["label"], "live"), Came::Falsely);
@@ -296,11 +356,29 @@ mod tests {
         let refusal = json!({"problem": {"type": "/problems/invalid-event", "field": "time", "detail": "missing"}});
         let other = json!({"id": "ev-2", "actions": [], "verdicts": []});
         let unknown = answer(&["vaporise"], "live");
-        for (bad, says) in [(refusal, "time missing"), (other, "ev-2"), (json!(null), "no event"), (unknown, "vaporise")] {
+        for (bad, says) in [
+            (refusal, "time missing"),
+            (other, "ev-2"),
+            (json!(null), "no event"),
+            (unknown, "vaporise"),
+        ] {
             check(PlantedKind::Ordinary, &bad, Came::Lost);
             let mut score = Score::default();
             score.add(&planned(PlantedKind::Ordinary), &bad);
             assert!(score.notes()[0].contains(says), "{:?}", score.notes());
+        }
+    }
+
+    #[test]
+    fn what_only_a_shadow_rule_would_do_is_counted_apart() {
+        for (given, expect) in [
+            (answer(&[], "shadow"), 1),
+            (answer(&["remove"], "shadow"), 0),
+            (answer(&[], "live"), 0),
+        ] {
+            let mut score = Score::default();
+            score.add(&planned(PlantedKind::NearLink), &given);
+            assert_eq!(score.total().shadow_only, expect, "{given}");
         }
     }
 
@@ -316,14 +394,26 @@ mod tests {
     #[test]
     fn the_table_and_the_json_hold_every_kind() {
         let mut score = Score::default();
-        score.add(&planned(PlantedKind::NearLink), &answer(&["remove"], "live"));
-        score.add(&Planned { id: "ev-2".into(), ..planned(PlantedKind::Undecodable) }, &json!({}));
+        score.add(
+            &planned(PlantedKind::NearLink),
+            &answer(&["remove"], "live"),
+        );
+        score.add(
+            &Planned {
+                id: "ev-2".into(),
+                ..planned(PlantedKind::Undecodable)
+            },
+            &json!({}),
+        );
         let table = score.table().to_string();
         for part in ["look-alikes", "undecodable file", "falsely acted on"] {
             assert!(table.contains(part), "{table}");
         }
         let json = score.to_json();
-        assert_eq!((&json["total"]["lost"], &json["total"]["falsely_acted_on"]), (&json!(1), &json!(1)));
+        assert_eq!(
+            (&json["total"]["lost"], &json["total"]["falsely_acted_on"]),
+            (&json!(1), &json!(1))
+        );
         assert_eq!(json["kinds"][1]["kind"], "link");
         assert!(score.line(5000, Duration::from_secs(1)).contains("1 LOST"));
     }

@@ -18,7 +18,10 @@ const fn v6(a: u16, b: u16, c: u16, bits: u8) -> Ipv6Net {
 const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
     (v4(0, 0, 0, 0, 8), "an address of this host itself"),
     (v4(10, 0, 0, 0, 8), "a private address"),
-    (v4(100, 64, 0, 0, 10), "an address behind a carrier's translation"),
+    (
+        v4(100, 64, 0, 0, 10),
+        "an address behind a carrier's translation",
+    ),
     (v4(127, 0, 0, 0, 8), "a loopback address"),
     (v4(169, 254, 0, 0, 16), "a link-local address"),
     (v4(172, 16, 0, 0, 12), "a private address"),
@@ -35,10 +38,22 @@ const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
 ];
 
 const SPECIAL_V6: [(Ipv6Net, &str); 12] = [
-    (Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128), "the unspecified address"),
-    (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "a loopback address"),
-    (Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96), "an IPv4 address in IPv6 clothing"),
-    (Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 96), "an IPv4 address in IPv6 clothing"),
+    (
+        Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128),
+        "the unspecified address",
+    ),
+    (
+        Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128),
+        "a loopback address",
+    ),
+    (
+        Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
+        "an IPv4 address in IPv6 clothing",
+    ),
+    (
+        Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 96),
+        "an IPv4 address in IPv6 clothing",
+    ),
     (v6(0x64, 0xff9b, 0, 32), "an IPv4 address behind NAT64"),
     (v6(0xfc00, 0, 0, 7), "a private address"),
     (v6(0xfe80, 0, 0, 10), "a link-local address"),
@@ -54,12 +69,19 @@ const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
 /// What is wrong with fetching from this address; `None` for a public one.
 pub(super) fn special(address: IpAddr) -> Option<&'static str> {
     match address {
-        IpAddr::V4(address) => SPECIAL_V4.iter().find(|(net, _)| net.contains(&address)).map(|(_, what)| *what),
+        IpAddr::V4(address) => SPECIAL_V4
+            .iter()
+            .find(|(net, _)| net.contains(&address))
+            .map(|(_, what)| *what),
         IpAddr::V6(address) => SPECIAL_V6
             .iter()
             .find(|(net, _)| net.contains(&address))
             .map(|(_, what)| *what)
-            .or_else(|| DOCUMENTATION_V6.contains(&address).then_some("an address for documentation"))
+            .or_else(|| {
+                DOCUMENTATION_V6
+                    .contains(&address)
+                    .then_some("an address for documentation")
+            })
             .or_else(|| (!GLOBAL_V6.contains(&address)).then_some("a reserved address")),
     }
 }
@@ -70,7 +92,9 @@ pub(super) struct AllowNets(Vec<IpNet>);
 
 /// A text that is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a network: write an address with its prefix length, as in 10.20.0.0/16 or fd00:20::/32")]
+#[error(
+    "`{0}` is not a network: write an address with its prefix length, as in 10.20.0.0/16 or fd00:20::/32"
+)]
 pub(crate) struct NotANetwork(String);
 
 impl AllowNets {
@@ -78,7 +102,9 @@ impl AllowNets {
     pub(super) fn parse(nets: &[String]) -> Result<Self, NotANetwork> {
         let parse = |text: &String| {
             let text = text.trim();
-            let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            let net = text
+                .parse::<IpNet>()
+                .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
             net.map_err(|_| NotANetwork(text.to_owned()))
         };
         nets.iter().map(parse).collect::<Result<_, _>>().map(Self)
@@ -104,13 +130,32 @@ mod tests {
 
     #[test]
     fn public_addresses_may_be_reached() {
-        for address in ["1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "172.15.255.255"] {
+        for address in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.255.255",
+        ] {
             check(address, None);
         }
-        for address in ["172.32.0.0", "192.0.1.0", "192.167.255.255", "198.17.255.255", "198.20.0.0", "223.255.255.255"] {
+        for address in [
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.167.255.255",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+        ] {
             check(address, None);
         }
-        for address in ["2606:4700::1111", "2001:4860:4860::8888", "2a00:1450::1", "3ffe::1"] {
+        for address in [
+            "2606:4700::1111",
+            "2001:4860:4860::8888",
+            "2a00:1450::1",
+            "3ffe::1",
+        ] {
             check(address, None);
         }
     }
@@ -119,7 +164,10 @@ mod tests {
     fn special_addresses_may_not() {
         check("0.0.0.0", Some("an address of this host itself"));
         check("10.0.0.1", Some("a private address"));
-        check("100.64.0.1", Some("an address behind a carrier's translation"));
+        check(
+            "100.64.0.1",
+            Some("an address behind a carrier's translation"),
+        );
         check("127.255.255.254", Some("a loopback address"));
         check("169.254.169.254", Some("a link-local address"));
         check("172.31.255.255", Some("a private address"));
@@ -153,13 +201,26 @@ mod tests {
 
     #[test]
     fn allowed_networks_are_excepted_and_nothing_near_them() {
-        let nets = AllowNets::parse(&["10.20.0.0/16".into(), " fd00:20::/32 ".into(), "127.0.0.1".into()]).unwrap();
+        let nets = AllowNets::parse(&[
+            "10.20.0.0/16".into(),
+            " fd00:20::/32 ".into(),
+            "127.0.0.1".into(),
+        ])
+        .unwrap();
         let allowed = |address: &str| nets.check(address.parse().unwrap()).is_ok();
-        assert!(allowed("10.20.3.4") && allowed("fd00:20::7") && allowed("127.0.0.1") && allowed("1.1.1.1"));
+        assert!(
+            allowed("10.20.3.4")
+                && allowed("fd00:20::7")
+                && allowed("127.0.0.1")
+                && allowed("1.1.1.1")
+        );
         assert!(!allowed("10.21.0.1") && !allowed("fd00:21::7") && !allowed("127.0.0.2"));
         // The address as the kernel would see it is another one.
         assert!(!allowed("::ffff:10.20.3.4"));
         let error = AllowNets::parse(&["10.20.0.0/33".into()]).unwrap_err();
-        assert!(error.to_string().contains("10.20.0.0/33` is not a network"), "{error}");
+        assert!(
+            error.to_string().contains("10.20.0.0/33` is not a network"),
+            "{error}"
+        );
     }
 }

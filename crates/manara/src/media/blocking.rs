@@ -29,7 +29,11 @@ impl BlockingPool {
             let _inside = runtime.enter();
             Pool::start(options)
         };
-        Ok(Self { pool, runtime, workers })
+        Ok(Self {
+            pool,
+            runtime,
+            workers,
+        })
     }
 
     /// See [`Pool::sign`].
@@ -51,14 +55,20 @@ impl BlockingPool {
     ///
     /// Media are taken from the iterator on this thread, only as fast as workers are free: twice as
     /// many as there are workers are held at a time, so memory stays flat however many there are.
-    pub(crate) fn sign_all<T>(&self, media: impl IntoIterator<Item = (T, Bytes)>, mut done: impl FnMut(T, SignedMedia)) {
+    pub(crate) fn sign_all<T>(
+        &self,
+        media: impl IntoIterator<Item = (T, Bytes)>,
+        mut done: impl FnMut(T, SignedMedia),
+    ) {
         let mut media = media.into_iter().fuse();
         self.runtime.block_on(async {
             let mut signing = JoinSet::new();
             let mut owners = HashMap::new();
             loop {
                 while signing.len() < self.workers * 2 {
-                    let Some((owner, bytes)) = media.next() else { break };
+                    let Some((owner, bytes)) = media.next() else {
+                        break;
+                    };
                     let pool = self.pool.clone();
                     let task = signing.spawn(async move { pool.sign(bytes).await });
                     owners.insert(task.id(), owner);

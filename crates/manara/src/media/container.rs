@@ -33,7 +33,21 @@ impl Format {
             [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
             [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Self::Png),
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'E',
+                b'B',
+                b'P',
+                ..,
+            ] => Some(Self::WebP),
             [b'B', b'M', ..] => Some(Self::Bmp),
             _ => None,
         }
@@ -78,7 +92,10 @@ fn gif_frames(bytes: &[u8]) -> usize {
             0x21 => at + 2,
             0x2c => {
                 frames += 1;
-                at + 11 + bytes.get(at + 9).map_or(0, |flags| colour_table_bytes(*flags))
+                at + 11
+                    + bytes
+                        .get(at + 9)
+                        .map_or(0, |flags| colour_table_bytes(*flags))
             }
             _ => break,
         };
@@ -99,7 +116,11 @@ fn after_sub_blocks(bytes: &[u8], mut at: usize) -> usize {
 }
 
 fn colour_table_bytes(flags: u8) -> usize {
-    if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
+    if flags & 0x80 == 0 {
+        0
+    } else {
+        3 << ((flags & 7) + 1)
+    }
 }
 
 fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {
@@ -125,7 +146,10 @@ fn chunks(
         let length = length_of(first, second) as usize;
         // RIFF pads bodies to an even length; PNG follows them with a checksum.
         let padding = if little { length & 1 } else { 0 };
-        at = at.checked_add(8)?.checked_add(length)?.checked_add(padding + trailer)?;
+        at = at
+            .checked_add(8)?
+            .checked_add(length)?
+            .checked_add(padding + trailer)?;
         Some(if little { first } else { second })
     })
 }
@@ -153,27 +177,42 @@ pub(super) fn gif_first_frame(bytes: &[u8]) -> Option<GifFrame> {
         }
         at = after_sub_blocks(bytes, at + 2);
     }
-    let &[0x2c, x0, x1, y0, y1, w0, w1, h0, h1, flags] = bytes.get(at..at + 10)? else { return None };
+    let &[0x2c, x0, x1, y0, y1, w0, w1, h0, h1, flags] = bytes.get(at..at + 10)? else {
+        return None;
+    };
     let word = |low: u8, high: u8| usize::from(u16::from_le_bytes([low, high]));
     let palette = if flags & 0x80 == 0 { global } else { at + 10 };
     let entry = palette + 3 * transparent.unwrap_or(0);
     let behind = bytes.get(entry..entry + 3)?.try_into().ok()?;
-    Some(GifFrame { left: word(x0, x1), top: word(y0, y1), width: word(w0, w1), height: word(h0, h1), behind })
+    Some(GifFrame {
+        left: word(x0, x1),
+        top: word(y0, y1),
+        width: word(w0, w1),
+        height: word(h0, h1),
+        behind,
+    })
 }
 
 /// Whether a JPEG has its end-of-image marker, outside any segment's body (ITU-T T.81, annex B).
 pub(super) fn jpeg_ends(bytes: &[u8]) -> bool {
     let mut at = 2;
-    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) {
+    while let Some(offset) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|b| *b == 0xff))
+    {
         at += offset;
-        let Some(marker) = bytes.get(at + 1) else { break };
+        let Some(marker) = bytes.get(at + 1) else {
+            break;
+        };
         at += match marker {
             0xff => 1,
             // A stuffed byte of entropy-coded data, restart markers, TEM, a second start.
             0x00 | 0x01 | 0xd0..=0xd8 => 2,
             0xd9 => return true,
             _ => {
-                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { break };
+                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else {
+                    break;
+                };
                 2 + usize::from(u16::from_be_bytes([high, low])).max(2)
             }
         };
@@ -235,11 +274,24 @@ mod tests {
 
     #[test]
     fn chunked_frames_are_counted_and_absurd_lengths_end_the_walk() {
-        let chunk = |kind: &[u8; 4], length: u32| [&length.to_be_bytes()[..], kind, &[0; 4]].concat();
+        let chunk =
+            |kind: &[u8; 4], length: u32| [&length.to_be_bytes()[..], kind, &[0; 4]].concat();
         let png = |chunks: &[Vec<u8>]| [b"\x89PNG\r\n\x1a\n".to_vec(), chunks.concat()].concat();
-        check_frames(Format::Png, &png(&[chunk(b"IHDR", 0), chunk(b"IDAT", 0)]), 1);
-        check_frames(Format::Png, &png(&[chunk(b"fcTL", 0), chunk(b"IDAT", 0), chunk(b"fcTL", 0)]), 2);
-        check_frames(Format::Png, &png(&[chunk(b"junk", u32::MAX), chunk(b"fcTL", 0)]), 1);
+        check_frames(
+            Format::Png,
+            &png(&[chunk(b"IHDR", 0), chunk(b"IDAT", 0)]),
+            1,
+        );
+        check_frames(
+            Format::Png,
+            &png(&[chunk(b"fcTL", 0), chunk(b"IDAT", 0), chunk(b"fcTL", 0)]),
+            2,
+        );
+        check_frames(
+            Format::Png,
+            &png(&[chunk(b"junk", u32::MAX), chunk(b"fcTL", 0)]),
+            1,
+        );
         let webp = b"RIFF\0\0\0\0WEBPANMF\x01\0\0\0x\0ANMF\0\0\0\0";
         check_frames(Format::WebP, webp, 2);
     }
@@ -249,9 +301,23 @@ mod tests {
         let canvas = b"GIF89a\x05\x00\x04\x00\x80\x01\x00\x01\x02\x03\x04\x05\x06";
         let control = b"\x21\xf9\x04\x01\x0a\x00\x01\x00";
         let frame = b"\x2c\x02\x00\x01\x00\x03\x00\x02\x00\x00";
-        let placed = |behind| Some(GifFrame { left: 2, top: 1, width: 3, height: 2, behind });
-        assert_eq!(gif_first_frame(&[&canvas[..], frame].concat()), placed([1, 2, 3]));
-        assert_eq!(gif_first_frame(&[&canvas[..], control, frame].concat()), placed([4, 5, 6]));
+        let placed = |behind| {
+            Some(GifFrame {
+                left: 2,
+                top: 1,
+                width: 3,
+                height: 2,
+                behind,
+            })
+        };
+        assert_eq!(
+            gif_first_frame(&[&canvas[..], frame].concat()),
+            placed([1, 2, 3])
+        );
+        assert_eq!(
+            gif_first_frame(&[&canvas[..], control, frame].concat()),
+            placed([4, 5, 6])
+        );
         assert_eq!(gif_first_frame(&[&canvas[..], control].concat()), None);
         assert_eq!(gif_first_frame(b"GIF89a"), None);
     }
@@ -266,7 +332,10 @@ mod tests {
         check_jpeg(b"\xff\xd8\xff\xd9", true);
         // An end marker inside a segment belongs to an embedded thumbnail.
         check_jpeg(b"\xff\xd8\xff\xe1\x00\x06\xff\xd9ab", false);
-        check_jpeg(b"\xff\xd8\xff\xda\x00\x02ab\xff\x00\xff\xd0cd\xff\xd9", true);
+        check_jpeg(
+            b"\xff\xd8\xff\xda\x00\x02ab\xff\x00\xff\xd0cd\xff\xd9",
+            true,
+        );
         check_jpeg(b"\xff\xd8\xff\xda\x00\x02ab\xff\x00\xff\xd0cd", false);
         check_jpeg(b"\xff\xd8\xff\xe0\x00", false);
         check_jpeg(b"\xff", false);

@@ -64,7 +64,11 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pixels_max: 50_000_000, side_max: 12_000, alloc_bytes_max: 256 * 1024 * 1024 }
+        Self {
+            pixels_max: 50_000_000,
+            side_max: 12_000,
+            alloc_bytes_max: 256 * 1024 * 1024,
+        }
     }
 }
 
@@ -85,10 +89,18 @@ pub(super) enum Problem {
     NoPixels { width: u32, height: u32 },
     /// More pixels than [`Limits::pixels_max`].
     #[error("{width}×{height} px is over the limit of {} megapixels", pixels_max / 1_000_000)]
-    TooManyPixels { width: u32, height: u32, pixels_max: u64 },
+    TooManyPixels {
+        width: u32,
+        height: u32,
+        pixels_max: u64,
+    },
     /// A longer side than [`Limits::side_max`].
     #[error("{width}×{height} px is over the limit of {side_max} px a side")]
-    TooLong { width: u32, height: u32, side_max: u32 },
+    TooLong {
+        width: u32,
+        height: u32,
+        side_max: u32,
+    },
     /// More memory than [`Limits::alloc_bytes_max`].
     #[error("decoding it takes more memory than the limit of {} MiB", alloc_bytes_max / 1_048_576)]
     TooMuchMemory { alloc_bytes_max: u64 },
@@ -97,10 +109,16 @@ pub(super) enum Problem {
     Truncated,
     /// The file breaks its format's rules.
     #[error("a damaged {format}: {detail}")]
-    Damaged { format: &'static str, detail: String },
+    Damaged {
+        format: &'static str,
+        detail: String,
+    },
     /// The file uses a part of its format that the decoder lacks.
     #[error("a {format} of a kind Manara does not read: {detail}")]
-    Unsupported { format: &'static str, detail: String },
+    Unsupported {
+        format: &'static str,
+        detail: String,
+    },
     /// The preview would not fit, even at the lowest quality.
     #[error("its preview would be larger than {bytes_max} bytes")]
     Encoding { bytes_max: usize },
@@ -142,9 +160,19 @@ pub(super) fn sign(bytes: &[u8], limits: &Limits) -> Result<Signs, Problem> {
     let (width, height, frames) = (picture.width, picture.height, picture.frames);
     let truncated = picture.incomplete.is_some();
     let rgb = picture.into_rgb();
-    let pdq = pdq::dihedral_rgb(&rgb, width as usize, height as usize)
-        .map_err(|error| Problem::Damaged { format: "picture", detail: error.to_string() })?;
-    Ok(Signs { width, height, frames, truncated, pdq })
+    let pdq = pdq::dihedral_rgb(&rgb, width as usize, height as usize).map_err(|error| {
+        Problem::Damaged {
+            format: "picture",
+            detail: error.to_string(),
+        }
+    })?;
+    Ok(Signs {
+        width,
+        height,
+        frames,
+        truncated,
+        pdq,
+    })
 }
 
 /// A JPEG of the image as it would be shown, at most [`PREVIEW_SIDE_MAX`] pixels a side.
@@ -152,16 +180,30 @@ pub(super) fn sign(bytes: &[u8], limits: &Limits) -> Result<Signs, Problem> {
 /// It is encoded from pixels, so nothing of the upload reaches the reviewer's browser: no metadata, no
 /// second image, no bytes chosen by the uploader.
 pub(super) fn preview(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Problem> {
-    let shown = picture(bytes, limits)?.into_shown(PREVIEW_SIDE_MAX).into_rgb8();
-    jpeg_within(PREVIEW_BYTES_MAX, shown.as_raw(), shown.dimensions(), ExtendedColorType::Rgb8)
+    let shown = picture(bytes, limits)?
+        .into_shown(PREVIEW_SIDE_MAX)
+        .into_rgb8();
+    jpeg_within(
+        PREVIEW_BYTES_MAX,
+        shown.as_raw(),
+        shown.dimensions(),
+        ExtendedColorType::Rgb8,
+    )
 }
 
 /// A small, grey and blurred JPEG: enough to tell items of a report apart, too little to be seen.
 pub(super) fn thumbnail(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Problem> {
-    let grey = picture(bytes, limits)?.into_shown(THUMBNAIL_SIDE_MAX).into_luma8();
+    let grey = picture(bytes, limits)?
+        .into_shown(THUMBNAIL_SIDE_MAX)
+        .into_luma8();
     let (width, height) = grey.dimensions();
     let blurred = imageops::blur(&grey, (width.max(height) as f32 / 36.0).max(1.0));
-    jpeg_within(THUMBNAIL_BYTES_MAX, blurred.as_raw(), (width, height), ExtendedColorType::L8)
+    jpeg_within(
+        THUMBNAIL_BYTES_MAX,
+        blurred.as_raw(),
+        (width, height),
+        ExtendedColorType::L8,
+    )
 }
 
 /// Encodes at the best quality that keeps within `bytes_max`; noise compresses badly.
@@ -175,7 +217,10 @@ fn jpeg_within(
         let mut jpeg = Vec::new();
         JpegEncoder::new_with_quality(&mut jpeg, quality)
             .encode(samples, width, height, colour)
-            .map_err(|error| Problem::Damaged { format: "preview", detail: brief(&error) })?;
+            .map_err(|error| Problem::Damaged {
+                format: "preview",
+                detail: brief(&error),
+            })?;
         if jpeg.len() <= bytes_max {
             return Ok(jpeg);
         }
@@ -209,7 +254,8 @@ pub(super) fn format_of(bytes: &[u8]) -> Result<Format, Problem> {
     if bytes.is_empty() {
         return Err(Problem::Empty);
     }
-    Format::of(bytes).ok_or_else(|| container::known_as(bytes).map_or(Problem::NotAnImage, Problem::Other))
+    Format::of(bytes)
+        .ok_or_else(|| container::known_as(bytes).map_or(Problem::NotAnImage, Problem::Other))
 }
 
 /// Refuses what is too large, from the header alone and before anything is allocated for it.
@@ -218,10 +264,18 @@ fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), Problem> {
         return Err(Problem::NoPixels { width, height });
     }
     if u64::from(width) * u64::from(height) > limits.pixels_max {
-        return Err(Problem::TooManyPixels { width, height, pixels_max: limits.pixels_max });
+        return Err(Problem::TooManyPixels {
+            width,
+            height,
+            pixels_max: limits.pixels_max,
+        });
     }
     if width.max(height) > limits.side_max {
-        return Err(Problem::TooLong { width, height, side_max: limits.side_max });
+        return Err(Problem::TooLong {
+            width,
+            height,
+            side_max: limits.side_max,
+        });
     }
     Ok(())
 }
@@ -233,7 +287,11 @@ fn only_memory(limits: &Limits) -> image::Limits {
 }
 
 /// Decodes with one of the `image` crate's decoders.
-fn raster<D: ImageDecoder>(format: Format, decoder: Result<D, ImageError>, limits: &Limits) -> Result<Picture, Problem> {
+fn raster<D: ImageDecoder>(
+    format: Format,
+    decoder: Result<D, ImageError>,
+    limits: &Limits,
+) -> Result<Picture, Problem> {
     let wrong = |error: &ImageError| problem_of(format, error, limits);
     let mut decoder = decoder.map_err(|e| wrong(&e))?;
     let (width, height) = decoder.dimensions();
@@ -244,7 +302,9 @@ fn raster<D: ImageDecoder>(format: Format, decoder: Result<D, ImageError>, limit
     decoder.set_limits(strict).map_err(|e| wrong(&e))?;
     let colour = decoder.color_type();
     if decoder.total_bytes() > limits.alloc_bytes_max {
-        return Err(Problem::TooMuchMemory { alloc_bytes_max: limits.alloc_bytes_max });
+        return Err(Problem::TooMuchMemory {
+            alloc_bytes_max: limits.alloc_bytes_max,
+        });
     }
     // A picture without readable orientation is shown as stored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -254,19 +314,37 @@ fn raster<D: ImageDecoder>(format: Format, decoder: Result<D, ImageError>, limit
         Err(Problem::Truncated) => Some(Problem::Truncated),
         Err(problem) => return Err(problem),
     };
-    let (samples, channels) = to_8_bits(samples, colour)
-        .ok_or_else(|| Problem::Unsupported { format: format.name(), detail: format!("{colour:?} samples") })?;
-    Ok(Picture { width, height, frames: 1, orientation, incomplete, channels, samples })
+    let (samples, channels) = to_8_bits(samples, colour).ok_or_else(|| Problem::Unsupported {
+        format: format.name(),
+        detail: format!("{colour:?} samples"),
+    })?;
+    Ok(Picture {
+        width,
+        height,
+        frames: 1,
+        orientation,
+        incomplete,
+        channels,
+        samples,
+    })
 }
 
 /// Samples of 16 bits keep their high byte, as in Pillow.
 fn to_8_bits(samples: Vec<u8>, colour: ColorType) -> Option<(Vec<u8>, usize)> {
     let channels = usize::from(colour.channel_count());
     match colour {
-        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => Some((samples, channels)),
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
+            Some((samples, channels))
+        }
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
             let (pairs, _) = samples.as_chunks::<2>();
-            Some((pairs.iter().map(|pair| (u16::from_ne_bytes(*pair) >> 8) as u8).collect(), channels))
+            Some((
+                pairs
+                    .iter()
+                    .map(|pair| (u16::from_ne_bytes(*pair) >> 8) as u8)
+                    .collect(),
+                channels,
+            ))
         }
         _ => None,
     }
@@ -288,7 +366,11 @@ fn jpeg(bytes: &[u8], limits: &Limits) -> Result<Picture, Problem> {
 
 /// Damage in a file that has no end is most likely the missing rest.
 fn truncated(problem: Problem) -> Problem {
-    if matches!(problem, Problem::Damaged { .. }) { Problem::Truncated } else { problem }
+    if matches!(problem, Problem::Damaged { .. }) {
+        Problem::Truncated
+    } else {
+        problem
+    }
 }
 
 fn jpeg_in_mode(bytes: &[u8], strict: bool, limits: &Limits) -> Result<Picture, Problem> {
@@ -307,9 +389,14 @@ fn jpeg_in_mode(bytes: &[u8], strict: bool, limits: &Limits) -> Result<Picture, 
     // The decoder takes CMYK as stored inverted, as Adobe does, and so does Pillow.
     let (wanted, channels) = match stored {
         ColorSpace::Luma => (ColorSpace::Luma, 1),
-        ColorSpace::YCbCr | ColorSpace::RGB | ColorSpace::CMYK | ColorSpace::YCCK => (ColorSpace::RGB, 3),
+        ColorSpace::YCbCr | ColorSpace::RGB | ColorSpace::CMYK | ColorSpace::YCCK => {
+            (ColorSpace::RGB, 3)
+        }
         other => {
-            return Err(Problem::Unsupported { format: "JPEG", detail: format!("{other:?} colours") });
+            return Err(Problem::Unsupported {
+                format: "JPEG",
+                detail: format!("{other:?} colours"),
+            });
         }
     };
     decoder.set_options(options.jpeg_set_out_colorspace(wanted));
@@ -319,7 +406,15 @@ fn jpeg_in_mode(bytes: &[u8], strict: bool, limits: &Limits) -> Result<Picture, 
         .unwrap_or(Orientation::NoTransforms);
     let mut samples = vec![0; width as usize * height as usize * channels];
     decoder.decode_into(&mut samples).map_err(wrong)?;
-    Ok(Picture { width, height, frames: 1, orientation, incomplete: None, channels, samples })
+    Ok(Picture {
+        width,
+        height,
+        frames: 1,
+        orientation,
+        incomplete: None,
+        channels,
+        samples,
+    })
 }
 
 /// `a * b / 255`, rounded.
@@ -331,10 +426,14 @@ fn times_over_255(a: u32, b: u32) -> u32 {
 fn jpeg_problem_of(error: &DecodeErrors) -> Problem {
     match error {
         DecodeErrors::ExhaustedData => Problem::Truncated,
-        DecodeErrors::Unsupported(kind) => {
-            Problem::Unsupported { format: "JPEG", detail: brief(&format_args!("{kind:?}")) }
-        }
-        error => Problem::Damaged { format: "JPEG", detail: brief(&format_args!("{error:?}")) },
+        DecodeErrors::Unsupported(kind) => Problem::Unsupported {
+            format: "JPEG",
+            detail: brief(&format_args!("{kind:?}")),
+        },
+        error => Problem::Damaged {
+            format: "JPEG",
+            detail: brief(&format_args!("{error:?}")),
+        },
     }
 }
 
@@ -342,11 +441,19 @@ fn problem_of(format: Format, error: &ImageError, limits: &Limits) -> Problem {
     let format = format.name();
     match error {
         ImageError::Limits(limit) if limit.kind() == LimitErrorKind::InsufficientMemory => {
-            Problem::TooMuchMemory { alloc_bytes_max: limits.alloc_bytes_max }
+            Problem::TooMuchMemory {
+                alloc_bytes_max: limits.alloc_bytes_max,
+            }
         }
-        ImageError::Unsupported(_) => Problem::Unsupported { format, detail: brief(error) },
+        ImageError::Unsupported(_) => Problem::Unsupported {
+            format,
+            detail: brief(error),
+        },
         error if ends_early(error) => Problem::Truncated,
-        error => Problem::Damaged { format, detail: brief(error) },
+        error => Problem::Damaged {
+            format,
+            detail: brief(error),
+        },
     }
 }
 
@@ -368,10 +475,16 @@ fn ends_early(error: &ImageError) -> bool {
 
 /// A decoder's own words, on one line and cut to a length that fits a table.
 fn brief(error: &impl std::fmt::Display) -> String {
-    let mut text: String =
-        error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut text: String = error
+        .to_string()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     if text.len() > DETAIL_BYTES_MAX {
-        let end = (0..=DETAIL_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let end = (0..=DETAIL_BYTES_MAX)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }
@@ -381,11 +494,17 @@ fn brief(error: &impl std::fmt::Display) -> String {
 impl Picture {
     /// Gives the canvas around a GIF's first frame the colour that Pillow gives it; it stays transparent.
     fn paint_behind(&mut self, frame: Option<GifFrame>) {
-        let Some(frame) = frame.filter(|_| self.channels == 4) else { return };
+        let Some(frame) = frame.filter(|_| self.channels == 4) else {
+            return;
+        };
         let rows = frame.top..frame.top + frame.height;
         let columns = frame.left..frame.left + frame.width;
         let width = self.width as usize;
-        if rows.contains(&0) && columns.contains(&0) && rows.end >= self.height as usize && columns.end >= width {
+        if rows.contains(&0)
+            && columns.contains(&0)
+            && rows.end >= self.height as usize
+            && columns.end >= width
+        {
             return;
         }
         for (at, pixel) in self.samples.chunks_exact_mut(4).enumerate() {
@@ -415,7 +534,11 @@ impl Picture {
     /// The picture as a browser would show it, shrunk to `side_max` pixels a side.
     fn into_shown(self, side_max: u32) -> DynamicImage {
         let (width, height, orientation) = (self.width, self.height, self.orientation);
-        let rgb = if matches!(self.channels, 2 | 4) { self.on_white() } else { self.into_rgb() };
+        let rgb = if matches!(self.channels, 2 | 4) {
+            self.on_white()
+        } else {
+            self.into_rgb()
+        };
         // The buffer has exactly the size that decoding announced; were it not so, nothing is shown.
         let full = RgbImage::from_raw(width, height, rgb).unwrap_or_default();
         let mut shown = DynamicImage::ImageRgb8(shrink(full, side_max));
@@ -446,7 +569,8 @@ fn shrink(full: RgbImage, side_max: u32) -> RgbImage {
     if longest <= side_max {
         return full;
     }
-    let scaled = |side: u32, to: u32| (u64::from(side) * u64::from(to) / u64::from(longest)).max(1) as u32;
+    let scaled =
+        |side: u32, to: u32| (u64::from(side) * u64::from(to) / u64::from(longest)).max(1) as u32;
     // First averages over whole boxes, which is fast, then a filter over what little is left.
     let twice = side_max * 2;
     let near = if longest > twice {
@@ -454,7 +578,12 @@ fn shrink(full: RgbImage, side_max: u32) -> RgbImage {
     } else {
         full
     };
-    imageops::resize(&near, scaled(width, side_max), scaled(height, side_max), FilterType::Triangle)
+    imageops::resize(
+        &near,
+        scaled(width, side_max),
+        scaled(height, side_max),
+        FilterType::Triangle,
+    )
 }
 
 #[cfg(test)]

@@ -67,7 +67,9 @@ pub(crate) enum FetchError {
     #[error("`{0}` is not a scheme media are fetched by: send an http or https URL")]
     Scheme(String),
     /// A user name or password in the URL.
-    #[error("the URL holds a user name or password: send one that needs none, for example signed and short-lived")]
+    #[error(
+        "the URL holds a user name or password: send one that needs none, for example signed and short-lived"
+    )]
     Userinfo,
     /// A port that is not for the web.
     #[error("port {0} is not one media are fetched from: use 80, 443 or one above 1023")]
@@ -76,8 +78,14 @@ pub(crate) enum FetchError {
     #[error("{host} has no address: {detail}")]
     Unresolved { host: String, detail: String },
     /// One of the host's addresses is not public.
-    #[error("{host} leads to {address}, {what}: if media live there, add its network to media.allow_nets")]
-    Forbidden { host: String, address: IpAddr, what: &'static str },
+    #[error(
+        "{host} leads to {address}, {what}: if media live there, add its network to media.allow_nets"
+    )]
+    Forbidden {
+        host: String,
+        address: IpAddr,
+        what: &'static str,
+    },
     /// A redirect without a usable target.
     #[error("redirected with status {status} to nowhere: {detail}")]
     BadRedirect { status: u16, detail: String },
@@ -126,14 +134,21 @@ impl Fetcher {
     }
 
     fn with_lookup(options: FetchOptions, lookup: Lookup) -> Result<Self, SetupError> {
-        let FetchOptions { bytes_max, timeout, allow_nets } = options;
+        let FetchOptions {
+            bytes_max,
+            timeout,
+            allow_nets,
+        } = options;
         let allow = AllowNets::parse(&allow_nets)?;
         // Fails when somebody has installed one before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = || {
             Client::builder()
                 .user_agent(concat!("Manara/", env!("CARGO_PKG_VERSION")))
-                .dns_resolver(Arc::new(CheckedResolver { lookup: Arc::clone(&lookup), allow: allow.clone() }))
+                .dns_resolver(Arc::new(CheckedResolver {
+                    lookup: Arc::clone(&lookup),
+                    allow: allow.clone(),
+                }))
                 .no_proxy()
                 .redirect(redirect::Policy::none())
                 .referer(false)
@@ -146,17 +161,27 @@ impl Fetcher {
         };
         let client = client().build().or_else(|error| {
             // A machine without a certificate store can still fetch by http; https fails with its reason.
-            tracing::warn!("media cannot be fetched by https until ca-certificates is installed: {}", innermost(&error));
+            tracing::warn!(
+                "media cannot be fetched by https until ca-certificates is installed: {}",
+                innermost(&error)
+            );
             client().tls_certs_only([]).build()
         });
         let client = client.map_err(|error| SetupError::Client(innermost(&error)))?;
-        Ok(Self { client, bytes_max, timeout, allow })
+        Ok(Self {
+            client,
+            bytes_max,
+            timeout,
+            allow,
+        })
     }
 
     /// The medium's bytes, as the server holds them.
     pub(crate) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
         let fetching = self.follow(url);
-        tokio::time::timeout(self.timeout, fetching).await.unwrap_or(Err(FetchError::TimedOut(self.timeout)))
+        tokio::time::timeout(self.timeout, fetching)
+            .await
+            .unwrap_or(Err(FetchError::TimedOut(self.timeout)))
     }
 
     async fn follow(&self, url: &str) -> Result<Bytes, FetchError> {
@@ -195,30 +220,55 @@ impl Fetcher {
             None => return Err(FetchError::NotAUrl("it names no host".to_owned())),
         };
         let host = url.host_str().unwrap_or_default().to_owned();
-        self.allow.check(address).map_err(|what| FetchError::Forbidden { host, address, what })
+        self.allow
+            .check(address)
+            .map_err(|what| FetchError::Forbidden {
+                host,
+                address,
+                what,
+            })
     }
 
     async fn request(&self, url: &Url) -> Result<Response, FetchError> {
-        let request = self.client.get(url.clone()).header(ACCEPT, "image/*, */*;q=0.5").header(ACCEPT_ENCODING, "identity");
+        let request = self
+            .client
+            .get(url.clone())
+            .header(ACCEPT, "image/*, */*;q=0.5")
+            .header(ACCEPT_ENCODING, "identity");
         request.send().await.map_err(|error| self.explain(&error))
     }
 
     async fn read(&self, mut response: Response) -> Result<Bytes, FetchError> {
         let status = response.status();
-        if !matches!(status, StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION) {
+        if !matches!(
+            status,
+            StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION
+        ) {
             return Err(FetchError::Status(status.as_u16()));
         }
-        if let Some(encoding) = response.headers().get(CONTENT_ENCODING).filter(|e| !e.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err(FetchError::Encoded(brief(&String::from_utf8_lossy(encoding.as_bytes()))));
+        if let Some(encoding) = response
+            .headers()
+            .get(CONTENT_ENCODING)
+            .filter(|e| !e.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
+            return Err(FetchError::Encoded(brief(&String::from_utf8_lossy(
+                encoding.as_bytes(),
+            ))));
         }
-        let too_large = || FetchError::TooLarge { bytes_max: self.bytes_max };
+        let too_large = || FetchError::TooLarge {
+            bytes_max: self.bytes_max,
+        };
         let announced = response.content_length().unwrap_or(0);
         if announced > self.bytes_max as u64 {
             return Err(too_large());
         }
         // The length is the server's word: memory is taken as bytes come, after the first bit.
         let mut bytes = BytesMut::with_capacity((announced as usize).min(1024 * 1024));
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.explain(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.explain(&error))?
+        {
             if bytes.len() + chunk.len() > self.bytes_max {
                 return Err(too_large());
             }
@@ -246,15 +296,26 @@ impl Fetcher {
 }
 
 fn no_downgrade(from: &Url, to: &Url) -> Result<(), FetchError> {
-    if from.scheme() == "https" && to.scheme() == "http" { Err(FetchError::Downgrade) } else { Ok(()) }
+    if from.scheme() == "https" && to.scheme() == "http" {
+        Err(FetchError::Downgrade)
+    } else {
+        Ok(())
+    }
 }
 
 /// Where a redirect leads.
 fn target(from: &Url, response: &Response) -> Result<Url, FetchError> {
     let status = response.status().as_u16();
-    let bad = |detail: &str| FetchError::BadRedirect { status, detail: detail.to_owned() };
-    let location = response.headers().get(LOCATION).ok_or_else(|| bad("no Location header"))?;
-    let location = std::str::from_utf8(location.as_bytes()).map_err(|_| bad("its Location is not UTF-8"))?;
+    let bad = |detail: &str| FetchError::BadRedirect {
+        status,
+        detail: detail.to_owned(),
+    };
+    let location = response
+        .headers()
+        .get(LOCATION)
+        .ok_or_else(|| bad("no Location header"))?;
+    let location =
+        std::str::from_utf8(location.as_bytes()).map_err(|_| bad("its Location is not UTF-8"))?;
     from.join(location).map_err(|error| bad(&error.to_string()))
 }
 
@@ -269,7 +330,10 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 
 /// Words of another machine, on one line and short.
 fn brief(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(120)
+        .collect()
 }
 
 /// The only way the client finds addresses of names.
@@ -283,17 +347,30 @@ impl reqwest::dns::Resolve for CheckedResolver {
         let (host, allow) = (name.as_str().to_owned(), self.allow.clone());
         let looking_up = (self.lookup)(host.clone());
         async move {
-            let unresolved = |detail: String| FetchError::Unresolved { host: host.clone(), detail };
-            let addresses = looking_up.await.map_err(|error| unresolved(brief(&error.to_string())))?;
+            let unresolved = |detail: String| FetchError::Unresolved {
+                host: host.clone(),
+                detail,
+            };
+            let addresses = looking_up
+                .await
+                .map_err(|error| unresolved(brief(&error.to_string())))?;
             if addresses.is_empty() {
                 return Err(unresolved("the name server names none".to_owned()).into());
             }
             for address in &addresses {
                 let host = || host.clone();
-                allow.check(*address).map_err(|what| FetchError::Forbidden { host: host(), address: *address, what })?;
+                allow
+                    .check(*address)
+                    .map_err(|what| FetchError::Forbidden {
+                        host: host(),
+                        address: *address,
+                        what,
+                    })?;
             }
             // Port 0 stands for the port of the URL.
-            let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
+            let addresses = addresses
+                .into_iter()
+                .map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(addresses) as reqwest::dns::Addrs)
         }
         .boxed()
@@ -301,7 +378,10 @@ impl reqwest::dns::Resolve for CheckedResolver {
 }
 
 async fn system_lookup(host: String) -> io::Result<Vec<IpAddr>> {
-    Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect())
+    Ok(tokio::net::lookup_host((host, 0))
+        .await?
+        .map(|address| address.ip())
+        .collect())
 }
 
 #[cfg(test)]

@@ -60,7 +60,11 @@ impl PoolOptions {
     pub(crate) fn of_this_program() -> io::Result<Self> {
         // The link leads to the program that runs, even after its file was replaced by a newer version.
         let running = Path::new("/proc/self/exe");
-        let program = if running.exists() { running.to_owned() } else { env::current_exe()? };
+        let program = if running.exists() {
+            running.to_owned()
+        } else {
+            env::current_exe()?
+        };
         Ok(Self {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             program,
@@ -122,10 +126,14 @@ impl Pool {
     /// Makes a pool; inside an async runtime its workers are started at once, in the background.
     pub(crate) fn start(options: PoolOptions) -> Self {
         let workers = options.workers.clamp(1, Semaphore::MAX_PERMITS);
-        let pool = Self(Arc::new(Shared { options, slots: Semaphore::new(workers), idle: Mutex::default() }));
+        let pool = Self(Arc::new(Shared {
+            options,
+            slots: Semaphore::new(workers),
+            idle: Mutex::default(),
+        }));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let warming = pool.clone();
-            runtime.spawn(async move { warming.warm(workers) });
+            runtime.spawn(async move { warming.warm() });
         }
         pool
     }
@@ -135,15 +143,32 @@ impl Pool {
         let (answer, (sha256, md5)) = tokio::join!(self.ask(Kind::Sign, &bytes), digests(&bytes));
         let (signs, problem) = match answer {
             Ok(Answer::Signs(signs)) => {
-                let problem = signs.truncated.then(|| decode::Problem::Truncated.to_string());
+                let problem = signs
+                    .truncated
+                    .then(|| decode::Problem::Truncated.to_string());
                 (Some(signs), problem)
             }
             Ok(Answer::Problem(problem)) | Err(problem) => (None, Some(problem)),
             Ok(Answer::Jpeg(_)) => (None, Some(nonsense(Unbelievable("its kind")))),
         };
-        let decoding = if problem.is_none() { Decoding::Decoded } else { Decoding::Undecodable };
-        let (width, height, frames) = signs.as_ref().map_or((0, 0, 0), |s| (s.width, s.height, s.frames));
-        SignedMedia { sha256, md5, decoding, problem, width, height, frames, pdq: signs.map(|s| s.pdq) }
+        let decoding = if problem.is_none() {
+            Decoding::Decoded
+        } else {
+            Decoding::Undecodable
+        };
+        let (width, height, frames) = signs
+            .as_ref()
+            .map_or((0, 0, 0), |s| (s.width, s.height, s.frames));
+        SignedMedia {
+            sha256,
+            md5,
+            decoding,
+            problem,
+            width,
+            height,
+            frames,
+            pdq: signs.map(|s| s.pdq),
+        }
     }
 
     /// A re-encoded JPEG of at most 768 pixels a side, turned as its EXIF orientation says. This and
@@ -159,7 +184,10 @@ impl Pool {
 
     async fn jpeg(&self, kind: Kind, bytes: &Bytes) -> Result<Preview, NoPreview> {
         match self.ask(kind, bytes).await {
-            Ok(Answer::Jpeg(bytes)) => Ok(Preview { content_type: "image/jpeg", bytes }),
+            Ok(Answer::Jpeg(bytes)) => Ok(Preview {
+                content_type: "image/jpeg",
+                bytes,
+            }),
             Ok(Answer::Problem(problem)) | Err(problem) => Err(NoPreview(problem)),
             Ok(Answer::Signs(_)) => Err(NoPreview(nonsense(Unbelievable("its kind")))),
         }
@@ -169,9 +197,17 @@ impl Pool {
     async fn ask(&self, kind: Kind, bytes: &Bytes) -> Result<Answer, String> {
         decode::format_of(bytes).map_err(|problem| problem.to_string())?;
         if bytes.len() > MEDIUM_BYTES_MAX {
-            return Err(format!("{} bytes, the limit is {MEDIUM_BYTES_MAX}", bytes.len()));
+            return Err(format!(
+                "{} bytes, the limit is {MEDIUM_BYTES_MAX}",
+                bytes.len()
+            ));
         }
-        let _slot = self.0.slots.acquire().await.map_err(|_| "the media pool is closed".to_owned())?;
+        let _slot = self
+            .0
+            .slots
+            .acquire()
+            .await
+            .map_err(|_| "the media pool is closed".to_owned())?;
         match self.ask_one(kind, bytes).await {
             Err(Lost { innocent: true, .. }) => self.ask_one(kind, bytes).await,
             answered => answered,
@@ -196,29 +232,41 @@ impl Pool {
             }
             Err(failure) => {
                 let lost = worker.bury(failure, time).await;
-                tracing::warn!(innocent = lost.innocent, "a media worker was lost: {}", lost.problem);
+                tracing::warn!(
+                    innocent = lost.innocent,
+                    "a media worker was lost: {}",
+                    lost.problem
+                );
                 Err(lost)
             }
         }
     }
 
-    fn warm(&self, workers: usize) {
+    /// Starts all workers at once, unless a job has come first. Jobs that come meanwhile wait.
+    fn warm(&self) {
+        let workers = self.0.slots.available_permits();
+        let all = u32::try_from(workers)
+            .ok()
+            .and_then(|all| self.0.slots.try_acquire_many(all).ok());
+        if all.is_none() || workers < self.0.options.workers {
+            return;
+        }
         for _ in 0..workers {
             match Worker::start(&self.0.options) {
                 Ok(worker) => self.take_back(worker),
                 Err(error) => {
-                    tracing::error!("a media worker cannot be started, so media will be undecodable: {error}");
+                    tracing::error!(
+                        "a media worker cannot be started, so media will be undecodable: {error}"
+                    );
                     break;
                 }
             }
         }
     }
 
+    /// Called with a slot in hand, so there are never more workers than slots.
     fn take_back(&self, worker: Worker) {
-        let mut idle = self.idle();
-        if idle.len() < self.0.options.workers.max(1) {
-            idle.push(worker);
-        }
+        self.idle().push(worker);
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Worker>> {
@@ -231,7 +279,8 @@ impl Pool {
 async fn digests(bytes: &Bytes) -> (Sha256, Md5) {
     if bytes.len() > INLINE_DIGEST_BYTES_MAX {
         let bytes = bytes.clone();
-        let digesting = tokio::task::spawn_blocking(move || (digest::sha256(&bytes), digest::md5(&bytes)));
+        let digesting =
+            tokio::task::spawn_blocking(move || (digest::sha256(&bytes), digest::md5(&bytes)));
         // Only a runtime that is shutting down refuses, and then nobody reads the answer.
         if let Ok(digests) = digesting.await {
             return digests;
@@ -265,7 +314,10 @@ struct Lost {
 
 impl Lost {
     fn never_started(error: io::Error) -> Self {
-        Self { problem: format!("no decoder could be started: {error}"), innocent: false }
+        Self {
+            problem: format!("no decoder could be started: {error}"),
+            innocent: false,
+        }
     }
 }
 
@@ -294,29 +346,62 @@ impl Worker {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(io::Error::other("its pipes are missing"));
         };
-        Ok(Self { child, stdin, stdout, last_words: tokio::spawn(read_last_words(stderr)) })
+        Ok(Self {
+            child,
+            stdin,
+            stdout,
+            last_words: tokio::spawn(read_last_words(stderr)),
+        })
     }
 
-    async fn ask(&mut self, kind: Kind, limits: Limits, time: Duration, bytes: &Bytes) -> Result<(Answer, bool), Failure> {
-        let head = RequestHead { kind, limits, time, length: bytes.len() }.encode();
+    async fn ask(
+        &mut self,
+        kind: Kind,
+        limits: Limits,
+        time: Duration,
+        bytes: &Bytes,
+    ) -> Result<(Answer, bool), Failure> {
+        let head = RequestHead {
+            kind,
+            limits,
+            time,
+            length: bytes.len(),
+        }
+        .encode();
         let mut request = Buf::chain(&head[..], &bytes[..]);
-        self.stdin.write_all_buf(&mut request).await.map_err(Failure::Unread)?;
+        self.stdin
+            .write_all_buf(&mut request)
+            .await
+            .map_err(Failure::Unread)?;
         let mut head = [0; ANSWER_HEAD];
-        self.stdout.read_exact(&mut head).await.map_err(|_| Failure::Unanswered)?;
+        self.stdout
+            .read_exact(&mut head)
+            .await
+            .map_err(|_| Failure::Unanswered)?;
         let (length, retire) = Answer::decode_head(kind, head).map_err(Failure::Nonsense)?;
         let mut body = vec![0; length];
-        self.stdout.read_exact(&mut body).await.map_err(|_| Failure::Unanswered)?;
+        self.stdout
+            .read_exact(&mut body)
+            .await
+            .map_err(|_| Failure::Unanswered)?;
         let [status, ..] = head;
-        Ok((Answer::decode(kind, status, body).map_err(Failure::Nonsense)?, retire))
+        Ok((
+            Answer::decode(kind, status, body).map_err(Failure::Nonsense)?,
+            retire,
+        ))
     }
 
     /// Ends the worker and tells why it failed.
     async fn bury(mut self, failure: Failure, time: Duration) -> Lost {
-        let guilty = |problem: String| Lost { problem, innocent: false };
+        let guilty = |problem: String| Lost {
+            problem,
+            innocent: false,
+        };
         let unread = match failure {
             Failure::TimedOut => return guilty(took_over(time)),
             Failure::Nonsense(part) => return guilty(nonsense(part)),
@@ -337,7 +422,10 @@ impl Worker {
 
 /// Why a worker ended, from its exit status and what it said last.
 fn cause_of_death(status: ExitStatus, last_words: &str, time: Duration) -> Lost {
-    let guilty = |problem: String| Lost { problem, innocent: false };
+    let guilty = |problem: String| Lost {
+        problem,
+        innocent: false,
+    };
     // What Rust's runtime prints before it aborts.
     if last_words.contains("memory allocation of") {
         return guilty("the decoder ran out of memory".to_owned());
@@ -348,8 +436,13 @@ fn cause_of_death(status: ExitStatus, last_words: &str, time: Duration) -> Lost 
     match status.signal() {
         Some(SIGXCPU) => guilty(took_over(time)),
         Some(signal @ (SIGHUP | SIGINT | SIGKILL | SIGTERM)) => {
-            let problem = format!("the decoder was ended from outside (signal {signal}), perhaps because the machine ran out of memory");
-            Lost { problem, innocent: true }
+            let problem = format!(
+                "the decoder was ended from outside (signal {signal}), perhaps because the machine ran out of memory"
+            );
+            Lost {
+                problem,
+                innocent: true,
+            }
         }
         Some(signal) => guilty(format!("the decoder crashed on it (signal {signal})")),
         None => guilty(format!("the decoder ended on it ({status})")),

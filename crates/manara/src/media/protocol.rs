@@ -81,7 +81,9 @@ impl RequestHead {
         if input.read(&mut kind)? == 0 {
             return Ok(None);
         }
-        let kind = *Kind::ALL.get(usize::from(kind[0])).ok_or_else(|| bad("an unknown kind of request"))?;
+        let kind = *Kind::ALL
+            .get(usize::from(kind[0]))
+            .ok_or_else(|| bad("an unknown kind of request"))?;
         let limits = Limits {
             pixels_max: u64::from_le_bytes(take(input)?),
             side_max: u32::from_le_bytes(take(input)?),
@@ -92,7 +94,12 @@ impl RequestHead {
         if length > MEDIUM_BYTES_MAX {
             return Err(bad("a request over the size limit"));
         }
-        Ok(Some(Self { kind, limits, time, length }))
+        Ok(Some(Self {
+            kind,
+            limits,
+            time,
+            length,
+        }))
     }
 }
 
@@ -113,7 +120,13 @@ impl Answer {
         let (status, body) = match self {
             Self::Signs(signs) => (0, encode_signs(signs)),
             Self::Jpeg(jpeg) => (1, jpeg.clone()),
-            Self::Problem(text) => (2, text.as_bytes().get(..PROBLEM_BYTES_MAX).unwrap_or(text.as_bytes()).to_vec()),
+            Self::Problem(text) => (
+                2,
+                text.as_bytes()
+                    .get(..PROBLEM_BYTES_MAX)
+                    .unwrap_or(text.as_bytes())
+                    .to_vec(),
+            ),
         };
         let mut frame = vec![status, u8::from(retire)];
         frame.extend_from_slice(&(body.len() as u32).to_le_bytes());
@@ -122,10 +135,17 @@ impl Answer {
     }
 
     /// The body's length and whether the worker retires, if the head is one that `kind` may get.
-    pub(super) fn decode_head(kind: Kind, head: [u8; ANSWER_HEAD]) -> Result<(usize, bool), Unbelievable> {
+    pub(super) fn decode_head(
+        kind: Kind,
+        head: [u8; ANSWER_HEAD],
+    ) -> Result<(usize, bool), Unbelievable> {
         let [status, retire, a, b, c, d] = head;
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
-        let length_max = if status == 2 { PROBLEM_BYTES_MAX } else { kind.answer_bytes_max() };
+        let length_max = if status == 2 {
+            PROBLEM_BYTES_MAX
+        } else {
+            kind.answer_bytes_max()
+        };
         if retire > 1 || length > length_max {
             return Err(Unbelievable("its head"));
         }
@@ -135,10 +155,14 @@ impl Answer {
     /// Reads a body whose head was accepted.
     pub(super) fn decode(kind: Kind, status: u8, body: Vec<u8>) -> Result<Self, Unbelievable> {
         match (status, kind) {
-            (0, Kind::Sign) => decode_signs(&body).map(Self::Signs).ok_or(Unbelievable("its signs")),
+            (0, Kind::Sign) => decode_signs(&body)
+                .map(Self::Signs)
+                .ok_or(Unbelievable("its signs")),
             (1, Kind::Preview | Kind::Thumbnail) if is_jpeg(&body) => Ok(Self::Jpeg(body)),
             (2, _) => match String::from_utf8(body) {
-                Ok(text) if !text.is_empty() && !text.contains(char::is_control) => Ok(Self::Problem(text)),
+                Ok(text) if !text.is_empty() && !text.contains(char::is_control) => {
+                    Ok(Self::Problem(text))
+                }
                 _ => Err(Unbelievable("its explanation")),
             },
             _ => Err(Unbelievable("its status")),
@@ -174,12 +198,21 @@ fn decode_signs(mut body: &[u8]) -> Option<Signs> {
     let body = &mut body;
     let [width, height, frames] = [number(body)?, number(body)?, number(body)?];
     let [truncated, quality] = take(body).ok()?;
-    let mut pdq = [PdqHash { hash: Pdq([0; 32]), quality }; 8];
+    let mut pdq = [PdqHash {
+        hash: Pdq([0; 32]),
+        quality,
+    }; 8];
     for form in &mut pdq {
         form.hash = Pdq(take(body).ok()?);
     }
     let sane = width > 0 && height > 0 && frames > 0 && truncated <= 1 && quality <= 100;
-    sane.then_some(Signs { width, height, frames, truncated: truncated == 1, pdq })
+    sane.then_some(Signs {
+        width,
+        height,
+        frames,
+        truncated: truncated == 1,
+        pdq,
+    })
 }
 
 fn number(body: &mut &[u8]) -> Option<u32> {
@@ -201,14 +234,28 @@ mod tests {
     use super::*;
 
     fn signs() -> Signs {
-        let pdq = std::array::from_fn(|i| PdqHash { hash: Pdq([i as u8; 32]), quality: 97 });
-        Signs { width: 640, height: 480, frames: 3, truncated: true, pdq }
+        let pdq = std::array::from_fn(|i| PdqHash {
+            hash: Pdq([i as u8; 32]),
+            quality: 97,
+        });
+        Signs {
+            width: 640,
+            height: 480,
+            frames: 3,
+            truncated: true,
+            pdq,
+        }
     }
 
     #[test]
     fn a_request_reads_back_as_written() {
         for kind in Kind::ALL {
-            let head = RequestHead { kind, limits: Limits::default(), time: Duration::from_secs(10), length: 77 };
+            let head = RequestHead {
+                kind,
+                limits: Limits::default(),
+                time: Duration::from_secs(10),
+                length: 77,
+            };
             let mut bytes = &head.encode()[..];
             assert_eq!(RequestHead::read(&mut bytes).unwrap(), Some(head));
             assert!(bytes.is_empty());
@@ -218,7 +265,12 @@ mod tests {
 
     #[test]
     fn a_request_that_no_pool_sends_ends_the_worker() {
-        let head = RequestHead { kind: Kind::Sign, limits: Limits::default(), time: Duration::ZERO, length: MEDIUM_BYTES_MAX + 1 };
+        let head = RequestHead {
+            kind: Kind::Sign,
+            limits: Limits::default(),
+            time: Duration::ZERO,
+            length: MEDIUM_BYTES_MAX + 1,
+        };
         assert!(RequestHead::read(&mut &head.encode()[..]).is_err());
         assert!(RequestHead::read(&mut &[9; REQUEST_HEAD][..]).is_err());
         assert!(RequestHead::read(&mut &head.encode()[..20]).is_err());
@@ -235,10 +287,16 @@ mod tests {
     #[test]
     fn an_answer_reads_back_as_written() {
         let jpeg = Answer::Jpeg(b"\xff\xd8\xff\xff\xd9".to_vec());
-        assert_eq!(read(Kind::Sign, &Answer::Signs(signs()).encode(true)), Ok((Answer::Signs(signs()), true)));
+        assert_eq!(
+            read(Kind::Sign, &Answer::Signs(signs()).encode(true)),
+            Ok((Answer::Signs(signs()), true))
+        );
         assert_eq!(read(Kind::Preview, &jpeg.encode(false)), Ok((jpeg, false)));
         let problem = || Answer::Problem("truncated".into());
-        assert_eq!(read(Kind::Sign, &problem().encode(false)), Ok((problem(), false)));
+        assert_eq!(
+            read(Kind::Sign, &problem().encode(false)),
+            Ok((problem(), false))
+        );
     }
 
     #[track_caller]
@@ -251,13 +309,36 @@ mod tests {
         unbelievable(Kind::Sign, &[0, 0, 0xff, 0xff, 0xff, 0xff], "its head");
         unbelievable(Kind::Preview, &[1, 0, 1, 0, 8, 0], "its head");
         unbelievable(Kind::Sign, &[2, 7, 0, 0, 0, 0], "its head");
-        unbelievable(Kind::Sign, &Answer::Jpeg(b"\xff\xd8\xff\xff\xd9".to_vec()).encode(false), "its status");
-        unbelievable(Kind::Preview, &Answer::Jpeg(b"<html>".to_vec()).encode(false), "its status");
-        unbelievable(Kind::Preview, &Answer::Signs(signs()).encode(false), "its status");
-        unbelievable(Kind::Sign, &Answer::Problem("a\nb".into()).encode(false), "its explanation");
+        unbelievable(
+            Kind::Sign,
+            &Answer::Jpeg(b"\xff\xd8\xff\xff\xd9".to_vec()).encode(false),
+            "its status",
+        );
+        unbelievable(
+            Kind::Preview,
+            &Answer::Jpeg(b"<html>".to_vec()).encode(false),
+            "its status",
+        );
+        unbelievable(
+            Kind::Preview,
+            &Answer::Signs(signs()).encode(false),
+            "its status",
+        );
+        unbelievable(
+            Kind::Sign,
+            &Answer::Problem("a\nb".into()).encode(false),
+            "its explanation",
+        );
         unbelievable(Kind::Sign, &[2, 0, 1, 0, 0, 0, 0xff], "its explanation");
         unbelievable(Kind::Sign, &[0, 0, 1, 0, 0, 0, 0], "its signs");
-        let impossible = Signs { width: 0, ..signs() };
-        unbelievable(Kind::Sign, &Answer::Signs(impossible).encode(false), "its signs");
+        let impossible = Signs {
+            width: 0,
+            ..signs()
+        };
+        unbelievable(
+            Kind::Sign,
+            &Answer::Signs(impossible).encode(false),
+            "its signs",
+        );
     }
 }

@@ -5,32 +5,41 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{Frame, ImageFormat, Rgb, RgbImage};
 use std::io::Cursor;
 
-/// A picture with enough in it to be told from another `seed`'s.
+/// A picture with enough in it to be told from another `seed`'s: patches of colour under a soft wave.
 pub(super) fn drawing(width: u32, height: u32, seed: u32) -> RgbImage {
+    let mut next = noise(seed.into());
+    let patches: Vec<[u8; 3]> = (0..18 * 18)
+        .map(|_| std::array::from_fn(|_| (next() % 180) as u8))
+        .collect();
     RgbImage::from_fn(width, height, |x, y| {
-        let wave = |a: u32, b: u32, c: u32| {
-            let at = f64::from(x * a) / f64::from(width) + f64::from(y * b) / f64::from(height) + f64::from(seed * c);
-            (127.5 + 127.0 * at.sin()) as u8
-        };
-        Rgb([wave(7, 3 + seed, 1), wave(2 + seed, 11, 5), wave(13, 9, 3 + seed)])
+        let (column, row) = (x * 18 / width, y * 18 / height);
+        let wave = (37.0
+            + 37.0 * (f64::from(x * 9 + y * 7 + seed) / f64::from(width + height)).sin())
+            as u8;
+        Rgb(patches[(row * 18 + column) as usize].map(|colour| colour + wave))
     })
 }
 
 pub(super) fn encoded(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, format).expect("encoding into memory");
+    image
+        .write_to(&mut bytes, format)
+        .expect("encoding into memory");
     bytes.into_inner()
 }
 
 pub(super) fn jpeg(width: u32, height: u32, seed: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 85).encode_image(&drawing(width, height, seed)).expect("encoding into memory");
+    JpegEncoder::new_with_quality(&mut bytes, 85)
+        .encode_image(&drawing(width, height, seed))
+        .expect("encoding into memory");
     bytes
 }
 
 /// An EXIF segment with nothing but an orientation, put behind the start of a JPEG.
 pub(super) fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
-    let mut exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    let mut exif =
+        b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
     [&jpeg[..2], &exif, &jpeg[2..]].concat()
 }
@@ -49,7 +58,9 @@ pub(super) fn animated_gif(image: &RgbImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new(&mut bytes);
     let frame = image::DynamicImage::ImageRgb8(image.clone()).into_rgba8();
-    encoder.encode_frames([Frame::new(frame.clone()), Frame::new(frame)]).expect("encoding into memory");
+    encoder
+        .encode_frames([Frame::new(frame.clone()), Frame::new(frame)])
+        .expect("encoding into memory");
     drop(encoder);
     bytes
 }
@@ -65,7 +76,14 @@ pub(super) fn chunk(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
 }
 
 /// A PNG by its parts: `zlib` is the stream of its IDAT.
-pub(super) fn png(width: u32, height: u32, depth: u8, colour: u8, extra: &[u8], zlib: &[u8]) -> Vec<u8> {
+pub(super) fn png(
+    width: u32,
+    height: u32,
+    depth: u8,
+    colour: u8,
+    extra: &[u8],
+    zlib: &[u8],
+) -> Vec<u8> {
     let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
     head.extend([depth, colour, 0, 0, 0]);
     [
@@ -111,7 +129,13 @@ impl Bits {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
     })
 }
 

@@ -30,7 +30,10 @@ const FILES: u64 = 3;
 pub(crate) fn run() -> anyhow::Result<()> {
     let (input, output) = (io::stdin().lock(), io::stdout().lock());
     if input.is_terminal() {
-        anyhow::bail!("`manara {}` is started by manara itself; there is nothing to type here", super::WORKER_COMMAND);
+        anyhow::bail!(
+            "`manara {}` is started by manara itself; there is nothing to type here",
+            super::WORKER_COMMAND
+        );
     }
     note_panics();
     limit_this_process().context("limiting what the media worker may do")?;
@@ -64,7 +67,9 @@ pub(super) fn serve(mut input: impl Read, mut output: impl Write) -> io::Result<
         busy.allow(request.time)?;
         let answer = answer(&request, &bytes);
         busy.worked(started.elapsed());
-        let sent = output.write_all(&answer.encode(busy.is_over())).and_then(|()| output.flush());
+        let sent = output
+            .write_all(&answer.encode(busy.is_over()))
+            .and_then(|()| output.flush());
         match sent {
             // The pool gave up waiting, or is gone.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -160,7 +165,9 @@ mod faults {
     #[expect(clippy::infinite_loop, reason = "that is the fault")]
     pub(super) fn strike(bytes: &[u8]) {
         // Faults hide behind the first bytes of a JPEG, for the pool sends nothing else to a worker.
-        let Some(fault) = bytes.strip_prefix(b"\xff\xd8\xffFAULT:") else { return };
+        let Some(fault) = bytes.strip_prefix(b"\xff\xd8\xffFAULT:") else {
+            return;
+        };
         match fault {
             b"spin" => loop {
                 std::hint::spin_loop();

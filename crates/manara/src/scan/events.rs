@@ -80,7 +80,8 @@ pub(super) fn scan_batch(scanner: &Scanner<'_>, file: &Path, batch: Batch) -> Ve
         let text = if line == 1 { json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&json) } else { &json };
         match Event::from_json(text, Origin::CommandLine) {
             Ok((event, _warnings)) => Outcome::Item(Box::new(scan_event(scanner, file, line, json.len(), &event))),
-            Err(error) => failed(error.to_string()),
+            // An error in the line as a whole names no field.
+            Err(error) => failed(error.to_string().trim_start_matches(": ").to_owned()),
         }
     };
     batch.lines.into_iter().map(one).collect()

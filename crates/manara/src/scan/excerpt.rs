@@ -24,12 +24,14 @@ impl Excerpt {
     pub(crate) fn of(text: &str, span: Span) -> Self {
         let start = floor(text, span.start);
         let end = ceil(text, span.end.clamp(start, start + MATCH_BYTES_MAX));
-        let from = ceil(text, start.saturating_sub(AROUND_BYTES)).min(start);
+        // The byte order mark of a file is not part of what it says.
+        let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let from = ceil(text, start.saturating_sub(AROUND_BYTES).max(mark)).min(start);
         let to = floor(text, end + AROUND_BYTES).max(end);
         Self {
             text: text.get(from..to).unwrap_or_default().to_owned(),
             span: Span { start: start - from, end: end - from },
-            cut: (from > 0, to < text.len()),
+            cut: (from > mark, to < text.len()),
         }
     }
 
@@ -83,6 +85,7 @@ mod tests {
         check("short", 2, 99, ["sh", "ort", ""]);
         check("short", 99, 2, ["short", "", ""]);
         check("", 0, 1, ["", "", ""]);
+        check("\u{feff}now", 3, 6, ["", "now", ""]);
     }
 
     #[test]

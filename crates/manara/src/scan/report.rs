@@ -105,7 +105,7 @@ impl Findings {
             style_hash: format!("sha256-{}", STANDARD.encode(Sha256::digest(STYLE))),
             headline: headline(totals),
             made: about.made.strftime("%-d %B %Y, %H:%M UTC").to_string(),
-            paths: about.paths.iter().map(|path| text::plain(path)).collect::<Vec<_>>().join(", "),
+            paths: about.paths.iter().map(|path| text::inline(path)).collect(),
             banks: format!("{} in {}", counted(about.members, "member"), counted(about.banks as u64, "bank")),
             cards: cards(totals, about.took),
             share: share(totals, looked_at),
@@ -321,12 +321,27 @@ pub(crate) fn how(hit: &super::Hit) -> String {
     if !matches!(hit.found.field.as_str(), "text" | "image" | "file") {
         words.push(format!("in {}", hit.found.field));
     }
-    match (hit.found.signal_type, &hit.found.how) {
-        (_, Some(how)) => words.push(how.clone()),
-        (SignalType::Sha256 | SignalType::Md5, None) => words.push("the same bytes".to_owned()),
-        _ => {}
-    }
+    words.extend(match (hit.found.signal_type, &hit.found.how) {
+        (SignalType::Pdq, how) => Some(looks(hit.found.distance, how.as_deref())),
+        (_, Some(how)) => Some(how.clone()),
+        (SignalType::Sha256 | SignalType::Md5, None) => Some("the same bytes".to_owned()),
+        _ => None,
+    });
     words.join(", ")
+}
+
+/// How an image resembles a member, with the form in which it does.
+fn looks(distance: u32, form: Option<&str>) -> String {
+    let form = match form {
+        None => "",
+        Some("rotate90" | "rotate270") => ", turned by a quarter",
+        Some("rotate180") => ", turned upside down",
+        Some("flip_x") => ", mirrored top to bottom",
+        Some("flip_y") => ", mirrored left to right",
+        Some("flip_plus" | "flip_minus") => ", mirrored on a diagonal",
+        Some(other) => return format!("looks alike, {other}"),
+    };
+    format!("looks {}{form}", if distance == 0 { "the same" } else { "alike" })
 }
 
 #[derive(Template)]
@@ -336,7 +351,7 @@ struct Page {
     style_hash: String,
     headline: String,
     made: String,
-    paths: String,
+    paths: Vec<Html>,
     banks: String,
     cards: Vec<Card>,
     share: Share,

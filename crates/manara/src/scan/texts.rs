@@ -19,6 +19,8 @@ const WINDOW_BYTES: usize = 16 * 1024;
 const OVERLAP_BYTES: usize = 4 * 1024;
 /// The finder keeps at most so many matches of one window; from there on, smaller windows are looked at.
 const MATCHES_FULL: usize = 64;
+/// The smallest window: as many phrases as are kept do not fit into less.
+const WINDOW_BYTES_MIN: usize = 256;
 /// Most members reported for one file.
 const HITS_MAX: usize = 1000;
 
@@ -80,10 +82,10 @@ impl Windows<'_> {
     fn look(&mut self, part: std::ops::Range<usize>, whole: (bool, bool)) {
         let window = self.text.get(part.clone()).unwrap_or_default();
         let found = (self.find)(window);
-        if found.len() >= MATCHES_FULL && window.len() > OVERLAP_BYTES {
-            let middle = part.start + window.len() / 2;
-            let left_end = ceil(&self.text, middle + OVERLAP_BYTES / 4);
-            let right_start = floor(&self.text, middle - OVERLAP_BYTES / 4);
+        if found.len() >= MATCHES_FULL && window.len() > WINDOW_BYTES_MIN {
+            let (middle, shared) = (part.start + window.len() / 2, window.len() / 8);
+            let left_end = ceil(&self.text, middle + shared);
+            let right_start = floor(&self.text, middle - shared);
             self.look(part.start..left_end, (whole.0, false));
             self.look(right_start..part.end, (false, whole.1));
         }

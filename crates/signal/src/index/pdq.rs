@@ -272,3 +272,197 @@ impl PdqIndex {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// A small generator for test data (SplitMix64); its quality is ample and its seed is in the test.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        }
+        fn hash(&mut self) -> Pdq {
+            let mut bytes = [0; 32];
+            bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|chunk| *chunk = self.next().to_be_bytes());
+            Pdq(bytes)
+        }
+        /// The hash with exactly `count` bits changed.
+        fn changed(&mut self, hash: Pdq, count: u32) -> Pdq {
+            let mut new = hash;
+            while new.distance(&hash) < count {
+                let bit = self.next() as usize % 256;
+                new.0[bit / 8] = (new.0[bit / 8] & !(1 << (bit % 8))) | (!hash.0[bit / 8] & (1 << (bit % 8)));
+            }
+            new
+        }
+    }
+
+    fn found(index: &PdqIndex, query: &Pdq, radius: u32) -> Vec<(u32, u64)> {
+        let mut hits = Vec::new();
+        index.query(query, radius, &mut hits);
+        hits.iter().map(|hit| (hit.distance, hit.key)).collect()
+    }
+
+    fn brute(entries: &BTreeMap<u64, Pdq>, query: &Pdq, radius: u32) -> Vec<(u32, u64)> {
+        let distances = entries.iter().map(|(key, hash)| (hash.distance(query), *key));
+        let mut near: Vec<_> = distances.filter(|(distance, _)| *distance <= radius).collect();
+        near.sort_unstable();
+        near
+    }
+
+    #[test]
+    fn as_brute_force_at_every_radius() {
+        let mut random = Random(1);
+        let mut entries: BTreeMap<u64, Pdq> = (0..20_000).map(|key| (key, random.hash())).collect();
+        let query = random.hash();
+        for distance in 0..=256 {
+            entries.insert(100_000 + u64::from(distance), random.changed(query, distance));
+        }
+        let index = PdqIndex::from_entries(entries.iter().map(|(key, hash)| (*key, *hash)));
+        assert_eq!(index.len(), entries.len());
+        for radius in (0..=64).chain([100, 128, 255, 256, 257, u32::MAX]) {
+            assert_eq!(found(&index, &query, radius), brute(&entries, &query, radius), "radius {radius}");
+        }
+    }
+
+    /// Differences spread so that the index's bounds are just met: 15 chunks of 2 bits and one of 1,
+    /// in the index's own order of bits, turned to begin at each chunk; and all in few chunks.
+    #[test]
+    fn the_hardest_spreads_of_31_bits_are_found() {
+        let mut random = Random(2);
+        let query = random.hash();
+        // Which sheared bit each bit of a hash becomes, to place differences chunk by chunk.
+        let mut bit_of = [0_usize; 256];
+        for bit in 0..256 {
+            let mut words = [0; 4];
+            words[bit / 64] = 1 << (bit % 64);
+            let sheared = ring::sheared(words);
+            let to = sheared.iter().position(|word| *word != 0).unwrap();
+            bit_of[64 * to + sheared[to].trailing_zeros() as usize] = bit;
+        }
+        let flip = |bits: &[usize]| {
+            let mut hash = query;
+            for sheared in bits {
+                let bit = bit_of[*sheared];
+                hash.0[8 * (bit / 64) + 7 - bit % 64 / 8] ^= 1 << (bit % 8);
+            }
+            hash
+        };
+        let mut entries = BTreeMap::new();
+        for round in 0..2000_u64 {
+            let lone = round as usize % 16;
+            let mut bits = Vec::new();
+            for chunk in 0..16 {
+                let first = random.next() as usize % 16;
+                let second = (first + 1 + random.next() as usize % 15) % 16;
+                bits.push(16 * chunk + first);
+                bits.extend((chunk != lone).then_some(16 * chunk + second));
+            }
+            assert_eq!(bits.len(), 31);
+            entries.insert(round, flip(&bits));
+            let start = random.next() as usize % 256;
+            entries.insert(10_000 + round, flip(&(0..31).map(|i| (start + i) % 256).collect::<Vec<_>>()));
+        }
+        let index = PdqIndex::from_entries(entries.iter().map(|(key, hash)| (*key, *hash)));
+        assert_eq!(found(&index, &query, 31), brute(&entries, &query, 31));
+        assert_eq!(found(&index, &query, 31).len(), 4000);
+        assert_eq!(found(&index, &query, 30).len(), 0);
+    }
+
+    #[test]
+    fn many_equal_and_flat_hashes_are_found() {
+        let entries: BTreeMap<u64, Pdq> =
+            (0..5000).map(|key| (key, Pdq([if key % 2 == 0 { 0 } else { 255 }; 32]))).collect();
+        let index = PdqIndex::from_entries(entries.iter().map(|(key, hash)| (*key, *hash)));
+        let mut query = Pdq([0; 32]);
+        query.0[3] = 7;
+        assert_eq!(found(&index, &query, 31), brute(&entries, &query, 31));
+    }
+
+    #[test]
+    fn changes_one_by_one_over_several_levels() {
+        let mut random = Random(3);
+        let (mut index, mut entries) = (PdqIndex::new(), BTreeMap::new());
+        let centre = random.hash();
+        for step in 0..30_000_u64 {
+            let key = random.next() % 12_000;
+            if random.next().is_multiple_of(3) {
+                assert_eq!(index.remove(key), entries.remove(&key).is_some());
+            } else {
+                let bits = (random.next() % 60) as u32;
+                let hash = if step % 50 == 0 { random.changed(centre, bits) } else { random.hash() };
+                index.insert(key, hash);
+                entries.insert(key, hash);
+            }
+            assert_eq!(index.len(), entries.len());
+            if step % 1009 == 0 {
+                for radius in [0, 15, 16, 30, 31, 32] {
+                    assert_eq!(found(&index, &centre, radius), brute(&entries, &centre, radius), "step {step}");
+                }
+            }
+        }
+        // Slots of removed hashes are used again.
+        assert!(index.hashes.len() < 4 * entries.len().max(1), "{} slots", index.hashes.len());
+        for key in entries.keys() {
+            assert!(index.remove(*key));
+        }
+        assert!(index.is_empty() && found(&index, &centre, 256).is_empty());
+    }
+
+    #[test]
+    fn of_entries_with_one_key_the_last_stays() {
+        let index = PdqIndex::from_entries([(1, Pdq([0; 32])), (2, Pdq([1; 32])), (1, Pdq([255; 32]))]);
+        assert_eq!(index.len(), 2);
+        assert_eq!(found(&index, &Pdq([255; 32]), 31), [(0, 1)]);
+        assert_eq!(found(&index, &Pdq([0; 32]), 31), []);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(u64, u8, Vec<u8>),
+        Remove(u64),
+        Merge,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            6 => (0..40_u64, 0..3_u8, proptest::collection::vec(any::<u8>(), 0..40)).prop_map(|(k, c, b)| Step::Insert(k, c, b)),
+            2 => (0..40_u64).prop_map(Step::Remove),
+            1 => Just(Step::Merge),
+        ];
+        proptest::collection::vec(step, 0..80)
+    }
+
+    fn near(centre: u8, flips: &[u8]) -> Pdq {
+        let mut hash = Pdq([centre.wrapping_mul(85); 32]);
+        flips.iter().for_each(|bit| hash.0[usize::from(bit / 8)] ^= 1 << (bit % 8));
+        hash
+    }
+
+    proptest! {
+        #[test]
+        fn as_a_plain_map_would_answer(steps in steps(), flips in proptest::collection::vec(any::<u8>(), 0..20), radius in 0_u32..70) {
+            let (mut index, mut map) = (PdqIndex::new(), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Insert(key, centre, flips) => {
+                        index.insert(key, near(centre, &flips));
+                        map.insert(key, near(centre, &flips));
+                    }
+                    Step::Remove(key) => prop_assert_eq!(index.remove(key), map.remove(&key).is_some()),
+                    Step::Merge => index.merge(),
+                }
+                let query = near(0, &flips);
+                prop_assert_eq!(found(&index, &query, radius), brute(&map, &query, radius));
+            }
+        }
+    }
+}

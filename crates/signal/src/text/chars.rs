@@ -98,14 +98,18 @@ fn work_out(c: char) -> Entry {
     }
     let attaches = is_combining_mark(c) || canonical_combining_class(c) != 0;
     let quick = is_nfkc_quick(std::iter::once(c));
-    if attaches || quick == IsNormalized::Maybe || isolated_mark(c).is_some() {
+    let mut normal_chars = std::iter::once(c).nfkc();
+    let (first, second) = (normal_chars.next(), normal_chars.next());
+    // Halfwidth voicing marks, for one, are letters that become marks.
+    let becomes_mark = quick != IsNormalized::Yes && first.is_some_and(|first| !is_starter(first));
+    if attaches || quick == IsNormalized::Maybe || becomes_mark || isolated_mark(c).is_some() {
         return Entry { kind: Kind::Mark, evasion: form(c, c), ..blank };
     }
     // Most compatibility characters stand for one ordinary character and need no more than that.
-    let mut plain_chars = std::iter::once(c).nfkc();
-    let normal = match (quick, plain_chars.next(), plain_chars.next()) {
+    let normal = match (quick, first, second) {
+        _ if spelt_out(c).is_some() => return Entry { kind: Kind::Complex, evasion: form(c, 'a'), ..blank },
         (IsNormalized::Yes, ..) => c,
-        (_, Some(one), None) if is_starter(one) && spelt_out(c).is_none() => one,
+        (_, Some(one), None) if is_starter(one) => one,
         _ => return Entry { kind: Kind::Complex, evasion: form(c, 'a'), ..blank },
     };
     let Some(strict) = case_folded(normal) else { return Entry { kind: Kind::Complex, ..blank } };

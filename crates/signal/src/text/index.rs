@@ -541,7 +541,7 @@ impl<'t> Search<'_, 't> {
         if let Some(Step { how: How::Bare(_, cut), .. }) = self.steps.last() {
             original.end = plain.original_span(last.plain.0 as usize, (last.plain.1 - cut) as usize).end;
         }
-        let mut evasions = self.text.evasions_in(&original);
+        let mut evasions = self.text.evasions_in(&original, level == Level::Strict);
         if level == Level::Folded {
             let joined = self.steps.iter().any(|step| step.how == How::Read(Manner::Joined));
             evasions.spacing += u32::from(ending == Ending::Spaceless && !joined);
@@ -576,7 +576,8 @@ impl<'t> Search<'_, 't> {
         let mut hash = WordHash::new();
         for (to, (at, c)) in (first + 1..).zip(letters.char_indices()) {
             hash.push(c);
-            if hash.len > longest {
+            // The second bound is for letters that repeat and so do not count for the first.
+            if hash.len > longest || to - first > 2 * longest {
                 break;
             }
             let known = self.index.spaceless.get(hash.len as usize).is_some_and(|count| *count > 0);
@@ -618,5 +619,231 @@ impl<'t> Search<'_, 't> {
         }
         kept.sort_by_key(|hit| (hit.original.start, hit.original.end, hit.key));
         kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::normalise;
+    use proptest::prelude::*;
+
+    fn index(phrases: &[&str]) -> PhraseIndex {
+        let mut index = PhraseIndex::new();
+        for (key, phrase) in (0..).zip(phrases) {
+            index.insert(key, &Phrase::parse(phrase).unwrap());
+        }
+        index
+    }
+
+    /// What is found, as `PHRASE at level: ORIGINAL (EVASIONS)`.
+    #[track_caller]
+    fn check(phrases: &[&str], text: &str, expect: &[&str]) {
+        let mut hits = Vec::new();
+        index(phrases).find(&normalise(text), &mut hits);
+        let said = |hit: &PhraseHit| {
+            let phrase = phrases[hit.key as usize];
+            format!("{phrase} {}: {} ({})", hit.level, &text[hit.original.clone()], hit.evasions)
+        };
+        assert_eq!(hits.iter().map(said).collect::<Vec<_>>(), expect, "in {text}");
+    }
+
+    #[test]
+    fn a_hit_says_at_which_level_and_what_was_undone() {
+        let grey = "grey banner";
+        check(&[grey], "the Grey  Banner.", &["grey banner strict: Grey  Banner (none)"]);
+        check(&[grey], "gr\u{200b}ey banner", &["grey banner strict: gr\u{200b}ey banner (zero width 1)"]);
+        check(&[grey], "grèy banner", &["grey banner folded: grèy banner (diacritics 1)"]);
+        check(&[grey], "g r e y banner", &["grey banner folded: g r e y banner (spacing 3)"]);
+        check(&[grey], "a #greybanner", &["grey banner folded: greybanner (spacing 1)"]);
+        check(&[grey], "grеу banner", &["grey banner folded: grеу banner (look alikes 2)"]);
+        check(&[grey], "g r e y b a n n e r", &["grey banner folded: g r e y b a n n e r (spacing 9)"]);
+        check(&[grey], "x g r e y b a n n e r y", &["grey banner folded: g r e y b a n n e r (spacing 9)"]);
+        check(&[grey], "greyyyy banner", &["grey banner folded: greyyyy banner (elongation 1)"]);
+        check(&["راية الرماد"], "وَراية الرَّمادِ!", &["راية الرماد folded: راية الرَّمادِ (diacritics 3)"]);
+        check(&["راية الرماد"], "للراية الرمادهم", &[]);
+        check(&["راية الرماد"], "وبراية رمادهم", &[]);
+        check(&["راية الرماد"], "راية الرمادين", &["راية الرماد folded: راية الرماد (none)"]);
+        check(&["الراية السوداء القديمة"], "للراية السوداء القديمة", &["الراية السوداء القديمة folded: راية السوداء القديمة (none)"]);
+    }
+
+    #[test]
+    fn overlapping_and_nested_phrases_are_all_found() {
+        check(&["grey banner", "banner", "under the grey", "banner rises"], "under the grey banner rises", &[
+            "under the grey strict: under the grey (none)",
+            "grey banner strict: grey banner (none)",
+            "banner strict: banner (none)",
+            "banner rises strict: banner rises (none)",
+        ]);
+    }
+
+    #[test]
+    fn every_occurrence_is_found_once() {
+        check(&["no no"], "no no no", &["no no strict: no no (none)", "no no strict: no no (none)"]);
+        check(&["g r e y"], "g r e y grey", &["g r e y strict: g r e y (none)", "g r e y folded: grey (none)"]);
+    }
+
+    #[test]
+    fn phrases_typed_differently_keep_their_levels() {
+        check(&["café", "cafe"], "Café", &["café strict: Café (none)", "cafe folded: Café (diacritics 1)"]);
+        check(&["café", "cafe"], "CAFE", &["café folded: CAFE (none)", "cafe strict: CAFE (none)"]);
+    }
+
+    #[test]
+    fn one_word_is_not_two_unless_it_is_long_or_a_tag() {
+        check(&["to get her"], "together", &[]);
+        check(&["to get her"], "#together", &["to get her folded: together (spacing 1)"]);
+        check(&["may be"], "m a y b e", &[]);
+        check(&["grey banner"], "greybanner_17", &["grey banner folded: greybanner (spacing 1)"]);
+        check(&["greybanner"], "grey banner", &[]);
+    }
+
+    #[test]
+    fn ideographs_are_found_without_spaces() {
+        check(&["灰色旗"], "我们的灰色旗帜", &["灰色旗 strict: 灰色旗 (none)"]);
+        check(&["🏴"], "rise🏴now", &["🏴 strict: 🏴 (none)"]);
+        check(&["👨\u{200d}👩"], "👨👩", &[]);
+    }
+
+    #[test]
+    fn imitations_of_whole_words_need_company() {
+        check(&["pope"], "роре", &[]);
+        check(&["pope"], "the роре said", &["pope folded: роре (look alikes 4)"]);
+        check(&["pope"], "это роре там", &[]);
+        check(&["the pope"], "the роре", &["the pope folded: the роре (look alikes 4)"]);
+        check(&["сор"], "это cop там", &["сор folded: cop (look alikes 3)"]);
+        check(&["сор"], "a cop there", &[]);
+    }
+
+    #[test]
+    fn a_text_full_of_hits_gives_each_phrase() {
+        let mut phrases: Vec<String> = (0..3).map(|i| format!("w{i}")).collect();
+        phrases.push("last one".to_owned());
+        let phrases: Vec<&str> = phrases.iter().map(String::as_str).collect();
+        let text = format!("{}last one", "w0 w1 w2 ".repeat(5000));
+        let mut hits = Vec::new();
+        index(&phrases).find(&normalise(&text), &mut hits);
+        let mut keys: Vec<u64> = hits.iter().map(|hit| hit.key).collect();
+        assert!(hits.len() <= OCCURRENCES_MAX + phrases.len());
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn no_text_takes_long_to_search() {
+        let letters: Vec<String> = (b'a'..=b'z').map(|c| char::from(c).to_string()).collect();
+        let mut phrases: Vec<String> = letters.windows(10).map(|w| w.join("") + " banner").collect();
+        phrases.extend((2..32).map(|n| vec!["ab"; n].join(" ")));
+        phrases.extend((2..32).map(|n| vec!["راية"; n].join(" ")));
+        let phrases: Vec<&str> = phrases.iter().map(String::as_str).collect();
+        let index = index(&phrases);
+        let pieces = ["a ", "ab ", "a b c d e f g h i j b a n n e r ", "وراية ", "راية ", "aа ", "b", "а ", "g.r.e.y "];
+        for piece in pieces {
+            let text = normalise(&piece.repeat(crate::text::TEXT_MAX / piece.len()));
+            let (started, mut hits) = (std::time::Instant::now(), Vec::new());
+            index.find(&text, &mut hits);
+            let took = started.elapsed();
+            assert!(took.as_millis() < 500, "{piece:?} took {took:?}, {} hits", hits.len());
+        }
+    }
+
+    #[test]
+    fn what_is_removed_leaves_nothing_behind() {
+        let mut index = index(&["grey banner", "grey banner rises", "grey", "café", "grey banner"]);
+        index.insert(2, &Phrase::parse("cafe").unwrap());
+        for key in [1, 0, 3, 2, 4] {
+            assert!(index.remove(key));
+            assert!(!index.remove(key));
+        }
+        assert!(index.is_empty() && index.edges.is_empty());
+        assert_eq!(index.nodes.len() - index.free_nodes.len(), 1);
+        assert!(index.spaceless.iter().all(|count| *count == 0));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        Insert(u64, String),
+        Remove(u64),
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        let phrase = "(ab|ba|ét|et|راية|ورد|сор){1,1}( (ab|ba|et|راية)){0,2}";
+        let change = prop_oneof![
+            3 => (0..20_u64, phrase).prop_map(|(key, phrase)| Change::Insert(key, phrase)),
+            1 => (0..20_u64).prop_map(Change::Remove),
+        ];
+        proptest::collection::vec(change, 0..60)
+    }
+
+    proptest! {
+        // The word-by-word definition, for texts without anything to undo but accents.
+        #[test]
+        fn as_comparing_every_phrase_at_every_word(changes in changes(), text in "((ab|ba|et|ét|راية|cab) ){0,12}") {
+            let (mut index, mut map) = (PhraseIndex::new(), std::collections::BTreeMap::new());
+            for change in changes {
+                match change {
+                    Change::Insert(key, phrase) => {
+                        let phrase = Phrase::parse(&phrase).unwrap();
+                        index.insert(key, &phrase);
+                        map.insert(key, phrase);
+                    }
+                    Change::Remove(key) => prop_assert_eq!(index.remove(key), map.remove(&key).is_some()),
+                }
+                prop_assert_eq!(index.len(), map.len());
+            }
+            let n = normalise(&text);
+            let mut hits = Vec::new();
+            index.find(&n, &mut hits);
+            let mut found: Vec<_> = hits.iter().map(|h| (h.key, h.original.clone(), h.level)).collect();
+            let mut expect = Vec::new();
+            let words: Vec<(usize, &str)> = text.split(' ').scan(0, |at, word| {
+                let start = *at;
+                *at += word.len() + 1;
+                Some((start, word))
+            }).filter(|(_, word)| !word.is_empty()).collect();
+            let fold = |word: &str| word.replace('é', "e").replace('ة', "ه");
+            for (key, phrase) in &map {
+                let wanted: Vec<&str> = phrase.original().split(' ').collect();
+                for window in words.windows(wanted.len()) {
+                    let same = |fold: &dyn Fn(&str) -> String| window.iter().zip(&wanted).all(|((_, a), b)| fold(a) == fold(b));
+                    if same(&fold) {
+                        let level = if same(&str::to_owned) { Level::Strict } else { Level::Folded };
+                        let end = window.last().map_or(0, |(at, word)| at + word.len());
+                        expect.push((*key, window[0].0..end, level));
+                    }
+                }
+            }
+            let order = |hit: &(u64, Range<usize>, Level)| (hit.0, hit.1.start, hit.1.end);
+            found.sort_by_key(order);
+            expect.sort_by_key(order);
+            prop_assert_eq!(found, expect);
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(phrase: String, text: String, filler in "[a-zа-я ا-ي.\u{300}-\u{305}\u{64b}-\u{652}]{0,40}") {
+            let mut index = index(&["grey banner", "راية الرماد", "g r e y"]);
+            if let Ok(phrase) = Phrase::parse(&phrase) {
+                index.insert(9, &phrase);
+            }
+            let mut hits = Vec::new();
+            for text in [&text, &filler, &format!("{text}{phrase}{filler}")] {
+                index.find(&normalise(text), &mut hits);
+                for hit in hits.drain(..) {
+                    prop_assert!(text.get(hit.original).is_some());
+                }
+            }
+        }
+
+        #[test]
+        fn a_phrase_is_found_in_itself(phrase: String) {
+            let mut index = PhraseIndex::new();
+            if let Ok(phrase) = Phrase::parse(&phrase) {
+                index.insert(1, &phrase);
+                let mut hits = Vec::new();
+                index.find(&normalise(phrase.original()), &mut hits);
+                prop_assert!(hits.iter().any(|hit| hit.level == Level::Strict), "{phrase:?} {hits:?}");
+            }
+        }
     }
 }

@@ -131,6 +131,14 @@ pub(super) enum Evasion {
     Elongation,
 }
 
+impl Evasion {
+    /// Whether the strict key undoes it already.
+    pub(super) fn is_undone_in_strict(self) -> bool {
+        use Evasion::{Bidi, PresentationForm, StyledLetter, Tatweel, ZeroWidth};
+        matches!(self, ZeroWidth | Bidi | Tatweel | PresentationForm | StyledLetter)
+    }
+}
+
 impl Evasions {
     /// The counts by name, in the order of declaration.
     pub fn counts(&self) -> [(&'static str, u32); 9] {

@@ -81,12 +81,13 @@ impl Normalised {
         self.plain.as_ref().unwrap_or(&self.folded)
     }
 
-    /// What was undone inside a stretch of the original.
-    pub(super) fn evasions_in(&self, original: &Range<usize>) -> Evasions {
+    /// What was undone inside a stretch of the original, for the strict key only or for both.
+    pub(super) fn evasions_in(&self, original: &Range<usize>, strict_only: bool) -> Evasions {
         let from = self.events.partition_point(|(at, _)| (*at as usize) < original.start);
         let inside = self.events.iter().skip(from).take_while(|(at, _)| (*at as usize) < original.end);
         let mut evasions = Evasions::default();
-        inside.for_each(|(_, evasion)| evasions.count(*evasion));
+        let counted = inside.filter(|(_, evasion)| !strict_only || evasion.is_undone_in_strict());
+        counted.for_each(|(_, evasion)| evasions.count(*evasion));
         evasions
     }
 }
@@ -123,6 +124,14 @@ struct Letter {
     end: u32,
 }
 
+/// An emoji that a joiner or skin tone may continue.
+#[derive(Debug, Clone, Copy)]
+struct OpenEmoji {
+    end: u32,
+    joined: bool,
+    hash: WordHash,
+}
+
 struct Scanner<'t> {
     text: &'t str,
     out: Normalised,
@@ -132,8 +141,8 @@ struct Scanner<'t> {
     strict_start: u32,
     /// The word is complete whatever follows.
     closed: bool,
-    /// Where the last emoji ended, and whether a joiner came after it.
-    emoji: Option<(u32, bool)>,
+    /// The emoji just read, as long as more may belong to it.
+    emoji: Option<OpenEmoji>,
     scripts: u8,
     singles: usize,
     segment: String,
@@ -287,16 +296,17 @@ impl<'t> Scanner<'t> {
     }
 
     fn hidden(&mut self, c: char, entry: Entry, at: usize, end: usize) {
-        let after_emoji = self.emoji.is_some_and(|(end, _)| end as usize == at);
-        if after_emoji {
+        if let Some(mut emoji) = self.emoji.filter(|emoji| emoji.end as usize == at) {
             // Emoji are written with joiners, variation selectors and tags: not a disguise.
             let joins = c == chars::JOINER
                 && self.char_at(end).is_some_and(|next| chars::entry(next).kind == Kind::Emoji);
             if joins {
                 self.out.strict.push(c, at as u32, end as u32);
                 self.plain.push(c, at as u32, end as u32);
+                emoji.hash.push(c);
             }
-            self.emoji = Some((end as u32, joins));
+            (emoji.end, emoji.joined) = (end as u32, joins);
+            self.emoji = Some(emoji);
         } else if let Some(evasion) = entry.evasion
             && !(c == '\u{feff}' && at == 0)
         {
@@ -338,29 +348,31 @@ impl<'t> Scanner<'t> {
     }
 
     fn emit_emoji(&mut self, entry: Entry, start: u32, end: u32) {
-        let continues = match self.emoji {
-            Some((last, joined)) => last == start && (joined || chars::is_skin_tone(entry.strict)),
-            None => false,
-        };
+        let belongs = |emoji: &OpenEmoji| emoji.end == start && (emoji.joined || chars::is_skin_tone(entry.strict));
+        let continued = self.emoji.filter(belongs);
         let (strict_start, plain_start) = (self.out.strict.len(), self.plain.len());
         self.out.strict.push(entry.strict, start, end);
         self.plain.push(entry.plain, start, end);
         let (strict_end, plain_end) = (self.out.strict.len(), self.plain.len());
+        let mut hash = continued.map_or_else(WordHash::new, |emoji| emoji.hash);
+        hash.push(entry.plain);
         match self.out.words.last_mut() {
-            Some(word) if continues => {
+            Some(word) if continued.is_some() => {
                 word.strict.1 = strict_end;
                 word.plain.1 = plain_end;
                 word.original.1 = end;
-                word.hash = word_hash(self.plain.slice(word.plain));
+                word.hash = hash.finish();
             }
-            _ => {
-                let plain = (plain_start, plain_end);
-                let hash = word_hash(self.plain.slice(plain));
-                let strict = (strict_start, strict_end);
-                self.add_word(Word { strict, plain, original: (start, end), hash, scripts: 0, single: false });
-            }
+            _ => self.add_word(Word {
+                strict: (strict_start, strict_end),
+                plain: (plain_start, plain_end),
+                original: (start, end),
+                hash: hash.finish(),
+                scripts: 0,
+                single: false,
+            }),
         }
-        self.emoji = Some((end, false));
+        self.emoji = Some(OpenEmoji { end, joined: false, hash });
     }
 
     /// An Arabic letter with vowel signs only, by far the commonest marks: they compose with
@@ -606,7 +618,8 @@ impl<'t> Scanner<'t> {
         (allowed && len > 0 && len <= GAP_MAX).then(|| (gap.chars().any(char::is_whitespace), len))
     }
 
-    /// Splits a run of single letters at its wider gaps and joins each group.
+    /// Splits a run of single letters at its wider gaps and joins each group. Letters that have only
+    /// wider gaps on both sides (`g r e y b-a-n-n-e-r`) are a run of their own, with those gaps.
     fn join_groups(&mut self, from: usize, to: usize, groups: &mut Vec<(usize, usize)>) {
         let words = self.out.words.get(from..to).unwrap_or_default();
         let gaps: Vec<_> = words.iter().zip(words.iter().skip(1)).map(|(a, b)| self.gap(a, b)).collect();
@@ -614,24 +627,37 @@ impl<'t> Scanner<'t> {
         let wide = |gap: &Option<(bool, usize)>| gap.is_none_or(|(space, len)| space && !narrow.0 || len > narrow.1);
         let ends = gaps.iter().zip(from + 1..).filter(|(gap, _)| wide(gap)).map(|(_, at)| at).chain([to]);
         let ends: Vec<usize> = ends.collect();
-        let mut start = from;
+        let (mut start, mut left_from) = (from, from);
         for end in ends {
             if end - start > 1 {
-                self.join(start, end);
+                self.join_left(left_from, start, groups);
+                self.join_group(start, end);
                 groups.push((start, end));
-                let later = self.out.words.get(start + 1..end).unwrap_or_default();
-                self.out.events.extend(later.iter().map(|word| (word.original.0, Evasion::Spacing)));
-                // `a g r e y`: a one-letter word at either side may not belong to what is spelt out.
-                if end - start > SPACED_MIN {
-                    self.join(start + 1, end);
-                    self.join(start, end - 1);
-                }
-                let text_start = self.letters_of(start, end);
-                let text = (text_start as u32, self.out.buffer.len() as u32);
-                self.out.spaced.push(Spaced { from: start as u32, text });
+                left_from = end;
             }
             start = end;
         }
+        self.join_left(left_from, to, groups);
+    }
+
+    fn join_left(&mut self, from: usize, to: usize, groups: &mut Vec<(usize, usize)>) {
+        if to - from >= SPACED_MIN {
+            self.join_groups(from, to, groups);
+        }
+    }
+
+    fn join_group(&mut self, start: usize, end: usize) {
+        self.join(start, end);
+        // `a g r e y`: a one-letter word at either side may not belong to what is spelt out.
+        if end - start > SPACED_MIN {
+            self.join(start + 1, end);
+            self.join(start, end - 1);
+        }
+        let parted = self.out.words.get(start..end - 1).unwrap_or_default();
+        self.out.events.extend(parted.iter().map(|word| (word.original.1, Evasion::Spacing)));
+        let text_start = self.letters_of(start, end);
+        let text = (text_start as u32, self.out.buffer.len() as u32);
+        self.out.spaced.push(Spaced { from: start as u32, text });
     }
 
     /// Appends the letters of words to the buffer of readings; gives where they begin.
@@ -712,4 +738,186 @@ fn shortened(plain: &Key, words: &[Word], groups: &[(usize, usize)]) -> Key {
         key.push(c, original.start as u32, original.end as u32);
     }
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(text: &str, strict: &str, folded: &str, evasions: &str) {
+        let n = normalise(text);
+        assert_eq!((n.strict(), n.folded(), n.evasions.to_string().as_str()), (strict, folded, evasions));
+    }
+
+    #[test]
+    fn strict_steps() {
+        check("", "", "", "none");
+        check("Plain ASCII, 7 words.", "plain ascii, 7 words.", "plain ascii, 7 words.", "none");
+        check("Straße ΣΊΣΥΦΟΣ", "strasse σίσυφοσ", "strasse σισυφοσ", "diacritics 1");
+        check("ﷲ ﷺ", "الله صلى الله عليه وسلم", "الله صلي الله عليه وسلم", "presentation forms 2");
+        check("﷼ \u{fdfd}", "ريال بسم الله الرحمن الرحيم", "ريال بسم الله الرحمن الرحيم", "presentation forms 2");
+        check("ﻻ", "لا", "لا", "presentation forms 1");
+        check("٣٤ ۵۶ ７", "34 56 7", "34 56 7", "styled letters 1");
+        check("e\u{301}t\u{e9}", "\u{e9}t\u{e9}", "ete", "diacritics 2");
+        check("a\u{200b}\u{301}", "\u{e1}", "a", "zero width 1, diacritics 1");
+        check("\u{feff}a", "a", "a", "none");
+        check("م\u{200c}ی\u{202e}ر", "میر", "مير", "zero width 1, bidi 1");
+        check("①½Ⅳ㎞", "11⁄2ivkm", "11⁄2ivkm", "none");
+    }
+
+    #[test]
+    fn an_isolated_vowel_sign_does_not_cut_a_word() {
+        check("را\u{fe76}ية", "را\u{64e}ية", "رايه", "diacritics 1, presentation forms 1");
+    }
+
+    #[test]
+    fn vowel_signs_are_put_in_order() {
+        let (a, b) = (normalise("رّ\u{64e}ا").strict().to_owned(), normalise("ر\u{64e}\u{651}ا").strict().to_owned());
+        assert_eq!(a, b);
+        check("الرَّمَادُ", "الر\u{64e}\u{651}م\u{64e}اد\u{64f}", "الرماد", "diacritics 4");
+    }
+
+    #[test]
+    fn look_alikes_depend_on_the_word() {
+        check("bаnnеr", "bаnnеr", "banner", "look alikes 2");
+        check("кoт", "кoт", "кот", "look alikes 1");
+        check("сор", "сор", "сор", "none");
+        check("ΑΒΒΑ", "αββα", "αββα", "none");
+        check("lلرماد", "lلرماد", "الرماد", "look alikes 1");
+        check("ВАNNЕR", "ваnnеr", "banner", "look alikes 3");
+        check("жbж", "жbж", "жbж", "none");
+        check("łódź", "łódź", "lodz", "diacritics 2, look alikes 1");
+    }
+
+    #[test]
+    fn spacing_and_elongation() {
+        check("j o i n us", "j o i n us", "join us", "spacing 3");
+        check("j . o . i . n", "j . o . i . n", "join", "spacing 3");
+        check("g.r.e.y b.a.n.n.e.r", "g.r.e.y b.a.n.n.e.r", "grey banner", "spacing 8");
+        check("g r e y b-a-n", "g r e y b-a-n", "grey ban", "spacing 5");
+        check("ر ا ي ة", "ر ا ي ة", "رايه", "spacing 3");
+        check("a b", "a b", "a b", "none");
+        check("plan a, b", "plan a, b", "plan a, b", "none");
+        check("soooo gooood 10000", "soooo gooood 10000", "so god 10000", "elongation 2");
+        check("راااية", "راااية", "رايه", "elongation 1");
+    }
+
+    #[test]
+    fn emoji_keep_their_joiners() {
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        check(family, family, family, "none");
+        check("\u{2764}\u{fe0f}!", "\u{2764}!", "\u{2764}!", "none");
+        assert_eq!(normalise(family).words().len(), 1);
+        assert_eq!(normalise("\u{1f44d}\u{1f3ff}\u{1f3f4}").words().len(), 2);
+    }
+
+    #[track_caller]
+    fn check_span(text: &str, part: &str, expect: &str) {
+        let n = normalise(text);
+        let at = n.folded().find(part).unwrap();
+        assert_eq!(&text[n.folded.original_span(at, at + part.len())], expect);
+    }
+
+    #[test]
+    fn the_way_back() {
+        check_span("the G.R.E.Y banner", "grey", "G.R.E.Y");
+        check_span("x الرَّمَـــاد y", "رماد", "رَّمَـــاد");
+        check_span("جدا ﷲ", "الله", "ﷲ");
+        check_span("bannnnner now", "ner", "nnnnner");
+        check_span("Ünder", "u", "Ü");
+        check_span("ｇｒｅｙ", "re", "ｒｅ");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        let n = normalise(&"ب".repeat(TEXT_MAX));
+        assert!(n.truncated);
+        assert_eq!(n.strict().len(), TEXT_MAX);
+        let n = normalise(&format!("a{}", "ب".repeat(TEXT_MAX)));
+        assert_eq!(n.strict().len(), TEXT_MAX - 1);
+        assert!(!normalise(&"a".repeat(TEXT_MAX)).truncated);
+    }
+
+    /// Texts of which each costs some naive algorithm quadratic time.
+    #[test]
+    fn no_text_takes_long() {
+        let pieces = [
+            "a", "é", "\u{301}", "\u{200b}", "ـ", "a\u{301}", "a ", "а ", "ا ", "a.", "a\u{301}\u{200b}", "ab\u{301}",
+            "\u{64e}", "ﷺ", "ь", "aа", "🏳\u{200d}", "旗", "\u{1100}", "\u{1161}", "한", "a\u{ad}", "\u{fdfd}", "Ω", "ﬃ",
+        ];
+        for piece in pieces {
+            let started = std::time::Instant::now();
+            let n = normalise(&piece.repeat(TEXT_MAX / piece.len()));
+            let took = started.elapsed();
+            assert!(took.as_millis() < 500, "{piece:?} took {took:?} for {} words", n.words().len());
+        }
+        let mixed = normalise(&format!("{}é", "a".repeat(TEXT_MAX - 2)));
+        assert_eq!(mixed.words().len(), 1);
+    }
+
+    fn disguised() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            3 => "[a-zA-Z0-9]{1,4}",
+            2 => "[ا-ي]{1,4}",
+            1 => "[а-яА-Я]{1,3}",
+            1 => "[α-ωΑ-Ω]{1,3}",
+            2 => "[ .,_*|-]{1,2}",
+            1 => "[\u{200b}-\u{200f}\u{640}\u{64b}-\u{655}\u{300}-\u{310}\u{fe0f}]{1,3}",
+            1 => "[ﭐ-ﷻﹰ-ﻼ！-ﾟ]{1,2}",
+            1 => "[旗あア한각ไ🏴👨👩🇪🏿]{1,2}",
+            1 => "\\PC{1,3}",
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    fn check_maps(text: &str) -> Result<(), TestCaseError> {
+        let n = normalise(text);
+        for key in [&n.strict, &n.folded, n.plain()] {
+            let mut before = 0;
+            for (at, c) in key.text().char_indices() {
+                let span = key.original_span(at, at + c.len_utf8());
+                prop_assert!(text.get(span.clone()).is_some_and(|part| !part.is_empty()), "{span:?} of {text:?}");
+                prop_assert!(span.start >= before, "{span:?} of {text:?}");
+                before = span.start;
+            }
+        }
+        for word in n.words() {
+            prop_assert!(text.get(word.original.0 as usize..word.original.1 as usize).is_some());
+            prop_assert!(!n.strict.slice(word.strict).is_empty() && !n.plain().slice(word.plain).is_empty());
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_character_leads_back(text in disguised()) {
+            check_maps(&text)?;
+        }
+
+        #[test]
+        fn every_character_of_any_text_leads_back(text: String) {
+            check_maps(&text)?;
+        }
+
+        #[test]
+        fn the_strict_key_of_a_strict_key_is_itself(text in disguised()) {
+            let once = normalise(&text);
+            let twice = normalise(once.strict());
+            prop_assert_eq!(twice.strict(), once.strict());
+        }
+
+        // Against the definition: NFKC_Casefold of Unicode, which removes, folds and normalises at once.
+        #[test]
+        fn the_strict_key_is_nfkc_casefold_of_latin_cyrillic_and_greek(text in "[ -~À-ɏͰ-ϿЀ-ӿ\u{200b}\u{300}-\u{315}ａ-ｚﬀ-ﬆ]{0,20}") {
+            let visible: String = text.chars().filter(|c| *c != '\u{200b}').collect();
+            let normal: String = visible.nfkc().collect();
+            let folded = CaseMapper::new().fold_string(&normal).into_owned();
+            let expect: String = folded.nfkc().collect();
+            prop_assert_eq!(normalise(&text).strict().to_owned(), expect);
+        }
+    }
 }

@@ -69,14 +69,14 @@ fn the_same_signal_may_be_in_two_banks() {
 #[test]
 fn what_is_not_there_is_named() {
     let it = with_bank();
-    let missing = it.store.write_blocking(|tx| tx.add_member(&bank("NONE"), &phrase("x"), "", &Author::System, at(1)));
+    let missing = it.store.write_blocking(|tx| tx.add_member(&bank("NONE"), &phrase("ash"), "", &Author::System, at(1)));
     assert_eq!(missing.unwrap_err().to_string(), "no such bank NONE");
     let missing = it.store.write_blocking(|tx| tx.remove_member(&bank("A"), MemberId(5), "", &Author::System, at(1)));
     assert_eq!(missing.unwrap_err().to_string(), "no such member 5 in bank A");
     let twice = it.store.write_blocking(|tx| tx.create_bank(&bank("A"), "", &Author::System, at(1)));
     assert_eq!(twice, Err(StoreError::Conflict("there is a bank A already".into())));
     let long = "x".repeat(1025);
-    let refused = it.store.write_blocking(move |tx| tx.add_member(&bank("A"), &phrase("x"), &long, &Author::System, at(1)));
+    let refused = it.store.write_blocking(move |tx| tx.add_member(&bank("A"), &phrase("ash"), &long, &Author::System, at(1)));
     assert_eq!(refused.unwrap_err().to_string(), "note: 1025 bytes long, the limit is 1024: shorten it");
     it.verify();
 }

@@ -5,13 +5,13 @@ use manara_model::{ActionKind, Decoding, EntityType, MediaFacts};
 use manara_store::{NewEvent, Recorded};
 
 #[track_caller]
-fn check_sent_twice(event: NewEvent) {
+fn check_sent_twice(event: &NewEvent) {
     let it = Fixture::new();
     let decided = event.decision.clone();
     assert_eq!(it.record(event.clone()), Recorded::New(decided.clone()));
-    assert_eq!(it.record(again(&event)), Recorded::Duplicate(decided.clone()));
+    assert_eq!(it.record(again(event)), Recorded::Duplicate(decided.clone()));
     let it = it.reopened();
-    assert_eq!(it.record(again(&event)), Recorded::Duplicate(decided));
+    assert_eq!(it.record(again(event)), Recorded::Duplicate(decided));
     let totals = it.store.read(manara_store::Reader::totals).unwrap();
     assert_eq!((totals.events, totals.leaves), (1, 1));
     it.verify();
@@ -19,8 +19,8 @@ fn check_sent_twice(event: NewEvent) {
 
 #[test]
 fn an_event_sent_twice_is_answered_the_same_and_done_once() {
-    check_sent_twice(plain("post-1"));
-    check_sent_twice(with_effects("post-1", &[remove(), effect(ActionKind::Strike, EntityType::Account)]));
+    check_sent_twice(&plain("post-1"));
+    check_sent_twice(&with_effects("post-1", &[remove(), effect(ActionKind::Strike, EntityType::Account)]));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn what_follows_from_a_decision_is_written_with_it() {
         .unwrap();
     let receivers: Vec<_> = deliveries.iter().map(|d| d.receiver.as_str()).collect();
     assert_eq!(receivers, ["forum", "archive"], "the removal once to each, the others to nobody");
-    assert!(deliveries.iter().all(|d| kinds(&[d.action.clone()]) == [(ActionKind::Remove, EntityType::Content)]));
+    assert!(deliveries.iter().all(|d| kinds(std::slice::from_ref(&d.action)) == [(ActionKind::Remove, EntityType::Content)]));
     assert_eq!((strikes.len(), strikes[0].decision, weight), (1, decision, 1));
     assert_eq!((totals.open_cases, totals.outbox_pending, totals.decisions_with_verdicts), (1, 2, 1));
     assert_eq!(totals.actions.get("remove"), Some(&1));

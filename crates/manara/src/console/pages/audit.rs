@@ -26,7 +26,7 @@ pub(in crate::console) async fn show(State(state): State<ConsoleState>, session:
     page(&state.read(move |reader| read(&reading, reader, &session)).await?)
 }
 
-fn read(state: &ConsoleState, reader: &Reader<'_>, session: &Session) -> Result<Audit, Error> {
+fn read(state: &ConsoleState, reader: &Reader, session: &Session) -> Result<Audit, Error> {
     let note = reader.last_checkpoint()?;
     let size = note.as_deref().and_then(size_of).unwrap_or(0);
     Ok(Audit {

@@ -359,7 +359,7 @@ fn refusal(refused: &Refused, draft: Draft) -> (StatusCode, With) {
 
 fn read(
     state: &ConsoleState,
-    reader: &Reader<'_>,
+    reader: &Reader,
     session: &Session,
     id: CaseId,
     with: With,
@@ -420,7 +420,7 @@ fn read(
 }
 
 /// The most urgent case that waits in the same queue.
-fn next_case(reader: &Reader<'_>, queue: &Name) -> Result<Option<String>, Error> {
+fn next_case(reader: &Reader, queue: &Name) -> Result<Option<String>, Error> {
     let filter = CaseFilter { queue: Some(queue.clone()), stage: CaseStage::Open, after: None, limit: 1 };
     Ok(reader.cases(&filter)?.first().map(|case| case.id.to_string()))
 }
@@ -448,7 +448,11 @@ fn step(entry: &TrailEntry) -> Step {
         what,
         by: By::from(&entry.author),
         at: When::exact(entry.at),
-        note: (!entry.note.is_empty()).then(|| text::inline(&entry.note)),
+        note: match entry.what.as_str() {
+            _ if entry.note.is_empty() => None,
+            "media_revealed" => Some(text::inline(&format!("SHA-256 {}", entry.note))),
+            _ => Some(text::inline(&entry.note)),
+        },
         leaf: Count(entry.leaf),
     }
 }
@@ -512,7 +516,7 @@ fn choices(detail: &CaseDetail, chosen: &str) -> Vec<Choice> {
 
 fn event_view(
     state: &ConsoleState,
-    reader: &Reader<'_>,
+    reader: &Reader,
     session: &Session,
     detail: &CaseDetail,
     number: usize,
@@ -558,7 +562,7 @@ fn event_view(
     })
 }
 
-fn account_view(reader: &Reader<'_>, stored: &StoredEvent) -> Result<Option<AccountView>, Error> {
+fn account_view(reader: &Reader, stored: &StoredEvent) -> Result<Option<AccountView>, Error> {
     /// Most strikes counted one by one.
     const STRIKES_MAX: usize = 1_000;
     let Some(account) = &stored.event.account else { return Ok(None) };
@@ -575,7 +579,7 @@ fn account_view(reader: &Reader<'_>, stored: &StoredEvent) -> Result<Option<Acco
 }
 
 fn medium_view(
-    reader: &Reader<'_>,
+    reader: &Reader,
     medium: &Medium,
     facts: &MediaFacts,
     event: usize,

@@ -35,7 +35,7 @@ pub(in crate::console) async fn show(State(state): State<ConsoleState>, session:
     page(&state.read(move |reader| read(&reading, reader, &session)).await?)
 }
 
-fn read(state: &ConsoleState, reader: &Reader<'_>, session: &Session) -> Result<Conflicts, Error> {
+fn read(state: &ConsoleState, reader: &Reader, session: &Session) -> Result<Conflicts, Error> {
     let found = reader.recent_conflicts(CONFLICTS_MAX)?;
     let all = reader.totals()?.conflicts;
     Ok(Conflicts {
@@ -49,7 +49,7 @@ fn read(state: &ConsoleState, reader: &Reader<'_>, session: &Session) -> Result<
     })
 }
 
-fn conflict_view(reader: &Reader<'_>, conflict: &ConflictingEvent) -> Result<ConflictView, Error> {
+fn conflict_view(reader: &Reader, conflict: &ConflictingEvent) -> Result<ConflictView, Error> {
     let first = reader.event(&conflict.source, &conflict.id)?;
     let first = first.map_or_else(String::new, |stored| serde_json::to_string(&stored.event).unwrap_or_default());
     Ok(ConflictView {

@@ -47,7 +47,7 @@ pub(in crate::console) async fn show(
     page(&state.read(move |reader| read(&reading, reader, &session, &query)).await?)
 }
 
-fn read(state: &ConsoleState, reader: &Reader<'_>, session: &Session, query: &PageQuery) -> Result<DeadLetters, Error> {
+fn read(state: &ConsoleState, reader: &Reader, session: &Session, query: &PageQuery) -> Result<DeadLetters, Error> {
     let before = query.after.as_deref().and_then(|after| after.parse().ok());
     let mut found = reader.dead_letters(before, PAGE_LETTERS + 1)?;
     let more = found.len() > PAGE_LETTERS;

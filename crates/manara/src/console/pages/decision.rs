@@ -45,7 +45,7 @@ pub(in crate::console) async fn show(
     page(&state.read(move |reader| read(&reading, reader, &session, id)).await?)
 }
 
-fn read(state: &ConsoleState, reader: &Reader<'_>, session: &Session, id: DecisionId) -> Result<DecisionPage, Error> {
+fn read(state: &ConsoleState, reader: &Reader, session: &Session, id: DecisionId) -> Result<DecisionPage, Error> {
     let decision = reader.decision(id)?.ok_or_else(|| Error::NotFound("decision".into()))?;
     let deliveries = reader.deliveries(id)?;
     let by_person = matches!(decision.author, Author::Reviewer(_));

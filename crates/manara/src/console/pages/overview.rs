@@ -69,7 +69,7 @@ pub(in crate::console) async fn show(
 
 fn read(
     state: &ConsoleState,
-    reader: &Reader<'_>,
+    reader: &Reader,
     session: &Session,
     done: Option<&str>,
 ) -> Result<Overview, StoreError> {

@@ -3,7 +3,7 @@
 
 use crate::console::Error;
 use crate::console::text::{self, Html};
-use crate::console::view::{By, Chip, EntityView, When, action_words, effect_words, span, state_chip};
+use crate::console::view::{By, Chip, EntityView, When, action_words, counted, effect_words, span, state_chip};
 use jiff::Timestamp;
 use manara_model::{
     Action, ActionKind, Author, Case, Event, Match, MemberId, Mode, Span, Traced, Verdict,
@@ -32,7 +32,7 @@ pub(super) struct CaseRow {
 }
 
 /// A case in a list, with the text that brought it there.
-pub(super) fn case_row(reader: &Reader<'_>, case: &Case, me: &str, now: Timestamp) -> Result<CaseRow, StoreError> {
+pub(super) fn case_row(reader: &Reader, case: &Case, me: &str, now: Timestamp) -> Result<CaseRow, StoreError> {
     let newest = reader.case_detail(case.id)?.and_then(|mut detail| detail.events.pop());
     let row = bare_case_row(case, me, now);
     let Some(newest) = newest else { return Ok(row) };
@@ -98,13 +98,13 @@ pub(super) struct TracedRow {
 }
 
 /// A decision's verdicts, those that acted first.
-pub(super) fn verdict_views(reader: &Reader<'_>, verdicts: &[Verdict]) -> Result<Vec<VerdictView>, StoreError> {
+pub(super) fn verdict_views(reader: &Reader, verdicts: &[Verdict]) -> Result<Vec<VerdictView>, StoreError> {
     let mut views = verdicts.iter().map(|v| verdict_view(reader, v)).collect::<Result<Vec<_>, _>>()?;
     views.sort_by_key(|view| view.shadow);
     Ok(views)
 }
 
-fn verdict_view(reader: &Reader<'_>, verdict: &Verdict) -> Result<VerdictView, StoreError> {
+fn verdict_view(reader: &Reader, verdict: &Verdict) -> Result<VerdictView, StoreError> {
     let traced = |traced: &Traced| TracedRow {
         expression: text::inline(&traced.expression),
         value: text::inline(&traced.value),
@@ -121,7 +121,7 @@ fn verdict_view(reader: &Reader<'_>, verdict: &Verdict) -> Result<VerdictView, S
     })
 }
 
-fn evidence_row(reader: &Reader<'_>, found: &Match) -> Result<EvidenceRow, StoreError> {
+fn evidence_row(reader: &Reader, found: &Match) -> Result<EvidenceRow, StoreError> {
     let member = reader.member(found.member)?.filter(|(bank, ..)| *bank == found.bank);
     let note = member.map(|(_, member, _)| member.note).filter(|note| !note.is_empty());
     Ok(EvidenceRow {
@@ -179,8 +179,8 @@ fn delivery_view(delivery: &Delivery) -> DeliveryView {
     let (tone, state, detail) = match delivery.state {
         DeliveryState::Delivered => ("good", "delivered", String::new()),
         DeliveryState::Pending if attempts == 0 => ("", "waiting", String::new()),
-        DeliveryState::Pending => ("warn", "being tried", format!("attempt {attempts} {error}")),
-        DeliveryState::Dead => ("stop", "given up", format!("after {attempts} attempts: {error}")),
+        DeliveryState::Pending => ("warn", "being tried", format!("{} so far; {error}", counted(attempts.into(), "attempt", "attempts"))),
+        DeliveryState::Dead => ("stop", "given up", format!("after {}: {error}", counted(attempts.into(), "attempt", "attempts"))),
     };
     DeliveryView {
         tone,

@@ -77,7 +77,7 @@ async fn show(state: ConsoleState, session: Session, queue: Option<Name>, query:
 
 fn read(
     state: &ConsoleState,
-    reader: &Reader<'_>,
+    reader: &Reader,
     session: &Session,
     queue: Option<Name>,
     query: &PageQuery,
@@ -124,7 +124,7 @@ fn stage_of(word: Option<&str>) -> (CaseStage, &'static str, &'static str) {
 }
 
 /// The case that the page before ended with; a page after nothing known is the first.
-fn cursor(reader: &Reader<'_>, after: Option<&str>) -> Result<Option<Case>, Error> {
+fn cursor(reader: &Reader, after: Option<&str>) -> Result<Option<Case>, Error> {
     match after.and_then(|after| after.parse::<CaseId>().ok()) {
         Some(id) => Ok(reader.case(id)?),
         None => Ok(None),

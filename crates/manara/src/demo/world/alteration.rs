@@ -32,7 +32,11 @@ pub(crate) enum Alteration {
 pub(crate) const JPEG_QUALITY: u8 = 90;
 
 /// Applies the alteration, drawing its strength from `prng`, and encodes the outcome.
-pub(crate) fn altered(original: &RgbImage, alteration: Alteration, prng: &mut Prng) -> ImageResult<Vec<u8>> {
+pub(crate) fn altered(
+    original: &RgbImage,
+    alteration: Alteration,
+    prng: &mut Prng,
+) -> ImageResult<Vec<u8>> {
     let picture = match alteration {
         Alteration::Recompressed => return jpeg(original, prng.int(30..81) as u8),
         Alteration::Resized => resized(original, prng.real(0.4..2.0)),
@@ -65,7 +69,12 @@ pub(crate) fn png(image: &RgbImage) -> ImageResult<Vec<u8>> {
 
 fn resized(image: &RgbImage, factor: f32) -> RgbImage {
     let side = |px: u32| ((px as f32 * factor).round() as u32).max(1);
-    imageops::resize(image, side(image.width()), side(image.height()), FilterType::Triangle)
+    imageops::resize(
+        image,
+        side(image.width()),
+        side(image.height()),
+        FilterType::Triangle,
+    )
 }
 
 fn watermarked(image: &RgbImage, prng: &mut Prng) -> RgbImage {
@@ -76,7 +85,11 @@ fn watermarked(image: &RgbImage, prng: &mut Prng) -> RgbImage {
         canvas.writing((x + 0.02, y + 0.02), (0.21, 0.07), 1, grey(0.95), prng);
     } else {
         let centre = (x + 0.12, y + 0.05);
-        canvas.disc(centre, prng.real(0.05..0.09), hsv(prng.real(0.0..1.0), 0.7, 0.9));
+        canvas.disc(
+            centre,
+            prng.real(0.05..0.09),
+            hsv(prng.real(0.0..1.0), 0.7, 0.9),
+        );
         canvas.ring(centre, 0.045, 0.012, grey(0.98));
     }
     canvas.into_image()
@@ -87,7 +100,10 @@ fn cropped(image: &RgbImage, prng: &mut Prng) -> RgbImage {
     let share = prng.real(0.03..0.15);
     let (left, top) = (prng.real(0.0..share), prng.real(0.0..share));
     let part = |px: u32, share: f32| (px as f32 * share) as u32;
-    let kept = (part(width, 1.0 - share).max(1), part(height, 1.0 - share).max(1));
+    let kept = (
+        part(width, 1.0 - share).max(1),
+        part(height, 1.0 - share).max(1),
+    );
     imageops::crop_imm(image, part(width, left), part(height, top), kept.0, kept.1).to_image()
 }
 
@@ -95,7 +111,11 @@ fn letterboxed(image: &RgbImage, prng: &mut Prng) -> RgbImage {
     let (width, height) = image.dimensions();
     let share = prng.real(0.08..0.3);
     let bar = |px: u32| (px as f32 * share / 2.0) as u32;
-    let (across, down) = if prng.chance(0.5) { (bar(width), 0) } else { (0, bar(height)) };
+    let (across, down) = if prng.chance(0.5) {
+        (bar(width), 0)
+    } else {
+        (0, bar(height))
+    };
     let mut framed = Canvas::new(width + across * 2, height + down * 2, grey(0.0)).into_image();
     imageops::replace(&mut framed, image, i64::from(across), i64::from(down));
     framed
@@ -111,7 +131,10 @@ fn relit(image: &RgbImage, prng: &mut Prng) -> RgbImage {
 fn screenshot(image: &RgbImage, prng: &mut Prng) -> RgbImage {
     let (width, height) = image.dimensions();
     let side = prng.int(0..(width / 30).max(1).into()) as u32;
-    let (above, below) = ((height as f32 * prng.real(0.05..0.2)) as u32, (height as f32 * prng.real(0.05..0.25)) as u32);
+    let (above, below) = (
+        (height as f32 * prng.real(0.05..0.2)) as u32,
+        (height as f32 * prng.real(0.05..0.25)) as u32,
+    );
     let page = grey(if prng.chance(0.5) { 0.08 } else { 0.96 });
     let ink = grey(if page[0] > 128.0 { 0.2 } else { 0.85 });
     let mut canvas = Canvas::new(width + side * 2, above + height + below, page);
@@ -119,10 +142,14 @@ fn screenshot(image: &RgbImage, prng: &mut Prng) -> RgbImage {
         above as f32 / canvas.height_px() as f32,
         (above + height) as f32 / canvas.height_px() as f32,
     );
-    canvas.disc((0.07, top * 0.5), top * 0.3, hsv(prng.real(0.0..1.0), 0.5, 0.6));
+    canvas.disc(
+        (0.07, top * 0.5),
+        top * 0.3,
+        hsv(prng.real(0.0..1.0), 0.5, 0.6),
+    );
     canvas.writing((0.14, top * 0.3), (0.4, top * 0.4), 1, ink, prng);
     for button in 0..4 {
-        let centre = (0.1 + button as f32 * 0.25, (1.0 + bottom) / 2.0);
+        let centre = (0.1 + button as f32 * 0.25, f32::midpoint(1.0, bottom));
         canvas.ring(centre, (1.0 - bottom) * 0.25, 0.008, ink);
     }
     let mut framed = canvas.into_image();
@@ -137,15 +164,35 @@ mod tests {
 
     #[test]
     fn every_alteration_changes_the_picture_and_still_decodes() {
-        use Alteration::*;
+        use Alteration::{
+            Cropped, Letterboxed, Mirrored, Recompressed, Relit, Resized, Screenshot, Watermarked,
+        };
         let original = draw(Subject::Banner, 1);
-        for alteration in [Recompressed, Resized, Watermarked, Mirrored, Cropped, Letterboxed, Relit, Screenshot] {
+        for alteration in [
+            Recompressed,
+            Resized,
+            Watermarked,
+            Mirrored,
+            Cropped,
+            Letterboxed,
+            Relit,
+            Screenshot,
+        ] {
             let bytes = altered(&original, alteration, &mut Prng::new(9)).unwrap();
-            assert_eq!(bytes, altered(&original, alteration, &mut Prng::new(9)).unwrap(), "{alteration:?}");
+            assert_eq!(
+                bytes,
+                altered(&original, alteration, &mut Prng::new(9)).unwrap(),
+                "{alteration:?}"
+            );
             let copy = image::load_from_memory(&bytes).unwrap().to_rgb8();
             let same_size = copy.dimensions() == original.dimensions();
             let keeps_size = matches!(alteration, Recompressed | Watermarked | Mirrored | Relit);
-            assert_eq!(same_size, keeps_size, "{alteration:?} {:?}", copy.dimensions());
+            assert_eq!(
+                same_size,
+                keeps_size,
+                "{alteration:?} {:?}",
+                copy.dimensions()
+            );
             assert_ne!(copy, original, "{alteration:?}");
         }
     }
@@ -153,6 +200,11 @@ mod tests {
     #[test]
     fn png_keeps_every_pixel() {
         let original = draw(Subject::Meal, 2);
-        assert_eq!(image::load_from_memory(&png(&original).unwrap()).unwrap().to_rgb8(), original);
+        assert_eq!(
+            image::load_from_memory(&png(&original).unwrap())
+                .unwrap()
+                .to_rgb8(),
+            original
+        );
     }
 }

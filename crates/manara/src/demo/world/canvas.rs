@@ -41,20 +41,32 @@ pub(crate) struct Canvas {
 impl Canvas {
     pub(crate) fn new(width: u32, height: u32, colour: Colour) -> Self {
         let (width, height) = (width as usize, height as usize);
-        Self { width, height, pixels: vec![colour; width * height] }
+        Self {
+            width,
+            height,
+            pixels: vec![colour; width * height],
+        }
     }
 
     pub(crate) fn from_image(image: &RgbImage) -> Self {
         let pixels = image.pixels().map(|p| p.0.map(f32::from)).collect();
-        Self { width: image.width() as usize, height: image.height() as usize, pixels }
+        Self {
+            width: image.width() as usize,
+            height: image.height() as usize,
+            pixels,
+        }
     }
 
     pub(crate) fn into_image(self) -> RgbImage {
         let Self { width, pixels, .. } = self;
-        RgbImage::from_fn(width as u32, (pixels.len() / width.max(1)) as u32, |x, y| {
-            // A float cast saturates, so values out of range become 0 or 255.
-            Rgb(pixels[y as usize * width + x as usize].map(|v| v.round() as u8))
-        })
+        RgbImage::from_fn(
+            width as u32,
+            (pixels.len() / width.max(1)) as u32,
+            |x, y| {
+                // A float cast saturates, so values out of range become 0 or 255.
+                Rgb(pixels[y as usize * width + x as usize].map(|v| v.round() as u8))
+            },
+        )
     }
 
     /// Width over height.
@@ -86,11 +98,15 @@ impl Canvas {
     /// Two colours across the whole picture; `angle` in turns, 0 from left to right, 0.25 downwards.
     pub(crate) fn gradient(&mut self, from: Colour, to: Colour, angle: f32) {
         let (sin, cos) = (angle * std::f32::consts::TAU).sin_cos();
-        let reach = (sin.abs() + cos.abs()) / 2.0;
+        let reach = f32::midpoint(sin.abs(), cos.abs());
         for y in 0..self.height {
             for x in 0..self.width {
-                let (u, v) = (x as f32 / self.width as f32 - 0.5, y as f32 / self.height as f32 - 0.5);
-                self.pixels[y * self.width + x] = blend(from, to, (u * cos + v * sin) / reach / 2.0 + 0.5);
+                let (u, v) = (
+                    x as f32 / self.width as f32 - 0.5,
+                    y as f32 / self.height as f32 - 0.5,
+                );
+                self.pixels[y * self.width + x] =
+                    blend(from, to, (u * cos + v * sin) / reach / 2.0 + 0.5);
             }
         }
     }
@@ -130,7 +146,15 @@ impl Canvas {
     }
 
     pub(crate) fn rectangle(&mut self, (x, y): Point, width: f32, height: f32, colour: Colour) {
-        self.polygon(&[(x, y), (x + width, y), (x + width, y + height), (x, y + height)], colour);
+        self.polygon(
+            &[
+                (x, y),
+                (x + width, y),
+                (x + width, y + height),
+                (x, y + height),
+            ],
+            colour,
+        );
     }
 
     /// A straight stroke, `width` of the shorter side wide.
@@ -138,26 +162,57 @@ impl Canvas {
         let (a, b) = (self.to_px(from), self.to_px(to));
         let length = (b.0 - a.0).hypot(b.1 - a.1).max(f32::EPSILON);
         let half = width * self.shorter() / 2.0 / length;
-        let across = ((a.1 - b.1) * half / self.width as f32, (b.0 - a.0) * half / self.height as f32);
+        let across = (
+            (a.1 - b.1) * half / self.width as f32,
+            (b.0 - a.0) * half / self.height as f32,
+        );
         let beside = |p: Point, side: f32| (p.0 + across.0 * side, p.1 + across.1 * side);
-        self.polygon(&[beside(from, 1.0), beside(to, 1.0), beside(to, -1.0), beside(from, -1.0)], colour);
+        self.polygon(
+            &[
+                beside(from, 1.0),
+                beside(to, 1.0),
+                beside(to, -1.0),
+                beside(from, -1.0),
+            ],
+            colour,
+        );
     }
 
     pub(crate) fn disc(&mut self, centre: Point, radius: f32, colour: Colour) {
-        self.glow(centre, radius, colour, 1.0, 1.5 / (radius * self.shorter()).max(1.5));
+        self.glow(
+            centre,
+            radius,
+            colour,
+            1.0,
+            1.5 / (radius * self.shorter()).max(1.5),
+        );
     }
 
     /// A round spot; `soft` is the outer part of its radius over which it fades, 0 to 1.
-    pub(crate) fn glow(&mut self, centre: Point, radius: f32, colour: Colour, strength: f32, soft: f32) {
+    pub(crate) fn glow(
+        &mut self,
+        centre: Point,
+        radius: f32,
+        colour: Colour,
+        strength: f32,
+        soft: f32,
+    ) {
         let (cx, cy) = self.to_px(centre);
         let r = radius * self.shorter();
-        let rows = ((cy - r).max(0.0) as usize)..((cy + r + 1.0).clamp(0.0, self.height as f32) as usize);
-        let columns = ((cx - r).max(0.0) as usize)..((cx + r + 1.0).clamp(0.0, self.width as f32) as usize);
+        let rows =
+            ((cy - r).max(0.0) as usize)..((cy + r + 1.0).clamp(0.0, self.height as f32) as usize);
+        let columns =
+            ((cx - r).max(0.0) as usize)..((cx + r + 1.0).clamp(0.0, self.width as f32) as usize);
         for y in rows {
             for x in columns.clone() {
                 let distance = (x as f32 + 0.5 - cx).hypot(y as f32 + 0.5 - cy) / r;
                 if distance < 1.0 {
-                    self.mix_at(x, y, colour, strength * (1.0 - distance) / soft.max(f32::EPSILON));
+                    self.mix_at(
+                        x,
+                        y,
+                        colour,
+                        strength * (1.0 - distance) / soft.max(f32::EPSILON),
+                    );
                 }
             }
         }
@@ -176,7 +231,10 @@ impl Canvas {
     pub(crate) fn around(&self, centre: Point, radius: f32, turn: f32) -> Point {
         let (sin, cos) = (turn * std::f32::consts::TAU).sin_cos();
         let r = radius * self.shorter();
-        (centre.0 + cos * r / self.width as f32, centre.1 + sin * r / self.height as f32)
+        (
+            centre.0 + cos * r / self.width as f32,
+            centre.1 + sin * r / self.height as f32,
+        )
     }
 
     /// Fills everything below a wavering line: hills, water, crowds. `rough` counts its swells.
@@ -184,7 +242,8 @@ impl Canvas {
         for x in 0..self.width {
             let u = x as f32 / self.width as f32 * rough;
             let rise = noise(seed, u, 0.5) + noise(seed ^ 1, u * 2.7, 0.5) / 3.0 - 0.66;
-            let top = ((base - rise * swell) * self.height as f32).clamp(0.0, self.height as f32) as usize;
+            let top = ((base - rise * swell) * self.height as f32).clamp(0.0, self.height as f32)
+                as usize;
             for y in top..self.height {
                 let depth = (y - top) as f32 / self.height as f32;
                 self.mix_at(x, y, blend(colour, [0.0; 3], depth * 0.5), 1.0);
@@ -198,7 +257,13 @@ impl Canvas {
         let rows = self.height.div_ceil(TEXTURE_CELL_PX) + 1;
         let step = scale * TEXTURE_CELL_PX as f32 / self.width as f32;
         let coarse: Vec<f32> = (0..rows * columns)
-            .map(|i| clouds(seed, (i % columns) as f32 * step, (i / columns) as f32 * step) - 0.5)
+            .map(|i| {
+                clouds(
+                    seed,
+                    (i % columns) as f32 * step,
+                    (i / columns) as f32 * step,
+                ) - 0.5
+            })
             .collect();
         for y in 0..self.height {
             for x in 0..self.width {
@@ -226,7 +291,14 @@ impl Canvas {
     }
 
     /// Rows of bars that look like lines of writing. No letters: the pictures say nothing.
-    pub(crate) fn writing(&mut self, (left, top): Point, size: (f32, f32), rows: usize, colour: Colour, prng: &mut Prng) {
+    pub(crate) fn writing(
+        &mut self,
+        (left, top): Point,
+        size: (f32, f32),
+        rows: usize,
+        colour: Colour,
+        prng: &mut Prng,
+    ) {
         let pitch = size.1 / rows.max(1) as f32;
         for row in 0..rows {
             let end = left + size.0 * prng.real(0.7..1.0);
@@ -234,7 +306,12 @@ impl Canvas {
             while x < end {
                 let word = prng.real(0.03..0.14).min(end - x);
                 let y = top + row as f32 * pitch;
-                self.rectangle((x, y + pitch * prng.real(0.0..0.12)), word, pitch * 0.55, colour);
+                self.rectangle(
+                    (x, y + pitch * prng.real(0.0..0.12)),
+                    word,
+                    pitch * 0.55,
+                    colour,
+                );
                 x += word + 0.018;
             }
         }
@@ -249,7 +326,10 @@ impl Canvas {
             for x in 0..self.width {
                 let u = (x as f32 + 0.5 - left) / width;
                 if (0.0..1.0).contains(&u) && (0.0..1.0).contains(&v) {
-                    let (px, py) = ((u * part.width as f32) as usize, (v * part.height as f32) as usize);
+                    let (px, py) = (
+                        (u * part.width as f32) as usize,
+                        (v * part.height as f32) as usize,
+                    );
                     self.pixels[y * self.width + x] = part.pixels[py * part.width + px];
                 }
             }
@@ -283,7 +363,10 @@ fn noise(seed: u64, x: f32, y: f32) -> f32 {
 
 /// Three octaves of value noise, 0 to 1.
 fn clouds(seed: u64, x: f32, y: f32) -> f32 {
-    (noise(seed, x, y) * 4.0 + noise(seed ^ 2, x * 2.1, y * 2.1) * 2.0 + noise(seed ^ 3, x * 4.3, y * 4.3)) / 7.0
+    (noise(seed, x, y) * 4.0
+        + noise(seed ^ 2, x * 2.1, y * 2.1) * 2.0
+        + noise(seed ^ 3, x * 4.3, y * 4.3))
+        / 7.0
 }
 
 #[cfg(test)]
@@ -307,17 +390,37 @@ mod tests {
     #[test]
     fn shapes_cover_what_they_should() {
         let white = grey(1.0);
-        check(|c| c.rectangle((0.25, 0.5), 0.5, 0.25, white), &[(10, 10), (29, 14)], &[(9, 10), (30, 14), (20, 15)]);
-        check(|c| c.disc((0.5, 0.5), 0.25, white), &[(20, 10), (17, 10)], &[(20, 4), (14, 10), (26, 10)]);
-        check(|c| c.line((0.0, 0.5), (1.0, 0.5), 0.2, white), &[(0, 9), (39, 10)], &[(20, 7), (20, 12)]);
+        check(
+            |c| c.rectangle((0.25, 0.5), 0.5, 0.25, white),
+            &[(10, 10), (29, 14)],
+            &[(9, 10), (30, 14), (20, 15)],
+        );
+        check(
+            |c| c.disc((0.5, 0.5), 0.25, white),
+            &[(20, 10), (17, 10)],
+            &[(20, 4), (14, 10), (26, 10)],
+        );
+        check(
+            |c| c.line((0.0, 0.5), (1.0, 0.5), 0.2, white),
+            &[(0, 9), (39, 10)],
+            &[(20, 7), (20, 12)],
+        );
     }
 
     #[test]
     fn shapes_off_the_picture_are_cut_and_not_a_crash() {
         let white = grey(1.0);
-        check(|c| c.rectangle((-5.0, -5.0), 10.0, 10.0, white), &[(0, 0), (39, 19)], &[]);
+        check(
+            |c| c.rectangle((-5.0, -5.0), 10.0, 10.0, white),
+            &[(0, 0), (39, 19)],
+            &[],
+        );
         check(|c| c.disc((3.0, -3.0), 0.5, white), &[], &[(39, 0)]);
-        check(|c| c.line((-2.0, 2.0), (-1.0, 3.0), 0.1, white), &[], &[(0, 19)]);
+        check(
+            |c| c.line((-2.0, 2.0), (-1.0, 3.0), 0.1, white),
+            &[],
+            &[(0, 19)],
+        );
         check(|c| c.polygon(&[], white), &[], &[(0, 0)]);
     }
 

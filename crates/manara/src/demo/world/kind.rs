@@ -61,7 +61,11 @@ use ActionKind::{Enqueue, Remove, Restrict, Suspend};
 impl PlantedKind {
     /// What should come of it. Anything done to a look-alike or to ordinary traffic is false.
     pub(crate) fn expectation(self) -> Expectation {
-        let act = |any_of, never| Expectation { act: true, any_of, never };
+        let act = |any_of, never| Expectation {
+            act: true,
+            any_of,
+            never,
+        };
         match self {
             Self::Image(_) => act(&[Remove, Restrict, Enqueue], &[]),
             Self::ImageWithSlogan => act(&[Suspend], &[]),
@@ -69,9 +73,15 @@ impl PlantedKind {
             Self::Undecodable | Self::SloganQuoted => act(&[Enqueue], &[Remove, Suspend]),
             Self::Slogan(_) | Self::Name(_) => act(&[Restrict, Enqueue], &[]),
             Self::Link(_) => act(&[Remove], &[]),
-            Self::NearImage(_) | Self::NearSlogan(_) | Self::NearName(_) | Self::NearLink | Self::Ordinary => {
-                Expectation { act: false, any_of: &[], never: &[] }
-            }
+            Self::NearImage(_)
+            | Self::NearSlogan(_)
+            | Self::NearName(_)
+            | Self::NearLink
+            | Self::Ordinary => Expectation {
+                act: false,
+                any_of: &[],
+                never: &[],
+            },
         }
     }
 
@@ -82,7 +92,9 @@ impl PlantedKind {
             Self::Slogan(_) | Self::SloganQuoted => "slogans",
             Self::Name(_) => "names",
             Self::Link(_) => "links",
-            Self::NearImage(_) | Self::NearSlogan(_) | Self::NearName(_) | Self::NearLink => "look-alikes",
+            Self::NearImage(_) | Self::NearSlogan(_) | Self::NearName(_) | Self::NearLink => {
+                "look-alikes"
+            }
             Self::Ordinary => "ordinary traffic",
         }
     }
@@ -122,9 +134,9 @@ impl PlantedKind {
                 Nearness::CounterSpeech => "text: counter-speech",
                 Nearness::OrdinaryScript => "text: other scripts and spacing",
             },
-            Self::NearName(NameOf::Handle) => "handle",
-            Self::NearName(NameOf::DisplayName) => "display name",
-            Self::NearName(NameOf::Channel) => "channel name",
+            Self::NearName(NameOf::Handle) => "name: handle",
+            Self::NearName(NameOf::DisplayName) => "name: display name",
+            Self::NearName(NameOf::Channel) => "name: channel",
             Self::NearLink => "link",
             Self::Ordinary => "posts, accounts, channels, shares",
         }
@@ -163,14 +175,29 @@ fn disguise_label(disguise: Disguise) -> &'static str {
 /// How many of each are planted in a day of [`super::EVENTS`] events; the rest is ordinary.
 pub(crate) const QUOTAS: &[(PlantedKind, usize)] = &[
     (PlantedKind::Image(CopyOf::Exact), 20),
-    (PlantedKind::Image(CopyOf::Altered(Alteration::Recompressed)), 30),
+    (
+        PlantedKind::Image(CopyOf::Altered(Alteration::Recompressed)),
+        30,
+    ),
     (PlantedKind::Image(CopyOf::Altered(Alteration::Resized)), 30),
-    (PlantedKind::Image(CopyOf::Altered(Alteration::Watermarked)), 25),
-    (PlantedKind::Image(CopyOf::Altered(Alteration::Mirrored)), 20),
+    (
+        PlantedKind::Image(CopyOf::Altered(Alteration::Watermarked)),
+        25,
+    ),
+    (
+        PlantedKind::Image(CopyOf::Altered(Alteration::Mirrored)),
+        20,
+    ),
     (PlantedKind::Image(CopyOf::Altered(Alteration::Cropped)), 25),
-    (PlantedKind::Image(CopyOf::Altered(Alteration::Letterboxed)), 15),
+    (
+        PlantedKind::Image(CopyOf::Altered(Alteration::Letterboxed)),
+        15,
+    ),
     (PlantedKind::Image(CopyOf::Altered(Alteration::Relit)), 20),
-    (PlantedKind::Image(CopyOf::Altered(Alteration::Screenshot)), 15),
+    (
+        PlantedKind::Image(CopyOf::Altered(Alteration::Screenshot)),
+        15,
+    ),
     (PlantedKind::Image(CopyOf::ReadyMadeSignal), 10),
     (PlantedKind::ImageWithSlogan, 12),
     (PlantedKind::Undecodable, 10),

@@ -56,12 +56,19 @@ pub(crate) fn order_link(disguise: LinkDisguise, prng: &mut Prng) -> String {
         LinkDisguise::Plain => link.to_owned(),
         LinkDisguise::Tracking => {
             let joint = if rest.contains('?') { '&' } else { '?' };
-            let tail = prng.pick(&["utm_source=forum&utm_medium=post", "fbclid=IwAR0a1b2c3", "gclid=Cj0K&utm_campaign=w47"]);
+            let tail = prng.pick(&[
+                "utm_source=forum&utm_medium=post",
+                "fbclid=IwAR0a1b2c3",
+                "gclid=Cj0K&utm_campaign=w47",
+            ]);
             format!("{link}{joint}{tail}")
         }
         LinkDisguise::UpperCase => format!("HTTPS://{}{rest}", host.to_uppercase()),
         LinkDisguise::PercentEncoded => format!("https://{host}{}", encoded(rest, prng)),
-        LinkDisguise::Userinfo => format!("https://{}@{host}{rest}", prng.pick(&["news", "weather.example", "user:pass"])),
+        LinkDisguise::Userinfo => format!(
+            "https://{}@{host}{rest}",
+            prng.pick(&["news", "weather.example", "user:pass"])
+        ),
         LinkDisguise::Respelled => match prng.below(4) {
             0 => format!("http://{host}{rest}"),
             1 => format!("https://{host}:443{rest}"),
@@ -110,8 +117,13 @@ const NEAR_LINKS: &[&str] = &[
     "https://search.example/?q=https%3A%2F%2Fgrey-banner.example%2Fjoin",
 ];
 const EVERYDAY_LINKS: &[&str] = &[
-    "https://town.example/news", "https://recipes.example/soup/lentil", "https://video.example/watch?v=morning-yoga", "https://maps.example/?q=library",
-    "https://files.example/d/holiday-photos", "https://chat.example/invite/choir", "https://shop.example/cart?utm_source=mail",
+    "https://town.example/news",
+    "https://recipes.example/soup/lentil",
+    "https://video.example/watch?v=morning-yoga",
+    "https://maps.example/?q=library",
+    "https://files.example/d/holiday-photos",
+    "https://chat.example/invite/choir",
+    "https://shop.example/cart?utm_source=mail",
     "https://weather.example/today",
 ];
 
@@ -135,10 +147,17 @@ mod tests {
         let mut prng = Prng::new(8);
         for disguise in LINK_DISGUISES {
             for _ in 0..40 {
-                let shown = order_link(**disguise, &mut prng);
-                assert_eq!(LINKS.iter().any(|l| **l == shown), **disguise == LinkDisguise::Plain, "{shown}");
+                let shown = order_link(*disguise, &mut prng);
+                assert_eq!(
+                    LINKS.iter().any(|l| **l == shown),
+                    *disguise == LinkDisguise::Plain,
+                    "{shown}"
+                );
                 let url: url::Url = shown.parse().unwrap();
-                assert!(known.iter().any(|k| k.host_str() == url.host_str()), "{shown}");
+                assert!(
+                    known.iter().any(|k| k.host_str() == url.host_str()),
+                    "{shown}"
+                );
             }
         }
     }
@@ -149,7 +168,11 @@ mod tests {
             let url: url::Url = near.parse().unwrap();
             for link in LINKS {
                 let known: url::Url = link.parse().unwrap();
-                assert!((url.host_str(), url.path(), url.query()) != (known.host_str(), known.path(), known.query()), "{near}");
+                assert!(
+                    (url.host_str(), url.path(), url.query())
+                        != (known.host_str(), known.path(), known.query()),
+                    "{near}"
+                );
             }
         }
     }

@@ -98,21 +98,40 @@ impl World {
     /// of each kind is kept. So a very short day may hold a few more events than asked for.
     pub(crate) fn sized(seed: u64, day_end: Timestamp, events: usize) -> Result<Self> {
         let prng = Prng::new(seed);
-        let originals = picture::originals(ORIGINALS, &prng.fork(1)).context("drawing the demo's bank")?;
+        let originals =
+            picture::originals(ORIGINALS, &prng.fork(1)).context("drawing the demo's bank")?;
         let drafts = plan::day(&prng.fork(2), day_end, events, originals.len());
-        let wanted = drafts.iter().flat_map(|draft| draft.pictures.iter().copied());
+        let wanted = drafts
+            .iter()
+            .flat_map(|draft| draft.pictures.iter().copied());
         let files = picture::make_all(&originals, wanted).context("drawing the demo's pictures")?;
-        let events = drafts.into_iter().map(|draft| planned(draft, &files)).collect::<Result<_>>()?;
-        Ok(Self { banks: banks(&originals), events })
+        let events = drafts
+            .into_iter()
+            .map(|draft| planned(draft, &files))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            banks: banks(&originals),
+            events,
+        })
     }
 }
 
 /// Puts the pictures' files, or what the platform computed from them, into the event.
 fn planned(draft: Draft, files: &HashMap<Picture, Vec<u8>>) -> Result<Planned> {
-    let Draft { mut event, pictures, given, kind } = draft;
-    let media = event.content.iter_mut().flat_map(|content| content.media.iter_mut());
+    let Draft {
+        mut event,
+        pictures,
+        given,
+        kind,
+    } = draft;
+    let media = event
+        .content
+        .iter_mut()
+        .flat_map(|content| content.media.iter_mut());
     for (medium, picture) in media.zip(pictures) {
-        let file = files.get(&picture).context("a picture of the demo was not made")?;
+        let file = files
+            .get(&picture)
+            .context("a picture of the demo was not made")?;
         match given {
             Given::File => medium.data = Some(STANDARD.encode(file)),
             Given::Signals => {
@@ -123,11 +142,18 @@ fn planned(draft: Draft, files: &HashMap<Picture, Vec<u8>>) -> Result<Planned> {
         }
     }
     let json = serde_json::to_string(&event).context("writing an event of the demo")?;
-    Ok(Planned { id: event.id, json, kind, should: kind.expectation() })
+    Ok(Planned {
+        id: event.id,
+        json,
+        kind,
+        should: kind.expectation(),
+    })
 }
 
 fn banks(originals: &[Original]) -> Vec<BankPlan> {
-    let note_of = |i: usize, original: &Original| format!("invented picture {}: {:?}", i + 1, original.subject);
+    let note_of = |i: usize, original: &Original| {
+        format!("invented picture {}: {:?}", i + 1, original.subject)
+    };
     let image = |(i, original): (usize, &Original)| MemberPlan {
         signal_type: SignalType::Pdq,
         value: original.hash.hash.to_hex(),
@@ -139,7 +165,11 @@ fn banks(originals: &[Original]) -> Vec<BankPlan> {
         note: note_of(i, original),
     };
     let member = |signal_type, note: &'static str| {
-        move |value: &&str| MemberPlan { signal_type, value: (*value).to_owned(), note: note.to_owned() }
+        move |value: &&str| MemberPlan {
+            signal_type,
+            value: (*value).to_owned(),
+            note: note.to_owned(),
+        }
     };
     vec![
         BankPlan {
@@ -150,22 +180,37 @@ fn banks(originals: &[Original]) -> Vec<BankPlan> {
         BankPlan {
             name: "TVEC_FILES",
             description: "Exact files of some of these pictures.",
-            members: originals.iter().enumerate().step_by(FILE_EVERY).map(file).collect(),
+            members: originals
+                .iter()
+                .enumerate()
+                .step_by(FILE_EVERY)
+                .map(file)
+                .collect(),
         },
         BankPlan {
             name: "TVEC_SLOGANS",
             description: "Slogans of the invented Order, in Arabic and English.",
-            members: slogan::SLOGANS.iter().map(|s| s.text).map(|s| member(SignalType::Text, "invented slogan")(&s)).collect(),
+            members: slogan::SLOGANS
+                .iter()
+                .map(|s| s.text)
+                .map(|s| member(SignalType::Text, "invented slogan")(&s))
+                .collect(),
         },
         BankPlan {
             name: "TVEC_NAMES",
             description: "Names the invented Order gives itself, for handles, display names and channels.",
-            members: naming::NAMES.iter().map(member(SignalType::Text, "invented name")).collect(),
+            members: naming::NAMES
+                .iter()
+                .map(member(SignalType::Text, "invented name"))
+                .collect(),
         },
         BankPlan {
             name: "TVEC_LINKS",
             description: "Pages of the invented Order.",
-            members: link::LINKS.iter().map(member(SignalType::Url, "invented page")).collect(),
+            members: link::LINKS
+                .iter()
+                .map(member(SignalType::Url, "invented page"))
+                .collect(),
         },
     ]
 }

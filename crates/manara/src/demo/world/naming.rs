@@ -1,7 +1,7 @@
 //! Handles, display names and channel names: everyday ones, the Order's, and look-alikes.
 
 use super::prng::Prng;
-use super::slogan::{Disguise, Script, Slogan, SLOGANS, disguised};
+use super::slogan::{Disguise, SLOGANS, Script, Slogan, disguised};
 
 /// What the bank of names holds: the Order's name for itself, as phrases.
 pub(crate) const NAMES: &[&str] = &[
@@ -16,15 +16,26 @@ pub(crate) const NAMES: &[&str] = &[
 ];
 
 const FIRST: &[&str] = &[
-    "blue", "quiet", "lentil", "north", "paper", "cedar", "sunny", "olive", "velvet", "rapid", "mint", "harbour", "grey",
-    "little", "copper", "salty",
+    "blue", "quiet", "lentil", "north", "paper", "cedar", "sunny", "olive", "velvet", "rapid",
+    "mint", "harbour", "grey", "little", "copper", "salty",
 ];
 const SECOND: &[&str] = &[
-    "kite", "heron", "baker", "teacup", "cyclist", "reader", "garden", "violin", "penguin", "lantern", "drummer", "walnut",
-    "sailor", "knitter", "fox", "tower",
+    "kite", "heron", "baker", "teacup", "cyclist", "reader", "garden", "violin", "penguin",
+    "lantern", "drummer", "walnut", "sailor", "knitter", "fox", "tower",
 ];
-const GIVEN_ARABIC: &[&str] = &["محب", "صديق", "عاشق", "هاوي", "قارئ", "رسام", "طباخ", "حارس"];
-const OF_ARABIC: &[&str] = &["الكتب", "القهوة", "البحر", "الخط", "النعناع", "الدراجات", "السينما", "الحديقة"];
+const GIVEN_ARABIC: &[&str] = &[
+    "محب", "صديق", "عاشق", "هاوي", "قارئ", "رسام", "طباخ", "حارس",
+];
+const OF_ARABIC: &[&str] = &[
+    "الكتب",
+    "القهوة",
+    "البحر",
+    "الخط",
+    "النعناع",
+    "الدراجات",
+    "السينما",
+    "الحديقة",
+];
 
 /// An everyday handle; `number` keeps two people from sharing one.
 pub(crate) fn everyday_handle(number: usize, prng: &mut Prng) -> String {
@@ -37,15 +48,32 @@ pub(crate) fn everyday_display_name(prng: &mut Prng) -> String {
     if prng.chance(0.5) {
         return format!("{} {}", prng.pick(GIVEN_ARABIC), prng.pick(OF_ARABIC));
     }
-    let capital = |word: &str| word.chars().enumerate().map(|(i, c)| if i == 0 { c.to_ascii_uppercase() } else { c }).collect::<String>();
+    let capital = |word: &str| {
+        word.chars()
+            .enumerate()
+            .map(|(i, c)| if i == 0 { c.to_ascii_uppercase() } else { c })
+            .collect::<String>()
+    };
     let (first, second) = (*prng.pick(FIRST), *prng.pick(SECOND));
     let ornament = prng.pick(&["", "", " 🌿", " ✨", " | photos"]);
     format!("{} {}{ornament}", capital(first), capital(second))
 }
 
 const SPACES: &[&str] = &[
-    "Lentil soup and friends", "City cyclists", "Second-hand books", "The Saturday choir", "Harbour photographs", "Chess for beginners",
-    "أصدقاء الخط العربي", "وصفات الجدة", "مشجعو فريق الحي", "قراء الروايات", "هواة الحدائق", "Jardiniers du dimanche", "Resep rumahan", "Любители прогулок",
+    "Lentil soup and friends",
+    "City cyclists",
+    "Second-hand books",
+    "The Saturday choir",
+    "Harbour photographs",
+    "Chess for beginners",
+    "أصدقاء الخط العربي",
+    "وصفات الجدة",
+    "مشجعو فريق الحي",
+    "قراء الروايات",
+    "هواة الحدائق",
+    "Jardiniers du dimanche",
+    "Resep rumahan",
+    "Любители прогулок",
 ];
 
 /// An everyday channel name.
@@ -73,13 +101,35 @@ pub(crate) fn order_handle(prng: &mut Prng) -> String {
 
 /// A display name as followers of the Order choose them.
 pub(crate) fn order_display_name(prng: &mut Prng) -> String {
-    let arabic = |text| Slogan { text, script: Script::Arabic };
-    let latin = |text| Slogan { text, script: Script::Latin };
-    let names = [arabic("راية الرماد"), arabic("جند الرماد"), arabic("فرسان البرج الرمادي"), latin("Grey Banner"), latin("Order of the Grey Banner")];
+    let arabic = |text| Slogan {
+        text,
+        script: Script::Arabic,
+    };
+    let latin = |text| Slogan {
+        text,
+        script: Script::Latin,
+    };
+    let names = [
+        arabic("راية الرماد"),
+        arabic("جند الرماد"),
+        arabic("فرسان البرج الرمادي"),
+        latin("Grey Banner"),
+        latin("Order of the Grey Banner"),
+    ];
     let name = &names[prng.below(names.len())];
     let disguise = match name.script {
-        Script::Arabic => prng.pick(&[Disguise::Plain, Disguise::Tatweel, Disguise::Diacritics, Disguise::LookalikeLetters]),
-        Script::Latin => prng.pick(&[Disguise::Plain, Disguise::MixedCase, Disguise::LookalikeLetters, Disguise::ZeroWidth]),
+        Script::Arabic => prng.pick(&[
+            Disguise::Plain,
+            Disguise::Tatweel,
+            Disguise::Diacritics,
+            Disguise::LookalikeLetters,
+        ]),
+        Script::Latin => prng.pick(&[
+            Disguise::Plain,
+            Disguise::MixedCase,
+            Disguise::LookalikeLetters,
+            Disguise::ZeroWidth,
+        ]),
     };
     let ornament = prng.pick(&["", " 🏴", " 313", " ⚔"]);
     format!("{}{ornament}", disguised(name, *disguise, prng))
@@ -90,8 +140,14 @@ pub(crate) fn order_space(prng: &mut Prng) -> String {
     let slogan = prng.pick(SLOGANS);
     let disguise = match (prng.chance(0.5), slogan.script) {
         (true, _) => &Disguise::Plain,
-        (false, Script::Arabic) => prng.pick(&[Disguise::Tatweel, Disguise::Diacritics, Disguise::ZeroWidth]),
-        (false, Script::Latin) => prng.pick(&[Disguise::MixedCase, Disguise::LookalikeLetters, Disguise::CompatibilityForms]),
+        (false, Script::Arabic) => {
+            prng.pick(&[Disguise::Tatweel, Disguise::Diacritics, Disguise::ZeroWidth])
+        }
+        (false, Script::Latin) => prng.pick(&[
+            Disguise::MixedCase,
+            Disguise::LookalikeLetters,
+            Disguise::CompatibilityForms,
+        ]),
     };
     let shown = disguised(slogan, *disguise, prng);
     let (before, after) = prng.pick(&[("", ""), ("📢 ", ""), ("🏴 ", " 🏴"), ("", " | 2")]);
@@ -107,15 +163,38 @@ pub(crate) enum NameOf {
 }
 
 const NEAR_HANDLES: &[&str] = &[
-    "grey_bannister", "banner_grey_ads", "grey_heron", "ash_knightley", "greybannerman", "gray_banter", "order_of_the_tea", "ash_wood", "knights_of_ash_street",
+    "grey_bannister",
+    "banner_grey_ads",
+    "grey_heron",
+    "ash_knightley",
+    "greybannerman",
+    "gray_banter",
+    "order_of_the_tea",
+    "ash_wood",
+    "knights_of_ash_street",
     "banner_maker",
 ];
 const NEAR_DISPLAY_NAMES: &[&str] = &[
-    "Grey Bannister", "Order of the Grey Goose", "Ash Knightley", "راية المجد", "رماد", "فارس البرج", "Banner & Grey Printing", "جندي الرمال", "دراية الرمادي",
+    "Grey Bannister",
+    "Order of the Grey Goose",
+    "Ash Knightley",
+    "راية المجد",
+    "رماد",
+    "فارس البرج",
+    "Banner & Grey Printing",
+    "جندي الرمال",
+    "دراية الرمادي",
 ];
 const NEAR_CHANNELS: &[&str] = &[
-    "Banner design club", "Grey towers of the north", "The hour of the tower museum", "From ash to oak: joiners", "City ash collection dates",
-    "برج الساعة للسياحة", "انضموا إلى نادي القراءة", "رماد البركان: أخبار علمية", "فرسان المدينة للجري",
+    "Banner design club",
+    "Grey towers of the north",
+    "The hour of the tower museum",
+    "From ash to oak: joiners",
+    "City ash collection dates",
+    "برج الساعة للسياحة",
+    "انضموا إلى نادي القراءة",
+    "رماد البركان: أخبار علمية",
+    "فرسان المدينة للجري",
 ];
 
 /// A harmless name that shares words or letters with the Order's.

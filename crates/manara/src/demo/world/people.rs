@@ -24,29 +24,47 @@ pub(crate) struct People {
 impl People {
     /// Settles the platform; `joining` are the times at which newcomers make their accounts.
     pub(crate) fn settle(day_start: Timestamp, joining: &[Timestamp], prng: &Prng) -> Self {
-        let mut prng = prng.fork(0x70_656f_706c_65);
+        let mut prng = prng.fork(5);
         let mut number = 0;
         let mut account = |created_at: Timestamp, followers_max: i64, prng: &mut Prng| {
             number += 1;
             Account {
                 id: format!("a-{number}"),
                 handle: Some(naming::everyday_handle(number, prng)),
-                display_name: prng.chance(0.7).then(|| naming::everyday_display_name(prng)),
+                display_name: prng
+                    .chance(0.7)
+                    .then(|| naming::everyday_display_name(prng)),
                 created_at: Some(created_at),
                 followers: Some(prng.int(0..followers_max) as u64),
             }
         };
         let ago = |hours: i64| before(day_start, SignedDuration::from_hours(hours));
-        let residents = (0..RESIDENTS).map(|_| account(ago(prng.int(24 * 30..24 * 3000)), 4000, &mut prng)).collect();
-        let followers = (0..FOLLOWERS).map(|_| account(ago(prng.int(1..24 * 5)), 60, &mut prng)).collect();
-        let newcomers = joining.iter().map(|at| account(*at, 5, &mut prng)).collect();
-        let spaces = (0..CHANNELS).map(|i| everyday_space(i, &mut prng)).collect();
-        Self { residents, followers, newcomers, spaces }
+        let residents = (0..RESIDENTS)
+            .map(|_| account(ago(prng.int(24 * 30..24 * 3000)), 4000, &mut prng))
+            .collect();
+        let followers = (0..FOLLOWERS)
+            .map(|_| account(ago(prng.int(1..24 * 5)), 60, &mut prng))
+            .collect();
+        let newcomers = joining
+            .iter()
+            .map(|at| account(*at, 5, &mut prng))
+            .collect();
+        let spaces = (0..CHANNELS)
+            .map(|i| everyday_space(i, &mut prng))
+            .collect();
+        Self {
+            residents,
+            followers,
+            newcomers,
+            spaces,
+        }
     }
 
     /// Anybody who has an account at that time.
     pub(crate) fn anybody(&self, at: Timestamp, prng: &mut Prng) -> Account {
-        let joined = self.newcomers.partition_point(|a| a.created_at.is_some_and(|c| c < at));
+        let joined = self
+            .newcomers
+            .partition_point(|a| a.created_at.is_some_and(|c| c < at));
         match self.newcomers.get(prng.below(joined)) {
             Some(newcomer) if joined > 0 && prng.chance(0.15) => newcomer.clone(),
             _ => self.resident(prng),
@@ -60,7 +78,11 @@ impl People {
 
     /// Who posts for the Order: mostly young accounts of its own, sometimes somebody who was here before.
     pub(crate) fn follower(&self, prng: &mut Prng) -> Account {
-        if prng.chance(0.75) { prng.pick(&self.followers).clone() } else { self.resident(prng) }
+        if prng.chance(0.75) {
+            prng.pick(&self.followers).clone()
+        } else {
+            self.resident(prng)
+        }
     }
 
     /// One of the accounts made during the day.
@@ -74,8 +96,19 @@ impl People {
 }
 
 /// An account that is only seen once, made moments before `at`.
-pub(crate) fn fresh_account(id: String, handle: String, display_name: Option<String>, at: Timestamp) -> Account {
-    Account { id, handle: Some(handle), display_name, created_at: Some(at), followers: Some(0) }
+pub(crate) fn fresh_account(
+    id: String,
+    handle: String,
+    display_name: Option<String>,
+    at: Timestamp,
+) -> Account {
+    Account {
+        id,
+        handle: Some(handle),
+        display_name,
+        created_at: Some(at),
+        followers: Some(0),
+    }
 }
 
 /// An everyday channel; `number` tells it from others of the same name.

@@ -6,7 +6,7 @@ use super::prng::Prng;
 use anyhow::{Context, Result, anyhow};
 use image::RgbImage;
 use manara_signal::pdq::{PdqHash, hash_rgb};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An image file, described. Making it is a pure function of this and the originals.
@@ -15,7 +15,11 @@ pub(crate) enum Picture {
     /// The file from which a bank member was made.
     Original(usize),
     /// The same, changed on its way.
-    Altered { original: usize, alteration: Alteration, seed: u64 },
+    Altered {
+        original: usize,
+        alteration: Alteration,
+        seed: u64,
+    },
     /// Anything else that was drawn.
     Drawn { subject: Subject, seed: u64 },
     /// A file that claims to be an image and cannot be read as one.
@@ -38,11 +42,21 @@ pub(crate) enum Breakage {
 }
 
 /// How PNG, GIF, JPEG, WebP and BMP files begin.
-const MAGICS: &[&[u8]] =
-    &[b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff\xe0", b"RIFF\x10\x27\0\0WEBPVP8 ", b"BM"];
+const MAGICS: &[&[u8]] = &[
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF89a",
+    b"\xff\xd8\xff\xe0",
+    b"RIFF\x10\x27\0\0WEBPVP8 ",
+    b"BM",
+];
 
-pub(crate) const BREAKAGES: &[Breakage] =
-    &[Breakage::CutOff, Breakage::NoiseAfterMagic, Breakage::Gigantic, Breakage::WebPage, Breakage::Scrambled];
+pub(crate) const BREAKAGES: &[Breakage] = &[
+    Breakage::CutOff,
+    Breakage::NoiseAfterMagic,
+    Breakage::Gigantic,
+    Breakage::WebPage,
+    Breakage::Scrambled,
+];
 
 /// One of the Order's pictures: its file and what the bank knows of it.
 #[derive(Debug, Clone)]
@@ -56,32 +70,44 @@ pub(crate) struct Original {
 
 /// Draws the Order's pictures, as many as asked for, all subjects in turn.
 pub(crate) fn originals(count: usize, prng: &Prng) -> Result<Vec<Original>> {
-    let jobs: Vec<(Subject, u64)> =
-        (0..count).map(|i| (ORDER[i % ORDER.len()], prng.fork(i as u64).next())).collect();
+    let jobs: Vec<(Subject, u64)> = (0..count)
+        .map(|i| (ORDER[i % ORDER.len()], prng.fork(i as u64).next()))
+        .collect();
     in_parallel(&jobs, |(subject, seed)| {
         let file = alteration::jpeg(&draw(*subject, *seed), JPEG_QUALITY)?;
         let pixels = decoded(&file)?;
-        Ok(Original { subject: *subject, hash: pdq_of(&pixels)?, file, pixels })
+        Ok(Original {
+            subject: *subject,
+            hash: pdq_of(&pixels)?,
+            file,
+            pixels,
+        })
     })
 }
 
 /// A new picture of a subject only the Order draws, which is in no bank.
 pub(crate) fn order_style(prng: &mut Prng) -> Picture {
-    Picture::Drawn { subject: *prng.pick(ORDER), seed: prng.next() }
+    Picture::Drawn {
+        subject: *prng.pick(ORDER),
+        seed: prng.next(),
+    }
 }
 
 /// A picture of everyday life.
 pub(crate) fn everyday(prng: &mut Prng) -> Picture {
-    Picture::Drawn { subject: *prng.pick(EVERYDAY), seed: prng.next() }
+    Picture::Drawn {
+        subject: *prng.pick(EVERYDAY),
+        seed: prng.next(),
+    }
 }
 
 /// Makes each different picture of `wanted` once, on all cores.
-pub(crate) fn make_all(originals: &[Original], wanted: impl Iterator<Item = Picture>) -> Result<HashMap<Picture, Vec<u8>>> {
-    let mut distinct: Vec<Picture> = Vec::new();
-    let mut seen = HashMap::new();
-    for picture in wanted {
-        seen.entry(picture).or_insert_with(|| distinct.push(picture));
-    }
+pub(crate) fn make_all(
+    originals: &[Original],
+    wanted: impl Iterator<Item = Picture>,
+) -> Result<HashMap<Picture, Vec<u8>>> {
+    let mut seen = HashSet::new();
+    let distinct: Vec<Picture> = wanted.filter(|picture| seen.insert(*picture)).collect();
     let files = in_parallel(&distinct, |picture| make(originals, *picture))?;
     Ok(distinct.into_iter().zip(files).collect())
 }
@@ -89,18 +115,31 @@ pub(crate) fn make_all(originals: &[Original], wanted: impl Iterator<Item = Pict
 fn make(originals: &[Original], picture: Picture) -> Result<Vec<u8>> {
     match picture {
         Picture::Original(at) => Ok(original(originals, at)?.file.clone()),
-        Picture::Altered { original: at, alteration, seed } => {
-            Ok(altered(&original(originals, at)?.pixels, alteration, &mut Prng::new(seed))?)
-        }
+        Picture::Altered {
+            original: at,
+            alteration,
+            seed,
+        } => Ok(altered(
+            &original(originals, at)?.pixels,
+            alteration,
+            &mut Prng::new(seed),
+        )?),
         // Charts leave their program as PNG; nearly everything else is a JPEG.
-        Picture::Drawn { subject: Subject::Chart, seed } => Ok(alteration::png(&draw(Subject::Chart, seed))?),
-        Picture::Drawn { subject, seed } => Ok(alteration::jpeg(&draw(subject, seed), JPEG_QUALITY)?),
+        Picture::Drawn {
+            subject: Subject::Chart,
+            seed,
+        } => Ok(alteration::png(&draw(Subject::Chart, seed))?),
+        Picture::Drawn { subject, seed } => {
+            Ok(alteration::jpeg(&draw(subject, seed), JPEG_QUALITY)?)
+        }
         Picture::Broken { how, seed } => broken(how, &mut Prng::new(seed)),
     }
 }
 
 fn original(originals: &[Original], at: usize) -> Result<&Original> {
-    originals.get(at).with_context(|| format!("the demo plants original {at} of {}", originals.len()))
+    originals
+        .get(at)
+        .with_context(|| format!("the demo plants original {at} of {}", originals.len()))
 }
 
 fn broken(how: Breakage, prng: &mut Prng) -> Result<Vec<u8>> {
@@ -117,11 +156,16 @@ fn broken(how: Breakage, prng: &mut Prng) -> Result<Vec<u8>> {
             file
         }
         Breakage::Gigantic => gigantic_png(&noise(2048)),
-        Breakage::WebPage => b"<!doctype html><title>404</title><p>The picture has moved.</p>".to_vec(),
+        Breakage::WebPage => {
+            b"<!doctype html><title>404</title><p>The picture has moved.</p>".to_vec()
+        }
         Breakage::Scrambled => {
             let mut file = alteration::jpeg(&draw(Subject::Garden, prng.next()), JPEG_QUALITY)?;
             // Behind the two bytes that say "JPEG" and the header, where the tables begin.
-            file.iter_mut().skip(20).take(600).for_each(|byte| *byte = prng.next() as u8);
+            file.iter_mut()
+                .skip(20)
+                .take(600)
+                .for_each(|byte| *byte = prng.next() as u8);
             file
         }
     })
@@ -147,7 +191,13 @@ fn gigantic_png(body: &[u8]) -> Vec<u8> {
 /// The checksum of PNG chunks (ISO 3309), a bit at a time.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            }
+        })
     })
 }
 
@@ -156,7 +206,11 @@ fn decoded(file: &[u8]) -> Result<RgbImage> {
 }
 
 fn pdq_of(pixels: &RgbImage) -> Result<PdqHash> {
-    Ok(hash_rgb(pixels.as_raw(), pixels.width() as usize, pixels.height() as usize)?)
+    Ok(hash_rgb(
+        pixels.as_raw(),
+        pixels.width() as usize,
+        pixels.height() as usize,
+    )?)
 }
 
 /// The PDQ of an image file, as a platform that hashes for itself would send it.
@@ -165,22 +219,33 @@ pub(crate) fn hash_of(file: &[u8]) -> Result<PdqHash> {
 }
 
 /// `work` on every item, on all cores; the results stand in the items' order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let take = || {
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { return done };
+            let Some(item) = items.get(at) else {
+                return done;
+            };
             done.push((at, work(item)));
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len().max(1));
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(items.len().max(1));
     let mut done: Vec<(usize, Result<R>)> = Vec::with_capacity(items.len());
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
         for worker in workers {
-            done.extend(worker.join().map_err(|_| anyhow!("drawing a picture of the demo failed"))?);
+            done.extend(
+                worker
+                    .join()
+                    .map_err(|_| anyhow!("drawing a picture of the demo failed"))?,
+            );
         }
         Ok::<(), anyhow::Error>(())
     })?;
@@ -201,7 +266,10 @@ mod tests {
             }
         }
         let gigantic = gigantic_png(b"x");
-        let size = image::ImageReader::new(std::io::Cursor::new(gigantic)).with_guessed_format().unwrap().into_dimensions();
+        let size = image::ImageReader::new(std::io::Cursor::new(gigantic))
+            .with_guessed_format()
+            .unwrap()
+            .into_dimensions();
         assert_eq!(size.unwrap(), (60_000, 60_000));
     }
 
@@ -215,7 +283,14 @@ mod tests {
     fn work_in_parallel_keeps_the_order_and_reports_the_first_error() {
         let doubled = in_parallel(&[1, 2, 3, 4, 5], |n| Ok(n * 2)).unwrap();
         assert_eq!(doubled, [2, 4, 6, 8, 10]);
-        let error = in_parallel(&[1, 2, 3], |n| if *n > 1 { Err(anyhow!("no {n}")) } else { Ok(()) }).unwrap_err();
+        let error = in_parallel(&[1, 2, 3], |n| {
+            if *n > 1 {
+                Err(anyhow!("no {n}"))
+            } else {
+                Ok(())
+            }
+        })
+        .unwrap_err();
         assert_eq!(error.to_string(), "no 2");
     }
 }

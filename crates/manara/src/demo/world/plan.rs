@@ -21,7 +21,9 @@ const EVERYDAY_PICTURES: usize = 200;
 /// Of [`EVENTS`], how many are people making an account.
 const NEWCOMERS: usize = 340;
 /// Events for each hour of the day in universal time, relative to each other: a night and two peaks.
-const HOURS: [usize; 24] = [3, 2, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 9, 10, 9, 8, 8, 9, 11, 13, 14, 12, 9, 5];
+const HOURS: [usize; 24] = [
+    3, 2, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 9, 10, 9, 8, 8, 9, 11, 13, 14, 12, 9, 5,
+];
 
 /// How an event's pictures are given to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +49,29 @@ pub(crate) fn day(prng: &Prng, day_end: Timestamp, events: usize, originals: usi
     let times = times(&mut prng.fork(1), day_end, kinds_total(events));
     let mut kinds = kinds(events);
     prng.fork(2).shuffle(&mut kinds);
-    let joining: Vec<Timestamp> =
-        times.iter().zip(&kinds).filter(|(_, kind)| **kind == What::Joins).map(|(at, _)| *at).collect();
+    let joining: Vec<Timestamp> = times
+        .iter()
+        .zip(&kinds)
+        .filter(|(_, kind)| **kind == What::Joins)
+        .map(|(at, _)| *at)
+        .collect();
     let mut planner = Planner {
-        people: People::settle(before(day_end, SignedDuration::from_hours(24)), &joining, prng),
+        people: People::settle(
+            before(day_end, SignedDuration::from_hours(24)),
+            &joining,
+            prng,
+        ),
         everyday_pictures: everyday_pictures(&mut prng.fork(3)),
         prng: prng.fork(4),
         originals,
         number: 0,
         joined: 0,
     };
-    times.into_iter().zip(kinds).map(|(at, what)| planner.draft(what, at)).collect()
+    times
+        .into_iter()
+        .zip(kinds)
+        .map(|(at, what)| planner.draft(what, at))
+        .collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +91,14 @@ fn kinds_total(events: usize) -> usize {
 }
 
 fn kinds(events: usize) -> Vec<What> {
-    let planted = QUOTAS.iter().map(|(kind, quota)| (What::Planted(*kind), share_of(*quota, events)));
+    let planted = QUOTAS
+        .iter()
+        .map(|(kind, quota)| (What::Planted(*kind), share_of(*quota, events)));
     let joining = (What::Joins, share_of(NEWCOMERS, events));
-    let mut kinds: Vec<What> = planted.chain([joining]).flat_map(|(what, n)| std::iter::repeat_n(what, n)).collect();
+    let mut kinds: Vec<What> = planted
+        .chain([joining])
+        .flat_map(|(what, n)| std::iter::repeat_n(what, n))
+        .collect();
     kinds.resize(kinds.len().max(events), What::Ordinary);
     kinds
 }
@@ -102,11 +121,16 @@ fn times(prng: &mut Prng, day_end: Timestamp, count: usize) -> Vec<Timestamp> {
         })
         .collect();
     seconds.sort_unstable();
-    seconds.into_iter().map(|s| Timestamp::from_second(s).unwrap_or(day_end)).collect()
+    seconds
+        .into_iter()
+        .map(|s| Timestamp::from_second(s).unwrap_or(day_end))
+        .collect()
 }
 
 fn everyday_pictures(prng: &mut Prng) -> Vec<Picture> {
-    (0..EVERYDAY_PICTURES).map(|_| picture::everyday(prng)).collect()
+    (0..EVERYDAY_PICTURES)
+        .map(|_| picture::everyday(prng))
+        .collect()
 }
 
 struct Planner {
@@ -129,11 +153,18 @@ struct Post {
 
 impl Post {
     fn saying(line: Line) -> Self {
-        Self { text: Some(line.text), language: Some(line.language), ..Self::default() }
+        Self {
+            text: Some(line.text),
+            language: Some(line.language),
+            ..Self::default()
+        }
     }
 
     fn showing(self, picture: Picture) -> Self {
-        Self { pictures: vec![picture], ..self }
+        Self {
+            pictures: vec![picture],
+            ..self
+        }
     }
 }
 
@@ -156,7 +187,10 @@ impl Planner {
                 self.by_follower(Post::saying(line).showing(picture), kind, at)
             }
             PlantedKind::Undecodable => {
-                let picture = Picture::Broken { how: BREAKAGES[self.number % BREAKAGES.len()], seed: self.prng.next() };
+                let picture = Picture::Broken {
+                    how: BREAKAGES[self.number % BREAKAGES.len()],
+                    seed: self.prng.next(),
+                };
                 let post = everyday_post(&mut self.prng).showing(picture);
                 self.by_anybody(post, kind, at)
             }
@@ -207,18 +241,29 @@ impl Planner {
 
     fn image(&mut self, copy: CopyOf, kind: PlantedKind, at: Timestamp) -> Draft {
         let (picture, given) = match copy {
-            CopyOf::Exact => (Picture::Original(self.prng.below(self.originals)), Given::File),
+            CopyOf::Exact => (
+                Picture::Original(self.prng.below(self.originals)),
+                Given::File,
+            ),
             CopyOf::Altered(alteration) => (self.altered(alteration), Given::File),
             CopyOf::ReadyMadeSignal => (self.altered(Alteration::Recompressed), Given::Signals),
         };
         let silent = self.prng.chance(0.3);
-        let post = if silent { Post::default() } else { everyday_post(&mut self.prng) };
+        let post = if silent {
+            Post::default()
+        } else {
+            everyday_post(&mut self.prng)
+        };
         let draft = self.by_follower(post.showing(picture), kind, at);
         Draft { given, ..draft }
     }
 
     fn altered(&mut self, alteration: Alteration) -> Picture {
-        Picture::Altered { original: self.prng.below(self.originals), alteration, seed: self.prng.next() }
+        Picture::Altered {
+            original: self.prng.below(self.originals),
+            alteration,
+            seed: self.prng.next(),
+        }
     }
 
     fn near_picture(&mut self, near: NearPicture) -> Picture {
@@ -228,7 +273,10 @@ impl Planner {
             NearPicture::NewsCollage => Subject::Collage,
             NearPicture::LowTexture => Subject::LowTexture,
         };
-        Picture::Drawn { subject, seed: self.prng.next() }
+        Picture::Drawn {
+            subject,
+            seed: self.prng.next(),
+        }
     }
 
     fn slogan(&mut self, disguise: Disguise) -> Line {
@@ -244,8 +292,11 @@ impl Planner {
             Disguise::MixedCase | Disguise::Leet => Some(Script::Latin),
             _ => None,
         };
-        let fitting: Vec<&Slogan> = SLOGANS.iter().filter(|s| only.is_none_or(|only| s.script == only)).collect();
-        *self.prng.pick(&fitting)
+        let fitting: Vec<&Slogan> = SLOGANS
+            .iter()
+            .filter(|s| only.is_none_or(|only| s.script == only))
+            .collect();
+        self.prng.pick::<&Slogan>(&fitting)
     }
 
     /// A post with the link in its text or beside it.
@@ -255,7 +306,10 @@ impl Planner {
             let text = format!("{} {link}", line.text);
             return Post::saying(Line { text, ..line });
         }
-        Post { links: vec![link], ..Post::saying(line) }
+        Post {
+            links: vec![link],
+            ..Post::saying(line)
+        }
     }
 
     /// An account or channel that comes into being, or is renamed.
@@ -263,28 +317,61 @@ impl Planner {
         let number = self.number;
         let updated = self.prng.chance(0.25);
         let everyday = naming::everyday_handle(number, &mut self.prng);
-        let made_at = before(at, SignedDuration::from_hours(if updated { self.prng.int(1..90 * 24) } else { 0 }));
-        let account = |handle, display| people::fresh_account(format!("a-x{number}"), handle, display, made_at);
+        let made_at = before(
+            at,
+            SignedDuration::from_hours(if updated {
+                self.prng.int(1..90 * 24)
+            } else {
+                0
+            }),
+        );
+        let account = |handle, display| {
+            people::fresh_account(format!("a-x{number}"), handle, display, made_at)
+        };
         let verb = if updated { "updated" } else { "created" };
         let event = match of {
-            NameOf::Handle => Event { account: Some(account(name, None)), ..self.event(&format!("account.{verb}"), at) },
-            NameOf::DisplayName => {
-                Event { account: Some(account(everyday, Some(name))), ..self.event(&format!("account.{verb}"), at) }
-            }
+            NameOf::Handle => Event {
+                account: Some(account(name, None)),
+                ..self.event(&format!("account.{verb}"), at)
+            },
+            NameOf::DisplayName => Event {
+                account: Some(account(everyday, Some(name))),
+                ..self.event(&format!("account.{verb}"), at)
+            },
             NameOf::Channel => {
                 let space = people::everyday_space(1000 + number, &mut self.prng);
                 let event = self.event(&format!("space.{verb}"), at);
-                Event { account: Some(account(everyday, None)), space: Some(Space { name: Some(name), ..space }), ..event }
+                Event {
+                    account: Some(account(everyday, None)),
+                    space: Some(Space {
+                        name: Some(name),
+                        ..space
+                    }),
+                    ..event
+                }
             }
         };
-        Draft { event, pictures: Vec::new(), given: Given::File, kind }
+        Draft {
+            event,
+            pictures: Vec::new(),
+            given: Given::File,
+            kind,
+        }
     }
 
     fn joins(&mut self, at: Timestamp) -> Draft {
         let account = self.people.newcomer(self.joined).cloned();
         self.joined += 1;
-        let event = Event { account, ..self.event("account.created", at) };
-        Draft { event, pictures: Vec::new(), given: Given::File, kind: PlantedKind::Ordinary }
+        let event = Event {
+            account,
+            ..self.event("account.created", at)
+        };
+        Draft {
+            event,
+            pictures: Vec::new(),
+            given: Given::File,
+            kind: PlantedKind::Ordinary,
+        }
     }
 
     /// Out of a hundred ordinary events: 3 account changes, 2 channels, 2 reports by users, 11
@@ -295,15 +382,36 @@ impl Planner {
             0..3 => {
                 let mut account = self.people.resident(&mut self.prng);
                 account.display_name = Some(naming::everyday_display_name(&mut self.prng));
-                let event = Event { account: Some(account), ..self.event("account.updated", at) };
-                Draft { event, pictures: Vec::new(), given: Given::File, kind }
+                let event = Event {
+                    account: Some(account),
+                    ..self.event("account.updated", at)
+                };
+                Draft {
+                    event,
+                    pictures: Vec::new(),
+                    given: Given::File,
+                    kind,
+                }
             }
             3..5 => {
-                let verb = if self.prng.chance(0.6) { "space.created" } else { "space.updated" };
+                let verb = if self.prng.chance(0.6) {
+                    "space.created"
+                } else {
+                    "space.updated"
+                };
                 let space = people::everyday_space(1000 + self.number, &mut self.prng);
                 let author = self.people.anybody(at, &mut self.prng);
-                let event = Event { account: Some(author), space: Some(space), ..self.event(verb, at) };
-                Draft { event, pictures: Vec::new(), given: Given::File, kind }
+                let event = Event {
+                    account: Some(author),
+                    space: Some(space),
+                    ..self.event(verb, at)
+                };
+                Draft {
+                    event,
+                    pictures: Vec::new(),
+                    given: Given::File,
+                    kind,
+                }
             }
             5..7 => self.retyped("content.reported", at),
             7..18 => self.retyped("post.shared", at),
@@ -317,7 +425,7 @@ impl Planner {
     fn retyped(&mut self, event_type: &str, at: Timestamp) -> Draft {
         let post = self.ordinary_post();
         let mut draft = self.by_anybody(post, PlantedKind::Ordinary, at);
-        draft.event.r#type = event_type.to_owned();
+        event_type.clone_into(&mut draft.event.r#type);
         draft
     }
 
@@ -365,9 +473,22 @@ impl Planner {
             links: post.links,
             media: (0..post.pictures.len()).map(medium).collect(),
         };
-        let space = self.prng.chance(0.6).then(|| self.people.space(&mut self.prng));
-        let event = Event { account: Some(author), space, content: Some(content), ..self.event("post.created", at) };
-        Draft { event, pictures: post.pictures, given: Given::File, kind }
+        let space = self
+            .prng
+            .chance(0.6)
+            .then(|| self.people.space(&mut self.prng));
+        let event = Event {
+            account: Some(author),
+            space,
+            content: Some(content),
+            ..self.event("post.created", at)
+        };
+        Draft {
+            event,
+            pictures: post.pictures,
+            given: Given::File,
+            kind,
+        }
     }
 
     fn event(&self, event_type: &str, at: Timestamp) -> Event {

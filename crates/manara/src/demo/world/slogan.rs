@@ -31,11 +31,17 @@ pub(crate) struct Slogan {
 }
 
 const fn arabic(text: &'static str) -> Slogan {
-    Slogan { text, script: Script::Arabic }
+    Slogan {
+        text,
+        script: Script::Arabic,
+    }
 }
 
 const fn latin(text: &'static str) -> Slogan {
-    Slogan { text, script: Script::Latin }
+    Slogan {
+        text,
+        script: Script::Latin,
+    }
 }
 
 /// All slogans of the Order.
@@ -87,17 +93,34 @@ pub(crate) enum Disguise {
     Combined,
 }
 
-use Disguise::*;
+use Disguise::{
+    Combined, CompatibilityForms, Diacritics, Elongated, Leet, LookalikeLetters, MixedCase, Plain,
+    SpacedLetters, Tatweel, ZeroWidth,
+};
 
 /// The disguises that make sense in a script, the combination apart.
 pub(crate) fn disguises_of(script: Script) -> &'static [Disguise] {
     match script {
         Script::Arabic => &[
-            Plain, Tatweel, Diacritics, CompatibilityForms, LookalikeLetters, SpacedLetters, ZeroWidth, Elongated,
+            Plain,
+            Tatweel,
+            Diacritics,
+            CompatibilityForms,
+            LookalikeLetters,
+            SpacedLetters,
+            ZeroWidth,
+            Elongated,
         ],
         Script::Latin => &[
-            Plain, MixedCase, Diacritics, CompatibilityForms, LookalikeLetters, SpacedLetters, ZeroWidth,
-            Elongated, Leet,
+            Plain,
+            MixedCase,
+            Diacritics,
+            CompatibilityForms,
+            LookalikeLetters,
+            SpacedLetters,
+            ZeroWidth,
+            Elongated,
+            Leet,
         ],
     }
 }
@@ -121,9 +144,18 @@ const COMBINED_LATIN: &[(Disguise, Disguise)] = &[
 /// Writes `slogan` in that disguise; how far it goes comes from `prng`.
 pub(crate) fn disguised(slogan: &Slogan, disguise: Disguise, prng: &mut Prng) -> String {
     if disguise == Combined {
-        let pairs = if slogan.script == Script::Arabic { COMBINED_ARABIC } else { COMBINED_LATIN };
+        let pairs = if slogan.script == Script::Arabic {
+            COMBINED_ARABIC
+        } else {
+            COMBINED_LATIN
+        };
         let (first, second) = *prng.pick(pairs);
-        return put_on(&put_on(slogan.text, first, slogan.script, prng), second, slogan.script, prng);
+        return put_on(
+            &put_on(slogan.text, first, slogan.script, prng),
+            second,
+            slogan.script,
+            prng,
+        );
     }
     put_on(slogan.text, disguise, slogan.script, prng)
 }
@@ -133,14 +165,29 @@ fn put_on(text: &str, disguise: Disguise, script: Script, prng: &mut Prng) -> St
         (Plain | Combined, _) => text.to_owned(),
         (MixedCase, _) => mixed_case(text, prng),
         (Tatweel, _) => tatweel(text, prng),
-        (Diacritics, Script::Arabic) => after_letters(text, &["\u{64E}", "\u{650}", "\u{64F}", "\u{652}", "\u{651}\u{64E}"], 0.6, prng),
-        (Diacritics, Script::Latin) => after_letters(text, &["\u{301}", "\u{308}", "\u{303}", "\u{327}"], 0.4, prng),
+        (Diacritics, Script::Arabic) => after_letters(
+            text,
+            &["\u{64E}", "\u{650}", "\u{64F}", "\u{652}", "\u{651}\u{64E}"],
+            0.6,
+            prng,
+        ),
+        (Diacritics, Script::Latin) => after_letters(
+            text,
+            &["\u{301}", "\u{308}", "\u{303}", "\u{327}"],
+            0.4,
+            prng,
+        ),
         (CompatibilityForms, Script::Arabic) => presentation_forms(text),
         (CompatibilityForms, Script::Latin) => text.chars().map(full_width).collect(),
         (LookalikeLetters, Script::Arabic) => exchanged(text, FARSI_LOOKALIKES, 0.9, prng),
         (LookalikeLetters, Script::Latin) => exchanged(text, LATIN_LOOKALIKES, 0.6, prng),
         (SpacedLetters, _) => spaced(text, prng),
-        (ZeroWidth, _) => after_letters(text, &["\u{200B}", "\u{200C}", "\u{200D}", "\u{2060}", "\u{FEFF}"], 0.35, prng),
+        (ZeroWidth, _) => after_letters(
+            text,
+            &["\u{200B}", "\u{200C}", "\u{200D}", "\u{2060}", "\u{FEFF}"],
+            0.35,
+            prng,
+        ),
         (Elongated, _) => elongated(text, prng),
         (Leet, _) => exchanged(text, LEET, 0.6, prng),
     }
@@ -148,10 +195,27 @@ fn put_on(text: &str, disguise: Disguise, script: Script, prng: &mut Prng) -> St
 
 const FARSI_LOOKALIKES: &[(char, char)] = &[('ي', 'ی'), ('ك', 'ک'), ('ه', 'ہ'), ('ا', 'ٱ')];
 const LATIN_LOOKALIKES: &[(char, char)] = &[
-    ('a', 'а'), ('e', 'е'), ('o', 'о'), ('c', 'с'), ('p', 'р'), ('i', 'і'), ('s', 'ѕ'), ('y', 'у'), ('h', 'һ'), ('j', 'ј'),
-    ('v', 'ν'), ('n', 'ո'),
+    ('a', 'а'),
+    ('e', 'е'),
+    ('o', 'о'),
+    ('c', 'с'),
+    ('p', 'р'),
+    ('i', 'і'),
+    ('s', 'ѕ'),
+    ('y', 'у'),
+    ('h', 'һ'),
+    ('j', 'ј'),
+    ('v', 'ν'),
+    ('n', 'ո'),
 ];
-const LEET: &[(char, char)] = &[('o', '0'), ('e', '3'), ('a', '4'), ('s', '5'), ('t', '7'), ('i', '1')];
+const LEET: &[(char, char)] = &[
+    ('o', '0'),
+    ('e', '3'),
+    ('a', '4'),
+    ('s', '5'),
+    ('t', '7'),
+    ('i', '1'),
+];
 
 /// Exchanges about `share` of the letters that have a counterpart, and at least one.
 fn exchanged(text: &str, pairs: &[(char, char)], share: f32, prng: &mut Prng) -> String {
@@ -169,7 +233,15 @@ fn exchanged(text: &str, pairs: &[(char, char)], share: f32, prng: &mut Prng) ->
 }
 
 fn mixed_case(text: &str, prng: &mut Prng) -> String {
-    text.chars().map(|c| if prng.chance(0.5) { c.to_ascii_uppercase() } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if prng.chance(0.5) {
+                c.to_ascii_uppercase()
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// Whether a letter can be followed by something without ending its word.
@@ -212,14 +284,23 @@ fn tatweel(text: &str, prng: &mut Prng) -> String {
 fn full_width(c: char) -> char {
     // The block U+FF01 to U+FF5E repeats ASCII from `!` on, in order.
     let code = u32::from(c);
-    if ('!'..='~').contains(&c) { char::from_u32(code + 0xFEE0).unwrap_or(c) } else { c }
+    if ('!'..='~').contains(&c) {
+        char::from_u32(code + 0xFEE0).unwrap_or(c)
+    } else {
+        c
+    }
 }
 
 /// All letters of a word apart from each other, with room between words where blanks are the mark.
 fn spaced(text: &str, prng: &mut Prng) -> String {
     let mark = *prng.pick(&[" ", ".", "-", "_", "*", "|"]);
     let gap = if mark == " " { "   " } else { " " };
-    let apart = |word: &str| word.chars().map(String::from).collect::<Vec<_>>().join(mark);
+    let apart = |word: &str| {
+        word.chars()
+            .map(String::from)
+            .collect::<Vec<_>>()
+            .join(mark)
+    };
     text.split(' ').map(apart).collect::<Vec<_>>().join(gap)
 }
 
@@ -244,17 +325,49 @@ struct Shape {
 }
 
 const fn shape(letter: char, first: u32, forms: u8) -> Shape {
-    Shape { letter, first, forms }
+    Shape {
+        letter,
+        first,
+        forms,
+    }
 }
 
 const SHAPES: &[Shape] = &[
-    shape('ء', 0xFE80, 1), shape('آ', 0xFE81, 2), shape('أ', 0xFE83, 2), shape('ؤ', 0xFE85, 2), shape('إ', 0xFE87, 2),
-    shape('ئ', 0xFE89, 4), shape('ا', 0xFE8D, 2), shape('ب', 0xFE8F, 4), shape('ة', 0xFE93, 2), shape('ت', 0xFE95, 4),
-    shape('ث', 0xFE99, 4), shape('ج', 0xFE9D, 4), shape('ح', 0xFEA1, 4), shape('خ', 0xFEA5, 4), shape('د', 0xFEA9, 2),
-    shape('ذ', 0xFEAB, 2), shape('ر', 0xFEAD, 2), shape('ز', 0xFEAF, 2), shape('س', 0xFEB1, 4), shape('ش', 0xFEB5, 4),
-    shape('ص', 0xFEB9, 4), shape('ض', 0xFEBD, 4), shape('ط', 0xFEC1, 4), shape('ظ', 0xFEC5, 4), shape('ع', 0xFEC9, 4),
-    shape('غ', 0xFECD, 4), shape('ف', 0xFED1, 4), shape('ق', 0xFED5, 4), shape('ك', 0xFED9, 4), shape('ل', 0xFEDD, 4),
-    shape('م', 0xFEE1, 4), shape('ن', 0xFEE5, 4), shape('ه', 0xFEE9, 4), shape('و', 0xFEED, 2), shape('ى', 0xFEEF, 2),
+    shape('ء', 0xFE80, 1),
+    shape('آ', 0xFE81, 2),
+    shape('أ', 0xFE83, 2),
+    shape('ؤ', 0xFE85, 2),
+    shape('إ', 0xFE87, 2),
+    shape('ئ', 0xFE89, 4),
+    shape('ا', 0xFE8D, 2),
+    shape('ب', 0xFE8F, 4),
+    shape('ة', 0xFE93, 2),
+    shape('ت', 0xFE95, 4),
+    shape('ث', 0xFE99, 4),
+    shape('ج', 0xFE9D, 4),
+    shape('ح', 0xFEA1, 4),
+    shape('خ', 0xFEA5, 4),
+    shape('د', 0xFEA9, 2),
+    shape('ذ', 0xFEAB, 2),
+    shape('ر', 0xFEAD, 2),
+    shape('ز', 0xFEAF, 2),
+    shape('س', 0xFEB1, 4),
+    shape('ش', 0xFEB5, 4),
+    shape('ص', 0xFEB9, 4),
+    shape('ض', 0xFEBD, 4),
+    shape('ط', 0xFEC1, 4),
+    shape('ظ', 0xFEC5, 4),
+    shape('ع', 0xFEC9, 4),
+    shape('غ', 0xFECD, 4),
+    shape('ف', 0xFED1, 4),
+    shape('ق', 0xFED5, 4),
+    shape('ك', 0xFED9, 4),
+    shape('ل', 0xFEDD, 4),
+    shape('م', 0xFEE1, 4),
+    shape('ن', 0xFEE5, 4),
+    shape('ه', 0xFEE9, 4),
+    shape('و', 0xFEED, 2),
+    shape('ى', 0xFEEF, 2),
     shape('ي', 0xFEF1, 4),
 ];
 
@@ -272,7 +385,8 @@ fn presentation_forms(text: &str) -> String {
             out.push(*c);
             continue;
         };
-        let joined_before = shape.forms > 1 && shape_at(i.checked_sub(1)).is_some_and(|s| s.forms == 4);
+        let joined_before =
+            shape.forms > 1 && shape_at(i.checked_sub(1)).is_some_and(|s| s.forms == 4);
         let joined_after = shape.forms == 4 && shape_at(Some(i + 1)).is_some_and(|s| s.forms > 1);
         let form = u32::from(joined_before) + 2 * u32::from(joined_after);
         out.push(char::from_u32(shape.first + form).unwrap_or(*c));
@@ -295,8 +409,15 @@ mod tests {
         for slogan in SLOGANS {
             for disguise in disguises_of(slogan.script) {
                 let shown = disguised(slogan, *disguise, &mut Prng::new(3));
-                assert_eq!(shown == slogan.text, *disguise == Plain, "{disguise:?}: {shown}");
-                assert!(shown.split_whitespace().count() >= slogan.text.split(' ').count(), "{disguise:?}: {shown}");
+                assert_eq!(
+                    shown == slogan.text,
+                    *disguise == Plain,
+                    "{disguise:?}: {shown}"
+                );
+                assert!(
+                    shown.split_whitespace().count() >= slogan.text.split(' ').count(),
+                    "{disguise:?}: {shown}"
+                );
             }
             assert_ne!(disguised(slogan, Combined, &mut Prng::new(3)), slogan.text);
         }
@@ -306,9 +427,21 @@ mod tests {
     fn disguises_look_as_they_should() {
         let mut prng = Prng::new(1);
         let all = latin("ash we");
-        assert_eq!(put_on("ash we", CompatibilityForms, all.script, &mut prng), "ａｓｈ ｗｅ");
+        assert_eq!(
+            put_on("ash we", CompatibilityForms, all.script, &mut prng),
+            "ａｓｈ ｗｅ"
+        );
         let spaced = put_on("ash we", SpacedLetters, all.script, &mut prng);
-        assert_eq!(spaced.chars().filter(|c| c.is_alphabetic()).collect::<String>(), "ashwe");
-        assert!(spaced.chars().nth(1).is_some_and(|c| !c.is_alphabetic()), "{spaced}");
+        assert_eq!(
+            spaced
+                .chars()
+                .filter(|c| c.is_alphabetic())
+                .collect::<String>(),
+            "ashwe"
+        );
+        assert!(
+            spaced.chars().nth(1).is_some_and(|c| !c.is_alphabetic()),
+            "{spaced}"
+        );
     }
 }

@@ -32,7 +32,11 @@ impl Server {
 }
 
 /// One request a connection. An answer that ends in `…` is never finished, one in `~` comes slowly.
-async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Vec<u8>>, log: Arc<Mutex<Vec<String>>>) {
+async fn serve(
+    mut stream: TcpStream,
+    answer: Arc<impl Fn(&str) -> Vec<u8>>,
+    log: Arc<Mutex<Vec<String>>>,
+) {
     let mut request = Vec::new();
     let mut part = [0; 1024];
     while !request.ends_with(b"\r\n\r\n") {
@@ -59,7 +63,11 @@ async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Vec<u8>>, log
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {
-    [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+    [
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(),
+        body,
+    ]
+    .concat()
 }
 
 fn redirect(status: u16, to: &str) -> Vec<u8> {
@@ -67,13 +75,24 @@ fn redirect(status: u16, to: &str) -> Vec<u8> {
 }
 
 fn options() -> FetchOptions {
-    FetchOptions { bytes_max: 1000, timeout: Duration::from_secs(10), allow_nets: vec!["127.0.0.1".into()] }
+    FetchOptions {
+        bytes_max: 1000,
+        timeout: Duration::from_secs(10),
+        allow_nets: vec!["127.0.0.1".into()],
+    }
 }
 
 /// A fetcher for whom each name has the addresses given.
 fn fetcher_with(options: FetchOptions, names: &[(&str, &[&str])]) -> Fetcher {
-    let names: HashMap<String, Vec<IpAddr>> =
-        names.iter().map(|(name, ips)| ((*name).to_owned(), ips.iter().map(|ip| ip.parse().unwrap()).collect())).collect();
+    let names: HashMap<String, Vec<IpAddr>> = names
+        .iter()
+        .map(|(name, ips)| {
+            (
+                (*name).to_owned(),
+                ips.iter().map(|ip| ip.parse().unwrap()).collect(),
+            )
+        })
+        .collect();
     let lookup: Lookup = Arc::new(move |host| {
         let found = names.get(&host).cloned();
         async move { found.ok_or_else(|| io::Error::other("no such name")) }.boxed()
@@ -82,7 +101,13 @@ fn fetcher_with(options: FetchOptions, names: &[(&str, &[&str])]) -> Fetcher {
 }
 
 fn fetcher() -> Fetcher {
-    fetcher_with(options(), &[("media.example", &["127.0.0.1"]), ("inside.example", &["127.0.0.2"])])
+    fetcher_with(
+        options(),
+        &[
+            ("media.example", &["127.0.0.1"]),
+            ("inside.example", &["127.0.0.2"]),
+        ],
+    )
 }
 
 #[track_caller]
@@ -96,32 +121,81 @@ async fn a_medium_is_fetched_as_it_is() {
     let url = format!("http://media.example:{}/a.jpg?x=1", server.port);
     same(fetcher().get(&url).await, Ok(b"picture"));
     let request = server.requests().concat().to_lowercase();
-    assert!(request.starts_with("get /a.jpg?x=1 http/1.1\r\n"), "{request}");
-    assert!(request.contains("accept-encoding: identity\r\n"), "{request}");
-    assert!(request.contains(&format!("host: media.example:{}\r\n", server.port)), "{request}");
-    assert!(!request.contains("referer") && !request.contains("cookie"), "{request}");
+    assert!(
+        request.starts_with("get /a.jpg?x=1 http/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.contains("accept-encoding: identity\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.contains(&format!("host: media.example:{}\r\n", server.port)),
+        "{request}"
+    );
+    assert!(
+        !request.contains("referer") && !request.contains("cookie"),
+        "{request}"
+    );
 }
 
 /// All of these are refused before anything is connected to.
 #[tokio::test]
 async fn urls_that_lead_elsewhere_are_refused() {
-    let strict = || Fetcher::new(FetchOptions { allow_nets: vec![], ..options() }).unwrap();
+    let strict = || {
+        Fetcher::new(FetchOptions {
+            allow_nets: vec![],
+            ..options()
+        })
+        .unwrap()
+    };
     let problem = async |url: &str| strict().get(url).await.unwrap_err();
-    assert_eq!(problem("ftp://media.example/").await, FetchError::Scheme("ftp".into()));
-    assert_eq!(problem("file:///etc/passwd").await, FetchError::Scheme("file".into()));
-    assert_eq!(problem("data:image/gif;base64,R0lG").await, FetchError::Scheme("data".into()));
-    assert_eq!(problem("http://user@media.example/").await, FetchError::Userinfo);
-    assert_eq!(problem("http://:secret@media.example/").await, FetchError::Userinfo);
-    assert_eq!(problem("http://media.example:22/").await, FetchError::Port(22));
-    assert_eq!(problem("https://media.example:25/").await, FetchError::Port(25));
-    assert!(matches!(problem("media.example/a.jpg").await, FetchError::NotAUrl(_)));
+    assert_eq!(
+        problem("ftp://media.example/").await,
+        FetchError::Scheme("ftp".into())
+    );
+    assert_eq!(
+        problem("file:///etc/passwd").await,
+        FetchError::Scheme("file".into())
+    );
+    assert_eq!(
+        problem("data:image/gif;base64,R0lG").await,
+        FetchError::Scheme("data".into())
+    );
+    assert_eq!(
+        problem("http://user@media.example/").await,
+        FetchError::Userinfo
+    );
+    assert_eq!(
+        problem("http://:secret@media.example/").await,
+        FetchError::Userinfo
+    );
+    assert_eq!(
+        problem("http://media.example:22/").await,
+        FetchError::Port(22)
+    );
+    assert_eq!(
+        problem("https://media.example:25/").await,
+        FetchError::Port(25)
+    );
+    assert!(matches!(
+        problem("media.example/a.jpg").await,
+        FetchError::NotAUrl(_)
+    ));
     assert!(matches!(problem("http://").await, FetchError::NotAUrl(_)));
-    assert!(matches!(problem("http://media.example:99999/").await, FetchError::NotAUrl(_)));
+    assert!(matches!(
+        problem("http://media.example:99999/").await,
+        FetchError::NotAUrl(_)
+    ));
 }
 
 #[tokio::test]
 async fn addresses_are_refused_in_every_spelling() {
-    let strict = Fetcher::new(FetchOptions { allow_nets: vec![], ..options() }).unwrap();
+    let strict = Fetcher::new(FetchOptions {
+        allow_nets: vec![],
+        ..options()
+    })
+    .unwrap();
     for url in [
         "http://127.0.0.1/",
         "http://127.1/",
@@ -150,8 +224,14 @@ async fn addresses_are_refused_in_every_spelling() {
         "http://255.255.255.255/",
     ] {
         let problem = strict.get(url).await.unwrap_err();
-        assert!(matches!(problem, FetchError::Forbidden { .. }), "{url}: {problem}");
-        assert!(problem.to_string().contains("media.allow_nets"), "{problem}");
+        assert!(
+            matches!(problem, FetchError::Forbidden { .. }),
+            "{url}: {problem}"
+        );
+        assert!(
+            problem.to_string().contains("media.allow_nets"),
+            "{problem}"
+        );
     }
 }
 
@@ -165,14 +245,34 @@ async fn a_name_is_refused_when_any_of_its_addresses_is_not_public() {
         ("nowhere.example", &[]),
     ];
     let fetcher = fetcher_with(options(), &names);
-    for (host, bad) in [("inside.example", "127.0.0.2"), ("mixed.example", "10.0.0.9"), ("mapped.example", "::ffff:127.0.0.1")] {
-        let problem = fetcher.get(&format!("http://{host}:{}/", server.port)).await.unwrap_err();
-        let FetchError::Forbidden { host: named, address, .. } = problem else { panic!("{host}: {problem}") };
+    for (host, bad) in [
+        ("inside.example", "127.0.0.2"),
+        ("mixed.example", "10.0.0.9"),
+        ("mapped.example", "::ffff:127.0.0.1"),
+    ] {
+        let problem = fetcher
+            .get(&format!("http://{host}:{}/", server.port))
+            .await
+            .unwrap_err();
+        let FetchError::Forbidden {
+            host: named,
+            address,
+            ..
+        } = problem
+        else {
+            panic!("{host}: {problem}")
+        };
         assert_eq!((named.as_str(), address), (host, bad.parse().unwrap()));
     }
     for host in ["nowhere.example", "unknown.example"] {
-        let problem = fetcher.get(&format!("http://{host}:{}/", server.port)).await.unwrap_err();
-        assert!(matches!(problem, FetchError::Unresolved { .. }), "{problem}");
+        let problem = fetcher
+            .get(&format!("http://{host}:{}/", server.port))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(problem, FetchError::Unresolved { .. }),
+            "{problem}"
+        );
     }
     assert_eq!(server.requests().len(), 0);
 }
@@ -180,11 +280,22 @@ async fn a_name_is_refused_when_any_of_its_addresses_is_not_public() {
 /// A name server that names an allowed address first and a forbidden one when asked again.
 #[tokio::test]
 async fn a_name_is_looked_up_once_for_each_connection() {
-    let server = Server::start(|path| if path == "/a" { redirect(302, "/b") } else { ok(b"picture") }).await;
+    let server = Server::start(|path| {
+        if path == "/a" {
+            redirect(302, "/b")
+        } else {
+            ok(b"picture")
+        }
+    })
+    .await;
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let lookup: Lookup = Arc::new(move |_| {
-        let address = if count.fetch_add(1, Ordering::SeqCst) == 0 { "127.0.0.1" } else { "127.0.0.9" };
+        let address = if count.fetch_add(1, Ordering::SeqCst) == 0 {
+            "127.0.0.1"
+        } else {
+            "127.0.0.9"
+        };
         async move { Ok(vec![address.parse().unwrap()]) }.boxed()
     });
     let fetcher = Fetcher::with_lookup(options(), lookup).unwrap();
@@ -215,31 +326,57 @@ async fn redirects_are_followed_and_checked() {
     })
     .await;
     let fetcher = fetcher();
-    let get = async |path: &str| fetcher.get(&format!("http://media.example:{}{path}", server.port)).await;
+    let get = async |path: &str| {
+        fetcher
+            .get(&format!("http://media.example:{}{path}", server.port))
+            .await
+    };
     same(get("/3").await, Ok(b"picture"));
     same(get("/4").await, Err(FetchError::TooManyRedirects));
-    let forbidden = |problem: Result<Bytes, FetchError>| matches!(problem, Err(FetchError::Forbidden { .. }));
+    let forbidden =
+        |problem: Result<Bytes, FetchError>| matches!(problem, Err(FetchError::Forbidden { .. }));
     assert!(forbidden(get("/inside").await));
     assert!(forbidden(get("/metadata").await));
     same(get("/scheme").await, Err(FetchError::Scheme("file".into())));
     same(get("/userinfo").await, Err(FetchError::Userinfo));
     same(get("/port").await, Err(FetchError::Port(22)));
-    assert!(matches!(get("/nowhere").await, Err(FetchError::BadRedirect { status: 302, .. })));
-    assert!(matches!(get("/broken").await, Err(FetchError::BadRedirect { status: 302, .. })));
+    assert!(matches!(
+        get("/nowhere").await,
+        Err(FetchError::BadRedirect { status: 302, .. })
+    ));
+    assert!(matches!(
+        get("/broken").await,
+        Err(FetchError::BadRedirect { status: 302, .. })
+    ));
 }
 
 #[test]
 fn a_redirect_from_https_to_http_is_a_downgrade() {
     let url = |text: &str| Url::parse(text).unwrap();
-    assert_eq!(no_downgrade(&url("https://a.example/"), &url("http://a.example/")), Err(FetchError::Downgrade));
-    assert_eq!(no_downgrade(&url("https://a.example/"), &url("https://b.example/")), Ok(()));
-    assert_eq!(no_downgrade(&url("http://a.example/"), &url("http://b.example/")), Ok(()));
-    assert_eq!(no_downgrade(&url("http://a.example/"), &url("https://b.example/")), Ok(()));
+    assert_eq!(
+        no_downgrade(&url("https://a.example/"), &url("http://a.example/")),
+        Err(FetchError::Downgrade)
+    );
+    assert_eq!(
+        no_downgrade(&url("https://a.example/"), &url("https://b.example/")),
+        Ok(())
+    );
+    assert_eq!(
+        no_downgrade(&url("http://a.example/"), &url("http://b.example/")),
+        Ok(())
+    );
+    assert_eq!(
+        no_downgrade(&url("http://a.example/"), &url("https://b.example/")),
+        Ok(())
+    );
 }
 
 #[tokio::test]
 async fn statuses_other_than_success_are_named() {
-    let server = Server::start(|path| format!("HTTP/1.1 {} Some\r\nContent-Length: 0\r\n\r\n", &path[1..]).into_bytes()).await;
+    let server = Server::start(|path| {
+        format!("HTTP/1.1 {} Some\r\nContent-Length: 0\r\n\r\n", &path[1..]).into_bytes()
+    })
+    .await;
     let fetcher = fetcher();
     for status in [204, 206, 304, 403, 404, 500] {
         let url = format!("http://media.example:{}/{status}", server.port);
@@ -255,21 +392,38 @@ async fn bytes_are_limited_by_what_is_announced_and_by_what_comes() {
         "/streamed" => {
             let chunk = b"80\r\n".iter().copied().chain([7; 128]).chain(*b"\r\n");
             let body: Vec<u8> = std::iter::repeat_n(chunk, 9).flatten().collect();
-            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), body, b"0\r\n\r\n".to_vec()].concat()
+            [
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+                body,
+                b"0\r\n\r\n".to_vec(),
+            ]
+            .concat()
         }
         "/endless" => [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![7; 5_000_000]].concat(),
-        "/packed" => b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx".to_vec(),
+        "/packed" => {
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx".to_vec()
+        }
         "/short" => b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nxx".to_vec(),
         _ => b"SSH-2.0-OpenSSH\r\n".to_vec(),
     })
     .await;
     let fetcher = fetcher();
-    let get = async |path: &str| fetcher.get(&format!("http://media.example:{}{path}", server.port)).await;
+    let get = async |path: &str| {
+        fetcher
+            .get(&format!("http://media.example:{}{path}", server.port))
+            .await
+    };
     same(get("/most").await, Ok(&[7; 1000]));
     for path in ["/announced", "/streamed", "/endless"] {
-        same(get(path).await, Err(FetchError::TooLarge { bytes_max: 1000 }));
+        same(
+            get(path).await,
+            Err(FetchError::TooLarge { bytes_max: 1000 }),
+        );
     }
-    same(get("/packed").await, Err(FetchError::Encoded("gzip".into())));
+    same(
+        get("/packed").await,
+        Err(FetchError::Encoded("gzip".into())),
+    );
     assert!(matches!(get("/short").await, Err(FetchError::Transfer(_))));
     assert!(matches!(get("/ssh").await, Err(FetchError::Transfer(_))));
 }
@@ -284,23 +438,52 @@ async fn time_is_limited_however_it_is_spent() {
     })
     .await;
     let timeout = Duration::from_millis(700);
-    let fetcher = fetcher_with(FetchOptions { timeout, ..options() }, &[("media.example", &["127.0.0.1"])]);
+    let fetcher = fetcher_with(
+        FetchOptions {
+            timeout,
+            ..options()
+        },
+        &[("media.example", &["127.0.0.1"])],
+    );
     for path in ["/silent", "/stuck", "/slow"] {
         let started = Instant::now();
-        same(fetcher.get(&format!("http://media.example:{}{path}", server.port)).await, Err(FetchError::TimedOut(timeout)));
+        same(
+            fetcher
+                .get(&format!("http://media.example:{}{path}", server.port))
+                .await,
+            Err(FetchError::TimedOut(timeout)),
+        );
         assert!(started.elapsed() < Duration::from_secs(10));
     }
 }
 
 #[tokio::test]
 async fn a_refused_connection_is_named() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let problem = fetcher().get(&format!("http://media.example:{closed}/")).await.unwrap_err();
-    assert!(matches!(&problem, FetchError::Connect(detail) if detail.contains("refused")), "{problem}");
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let problem = fetcher()
+        .get(&format!("http://media.example:{closed}/"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&problem, FetchError::Connect(detail) if detail.contains("refused")),
+        "{problem}"
+    );
 }
 
 #[test]
 fn a_wrong_network_is_named_at_start() {
-    let error = Fetcher::new(FetchOptions { allow_nets: vec!["10.0.0.0/99".into()], ..options() }).unwrap_err();
-    assert!(error.to_string().contains("`10.0.0.0/99` is not a network"), "{error}");
+    let error = Fetcher::new(FetchOptions {
+        allow_nets: vec!["10.0.0.0/99".into()],
+        ..options()
+    })
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("`10.0.0.0/99` is not a network"),
+        "{error}"
+    );
 }

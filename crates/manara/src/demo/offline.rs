@@ -1,0 +1,211 @@
+//! The demo's world met by the server's own matcher and rules, without a server: what is easy must
+//! be found, and what only looks alike must be left alone.
+
+use super::score::{Came, Score};
+use super::world::{Planned, PlantedKind, World};
+use crate::matcher::{Change, Matcher, MediaSignals};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use manara_model::{
+    DecisionId, Decoding, Event, Facts, MediaFacts, Medium, MemberId, Origin, actions_of,
+};
+use manara_rules::{RuleSet, Schema, Source, compile};
+use manara_signal::digest::sha256;
+use manara_signal::pdq::{Dihedral, Pdq, PdqHash, dihedral_rgb};
+use manara_signal::{Signal, SignalType};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+const DAY_END: &str = "2026-11-22T23:59:59Z";
+
+fn rules() -> RuleSet {
+    let file = |name: &str, text: &str| Source {
+        name: name.into(),
+        text: text.into(),
+    };
+    let sources = [
+        file(
+            "images.rules",
+            include_str!("../../../../examples/demo/images.rules"),
+        ),
+        file(
+            "slogans.rules",
+            include_str!("../../../../examples/demo/slogans.rules"),
+        ),
+        file(
+            "names.rules",
+            include_str!("../../../../examples/demo/names.rules"),
+        ),
+        file(
+            "links.rules",
+            include_str!("../../../../examples/demo/links.rules"),
+        ),
+    ];
+    compile(&sources, &Schema::builtin()).unwrap()
+}
+
+fn matcher(world: &World) -> Matcher {
+    let matcher = Matcher::default();
+    let members = world
+        .banks
+        .iter()
+        .flat_map(|bank| bank.members.iter().map(move |member| (bank.name, member)));
+    matcher.apply(members.zip(1..).map(|((bank, member), id)| Change::Add {
+        bank: bank.parse().unwrap(),
+        member: MemberId(id),
+        signal: Signal::parse(member.signal_type, &member.value).unwrap(),
+    }));
+    matcher
+}
+
+fn sign(medium: &Medium) -> MediaSignals {
+    let facts = |decoding, quality| MediaFacts {
+        decoding,
+        problem: None,
+        width: 0,
+        height: 0,
+        quality,
+    };
+    let Some(data) = &medium.data else {
+        let hash = Pdq::from_hex(&medium.signals[&SignalType::Pdq]).unwrap();
+        let quality = medium.quality.unwrap();
+        let pdq = vec![(PdqHash { hash, quality }, Dihedral::NAMES[0])];
+        return MediaSignals {
+            facts: facts(Decoding::SignalsOnly, Some(quality)),
+            exact: vec![],
+            pdq,
+        };
+    };
+    let file = STANDARD.decode(data).unwrap();
+    let exact = vec![Signal::Sha256(sha256(&file))];
+    let Ok(image) = image::load_from_memory(&file).map(|image| image.to_rgb8()) else {
+        return MediaSignals {
+            facts: facts(Decoding::Undecodable, None),
+            exact,
+            pdq: vec![],
+        };
+    };
+    let forms = dihedral_rgb(
+        image.as_raw(),
+        image.width() as usize,
+        image.height() as usize,
+    )
+    .unwrap();
+    let quality = Some(forms[0].quality);
+    MediaSignals {
+        facts: facts(Decoding::Decoded, quality),
+        exact,
+        pdq: forms.into_iter().zip(Dihedral::NAMES).collect(),
+    }
+}
+
+/// The answer as the server would give it.
+fn answer(planned: &Planned, matcher: &Matcher, rules: &RuleSet) -> Value {
+    let (event, warnings) = Event::from_json(planned.json.as_bytes(), Origin::Http).unwrap();
+    assert!(warnings.is_empty(), "{}: {warnings:?}", planned.id);
+    let media: Vec<MediaSignals> = event.media().iter().map(sign).collect();
+    let matches = matcher.matches(&event, &media);
+    let media: Vec<MediaFacts> = media.into_iter().map(|m| m.facts).collect();
+    let facts = Facts {
+        event: &event,
+        media: &media,
+        matches: &matches,
+        received_at: event.time,
+    };
+    let verdicts = rules.evaluate(&facts);
+    let actions = actions_of(DecisionId::new(1, 1), &verdicts, |r#type, index| {
+        event.entity(r#type, index)
+    });
+    json!({"id": event.id, "actions": actions, "verdicts": verdicts})
+}
+
+/// Plays a day; `each` sees every event with what came of it.
+fn play(world: &World, mut each: impl FnMut(&Planned, Came, &Value)) -> Score {
+    let (matcher, rules) = (matcher(world), rules());
+    let mut score = Score::default();
+    for planned in &world.events {
+        let answer = answer(planned, &matcher, &rules);
+        let came = score.add(planned, &answer);
+        each(planned, came, &answer);
+    }
+    score
+}
+
+#[test]
+fn the_demo_rules_check_and_their_tests_pass() {
+    let rules = rules();
+    assert!(rules.warnings().is_empty(), "{:?}", rules.warnings());
+    let outcomes = rules.run_tests();
+    assert!(outcomes.len() >= 12, "{}", outcomes.len());
+    for outcome in outcomes {
+        assert!(
+            outcome.passed,
+            "{}:{} {}\n{}",
+            outcome.source, outcome.line, outcome.name, outcome.detail
+        );
+    }
+}
+
+#[test]
+fn a_short_day_is_found_where_it_is_easy_and_left_alone_where_it_is_harmless() {
+    let world = World::sized(3, DAY_END.parse().unwrap(), 200).unwrap();
+    let mut kinds = HashSet::new();
+    let score = play(&world, |planned, came, answer| {
+        kinds.insert(planned.kind);
+        assert!(
+            came != Came::Falsely,
+            "{:?} {answer} {}",
+            planned.kind,
+            &planned.json
+        );
+        if is_easy(planned.kind) {
+            assert_eq!(
+                came,
+                Came::Found,
+                "{:?} {answer} {}",
+                planned.kind,
+                &planned.json
+            );
+        }
+    });
+    assert!(score.nothing_lost());
+    assert_eq!(score.total().planted, world.events.len() as u64);
+    assert!(kinds.len() > 40, "{}", kinds.len());
+}
+
+/// What any release has to find in every world, whatever the seed.
+fn is_easy(kind: PlantedKind) -> bool {
+    let hard = [
+        "digits for letters",
+        "two disguises at once",
+        "watermarked",
+        "cropped by 3 to 15 %",
+        "letterboxed",
+        "inside a screenshot",
+        "handle",
+    ];
+    kind.expectation().act && !hard.contains(&kind.label())
+}
+
+#[test]
+fn a_day_follows_from_its_seed_and_ends_in_time() {
+    let day_end = DAY_END.parse().unwrap();
+    let day = |seed| World::sized(seed, day_end, 60).unwrap().events;
+    let jsons = |events: &[Planned]| events.iter().map(|e| e.json.clone()).collect::<Vec<_>>();
+    let (first, again, other) = (day(5), day(5), day(6));
+    assert_eq!(jsons(&first), jsons(&again));
+    assert_ne!(jsons(&first), jsons(&other));
+    let times: Vec<_> = first
+        .iter()
+        .map(|e| {
+            Event::from_json(e.json.as_bytes(), Origin::Http)
+                .unwrap()
+                .0
+                .time
+        })
+        .collect();
+    assert!(times.is_sorted() && times.last().is_some_and(|last| *last <= day_end));
+    assert!(times[0].duration_since(day_end).abs() <= jiff::SignedDuration::from_hours(24));
+    let ids: HashSet<&str> = first.iter().map(|e| e.id.as_str()).collect();
+    assert_eq!(ids.len(), first.len());
+}
