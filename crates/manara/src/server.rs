@@ -124,6 +124,8 @@ pub(crate) async fn start(options: Options) -> Result<Running> {
     let mut lock = dir.lock(&config.listen)?;
     let store = crate::open_store(&dir, &config)?;
     store.set_receivers(config.webhooks.iter().map(|w| w.name.clone()).collect());
+    // The lock says that no other server is delivering, so what a crashed one had taken is due again.
+    store.write(|tx| tx.take_over_outbox(clock::now())).await.context("taking over the outbox")?;
     if let Some(text) = api_key {
         let key = seeded_key(&text).map_err(anyhow::Error::msg)?;
         let now = clock::now();

@@ -97,7 +97,7 @@ async fn a_stream_is_answered_line_by_line() {
 async fn wrong_requests_are_told_what_to_do() {
     let data = data();
     let server = Server::start(&data.path).await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = common::client();
     let url = server.url("/api/v1/events");
     let status = |response: reqwest::Response| response.status().as_u16();
     assert_eq!(status(client.post(&url).body("{}").send().await.unwrap()), 401);
@@ -233,11 +233,11 @@ async fn two_servers_on_one_directory_and_a_newer_database_are_refused() {
     assert!(stderr.contains(&format!("process {}", server.child.id())) && stderr.contains(&server.address), "{stderr}");
     assert!(server.stop().success());
 
-    let newer = std::process::Command::new("sh").arg("-c").arg(format!(
-        "printf '\\000\\000\\377\\000' | dd of={path}/manara.db bs=1 seek=60 conv=notrunc 2>/dev/null"
-    ));
-    let mut newer = newer;
-    assert!(newer.status().unwrap().success());
+    // SQLite keeps the version that `PRAGMA user_version` sets in bytes 60 to 63 of the file.
+    let file = data.path.join("manara.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[60..64].copy_from_slice(&60_000_u32.to_be_bytes());
+    std::fs::write(&file, bytes).unwrap();
     let refused = run(&["serve", "--data", path, "--listen", "127.0.0.1:0"]);
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{stderr}");
@@ -313,7 +313,7 @@ async fn a_revoked_key_is_useless_within_a_second() {
     let key = run_ok(&["key", "create", "--data", path, "--name", "forum"]).trim().to_owned();
     let server = Server::start(&data.path).await;
     let send = async |id: &str| {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = common::client();
         let request = client.post(server.url("/api/v1/events")).bearer_auth(&key).header("content-type", "application/json");
         request.body(post_event(id, "x").to_string()).send().await.unwrap().status().as_u16()
     };

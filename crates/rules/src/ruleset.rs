@@ -10,7 +10,7 @@ use crate::schema::Schema;
 use crate::testing::{Test, TestOutcome, check_test, run};
 use crate::typed::Typed;
 use manara_model::{BankName, Effect, EntityType, Facts, Mode, Name, Traced, Verdict};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 /// Largest rule file, in bytes.
@@ -58,8 +58,9 @@ pub(crate) struct Program {
 pub struct RuleSet {
     rules: Vec<Rule>,
     programs: Vec<Program>,
-    /// For each event type a rule names: all rules that see it, in order.
-    by_type: HashMap<String, Vec<usize>>,
+    /// For each event type a rule names, sorted by it: all rules that see it, in order. There are few,
+    /// and finding one among few by comparing is faster than by hashing.
+    by_type: Vec<(String, Vec<usize>)>,
     /// The rules that see every other event type.
     for_others: Vec<usize>,
     shared: Shared,
@@ -139,17 +140,13 @@ fn read(source: &Source, problems: &mut Problems<'_>) -> Option<crate::ast::File
 }
 
 /// For each event type that some rule names, the rules that see it; and those that see the others.
-fn index_by_type(rules: &[Rule]) -> (HashMap<String, Vec<usize>>, Vec<usize>) {
+fn index_by_type(rules: &[Rule]) -> (Vec<(String, Vec<usize>)>, Vec<usize>) {
     let sees = |event_type: Option<&String>| -> Vec<usize> {
         let sees = |rule: &Rule| rule.on.is_empty() || event_type.is_some_and(|t| rule.on.contains(t));
         rules.iter().enumerate().filter(|(_, rule)| sees(rule)).map(|(i, _)| i).collect()
     };
-    let mut by_type = HashMap::new();
-    for event_type in rules.iter().flat_map(|rule| &rule.on) {
-        if !by_type.contains_key(event_type) {
-            by_type.insert(event_type.clone(), sees(Some(event_type)));
-        }
-    }
+    let named: BTreeSet<&String> = rules.iter().flat_map(|rule| &rule.on).collect();
+    let by_type = named.into_iter().map(|event_type| (event_type.clone(), sees(Some(event_type)))).collect();
     (by_type, sees(None))
 }
 
@@ -189,11 +186,17 @@ impl RuleSet {
         self.tests.iter().map(|test| run(test, self)).collect()
     }
 
+    /// The rules that see events of this type.
+    fn seeing(&self, event_type: &str) -> &[usize] {
+        let at = self.by_type.binary_search_by(|(named, _)| named.as_str().cmp(event_type));
+        at.ok().and_then(|at| self.by_type.get(at)).map_or(&self.for_others, |(_, rules)| rules)
+    }
+
     pub(crate) fn evaluate_those(&self, facts: &Facts<'_>, wanted: impl Fn(&Rule) -> bool) -> Vec<Verdict> {
         let memo = Memo::default();
         let ctx = Ctx::new(facts, &self.shared, &memo);
         let mut verdicts = Vec::new();
-        for index in self.by_type.get(&facts.event.r#type).unwrap_or(&self.for_others) {
+        for index in self.seeing(&facts.event.r#type) {
             let (Some(rule), Some(program)) = (self.rules.get(*index), self.programs.get(*index)) else { continue };
             if wanted(rule) && (program.condition)(&ctx) == Some(true) {
                 verdicts.push(verdict(rule, program, &ctx));
@@ -207,8 +210,8 @@ impl RuleSet {
     pub(crate) fn unfired(&self, facts: &Facts<'_>, source: &str, max: usize) -> String {
         let memo = Memo::default();
         let ctx = Ctx::new(facts, &self.shared, &memo);
-        let sees = self.by_type.get(&facts.event.r#type).unwrap_or(&self.for_others);
-        let mut explained: Vec<(&Rule, Explanation)> = sees
+        let mut explained: Vec<(&Rule, Explanation)> = self
+            .seeing(&facts.event.r#type)
             .iter()
             .filter_map(|index| Some((self.rules.get(*index)?, self.programs.get(*index)?)))
             .filter(|(rule, _)| rule.source == source)

@@ -15,21 +15,32 @@ const THREADS: u32 = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = || arguments.next().ok_or("usage: crash_writer DATABASE PREFIX EVENTS");
+    let mut next = || {
+        arguments
+            .next()
+            .ok_or("usage: crash_writer DATABASE PREFIX EVENTS")
+    };
     let (database, prefix) = (PathBuf::from(next()?), next()?);
     let events: u32 = next()?.parse()?;
-    let options =
-        Options { audit_seed: [7; 32], origin: "forum.example/log".into(), max_bytes: None, readers: 1 };
+    let options = Options {
+        audit_seed: [7; 32],
+        origin: "forum.example/log".into(),
+        max_bytes: None,
+        readers: 1,
+    };
     let store = Store::open(&database, options)?;
     store.set_receivers(vec!["forum".into()]);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let (store, prefix) = (store.clone(), &prefix);
-                scope.spawn(move || write(&store, prefix, thread, events).map_err(|e| e.to_string()))
+                scope
+                    .spawn(move || write(&store, prefix, thread, events).map_err(|e| e.to_string()))
             })
             .collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
     })
     .map_err(|error: String| error.into())
 }
@@ -38,8 +49,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn write(store: &Store, prefix: &str, thread: u32, events: u32) -> Result<(), Box<dyn Error>> {
     let mut n = thread;
     while n < events {
-        let numbers: Vec<u32> = (0..5).map(|i| n + i * THREADS).filter(|n| *n < events).collect();
-        let batch = numbers.iter().map(|n| event(prefix, *n)).collect::<Result<Vec<_>, _>>()?;
+        let numbers: Vec<u32> = (0..5)
+            .map(|i| n + i * THREADS)
+            .filter(|n| *n < events)
+            .collect();
+        let batch = numbers
+            .iter()
+            .map(|n| event(prefix, *n))
+            .collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<String> = batch.iter().map(|new| new.event.id.clone()).collect();
         store.write_blocking(move |tx| tx.record_events(batch))?;
         let mut out = std::io::stdout().lock();
@@ -59,7 +76,12 @@ fn event(prefix: &str, n: u32) -> Result<NewEvent, Box<dyn Error>> {
         n % 7
     );
     let (event, _) = Event::from_json(json.as_bytes(), Origin::Http)?;
-    let effect = |kind, target| Effect { kind, target, index: None, detail: Detail::default() };
+    let effect = |kind, target| Effect {
+        kind,
+        target,
+        index: None,
+        detail: Detail::default(),
+    };
     let verdict = Verdict {
         rule: "slogan".parse()?,
         version: 1,
@@ -74,7 +96,11 @@ fn event(prefix: &str, n: u32) -> Result<NewEvent, Box<dyn Error>> {
             effect(ActionKind::Enqueue, EntityType::Account),
         ],
     };
-    let verdicts = if n.is_multiple_of(3) { vec![verdict] } else { vec![] };
+    let verdicts = if n.is_multiple_of(3) {
+        vec![verdict]
+    } else {
+        vec![]
+    };
     let at = "2026-11-22T10:15:01Z".parse()?;
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| error.to_string())?;

@@ -14,7 +14,9 @@ const MEMBERS: u64 = 1_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let directory = arguments
+        .next()
+        .map_or_else(std::env::temp_dir, PathBuf::from);
     let events: usize = arguments.next().map_or(Ok(200_000), |n| n.parse())?;
     let group: usize = arguments.next().map_or(Ok(100), |n| n.parse())?;
     let path = directory.join("throughput.db");
@@ -22,8 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         // What an earlier run left behind; there may be nothing.
         let _ = std::fs::remove_file(format!("{}{end}", path.display()));
     }
-    let options =
-        Options { audit_seed: [7; 32], origin: "bench.example/log".into(), max_bytes: None, readers: 2 };
+    let options = Options {
+        audit_seed: [7; 32],
+        origin: "bench.example/log".into(),
+        max_bytes: None,
+        readers: 2,
+    };
     let store = Store::open(&path, options.clone())?;
     run_events(&store, events, group)?;
     run_banks(&store)?;
@@ -47,7 +53,11 @@ fn run_events(store: &Store, events: usize, group: usize) -> Result<(), Box<dyn 
     for batch in prepared {
         store.write_blocking(move |tx| tx.record_events(batch))?;
     }
-    say(&format!("events without verdicts, groups of {group}"), events as u64, started);
+    say(
+        &format!("events without verdicts, groups of {group}"),
+        events as u64,
+        started,
+    );
     let started = start();
     let totals = store.read(manara_store::Reader::totals)?;
     say(&format!("totals ({} events)", totals.events), 1, started);
@@ -65,7 +75,8 @@ fn run_banks(store: &Store) -> Result<(), Box<dyn Error>> {
     say("members imported", MEMBERS, started);
     let started = start();
     let mut loaded = 0;
-    let cursor = store.read(|reader| reader.bank_changes(&BankCursor::default(), &mut |_| loaded += 1))?;
+    let cursor =
+        store.read(|reader| reader.bank_changes(&BankCursor::default(), &mut |_| loaded += 1))?;
     say("members loaded", loaded - 1, started);
     let started = start();
     store.read(|reader| reader.bank_changes(&cursor, &mut |_| ()))?;
@@ -77,7 +88,11 @@ fn run_verify(store: &Store) -> Result<(), Box<dyn Error>> {
     let started = start();
     let report = store.verify(&mut |_, _| ())?;
     assert_eq!(report.findings, []);
-    say(&format!("verified: {} leaves, records", report.leaves), report.records, started);
+    say(
+        &format!("verified: {} leaves, records", report.leaves),
+        report.records,
+        started,
+    );
     Ok(())
 }
 
@@ -86,7 +101,9 @@ fn scrambled(n: u64) -> [u8; 32] {
     let mut out = [0; 32];
     let mut state = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for chunk in out.chunks_exact_mut(8) {
-        state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9).wrapping_add(n | 1);
+        state = (state ^ (state >> 30))
+            .wrapping_mul(0xBF58_476D_1CE4_E5B9)
+            .wrapping_add(n | 1);
         chunk.copy_from_slice(&(state ^ (state >> 27)).to_le_bytes());
     }
     out
@@ -106,7 +123,10 @@ fn event(n: usize) -> Result<NewEvent, Box<dyn Error>> {
         fingerprint: scrambled(n as u64),
         received_at,
         decision: Decision {
-            id: DecisionId::new(1_795_342_501_000 + n as u64 / 50, u128::from(n as u64) * 0x9E37_79B9_7F4A_7C15),
+            id: DecisionId::new(
+                1_795_342_501_000 + n as u64 / 50,
+                u128::from(n as u64) * 0x9E37_79B9_7F4A_7C15,
+            ),
             author: Author::Rules,
             at: received_at,
             event: Some((event.source.clone(), event.id.clone())),
@@ -122,9 +142,16 @@ fn event(n: usize) -> Result<NewEvent, Box<dyn Error>> {
 
 #[expect(clippy::print_stdout, reason = "the figures are the output")]
 fn say(what: &str, count: u64, started: Started) {
-    let (took, cpu) = (started.clock.elapsed().as_secs_f64(), cpu_seconds() - started.cpu);
+    let (took, cpu) = (
+        started.clock.elapsed().as_secs_f64(),
+        cpu_seconds() - started.cpu,
+    );
     let rate = |seconds: f64| count as f64 / seconds.max(0.01);
-    println!("{what}: {count} in {took:.3} s, {:.0}/s; {cpu:.2} s of processor time, {:.0}/s", rate(took), rate(cpu));
+    println!(
+        "{what}: {count} in {took:.3} s, {:.0}/s; {cpu:.2} s of processor time, {:.0}/s",
+        rate(took),
+        rate(cpu)
+    );
 }
 
 #[derive(Clone, Copy)]
@@ -134,15 +161,26 @@ struct Started {
 }
 
 fn start() -> Started {
-    Started { clock: Instant::now(), cpu: cpu_seconds() }
+    Started {
+        clock: Instant::now(),
+        cpu: cpu_seconds(),
+    }
 }
 
 /// What this process has used of the processor, which on a shared machine says more than the
 /// clock does. 0 where there is no `/proc`.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace();
     // Fields 14 and 15 of proc(5), in hundredths of a second; the first two are before the `)`.
-    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    let ticks: f64 = fields
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum();
     ticks / 100.0
 }

@@ -145,11 +145,19 @@ pub struct Session {
 
 impl Tx<'_> {
     /// Keeps a key. Audit: one `key.created` leaf.
-    pub fn create_key(&mut self, key: &NewApiKey, by: &Author, now: Timestamp) -> Result<Committed<()>, StoreError> {
+    pub fn create_key(
+        &mut self,
+        key: &NewApiKey,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
         check_name("key id", &key.id)?;
         check_name("key name", &key.name)?;
         if self.reader().api_key(&key.id)?.is_some() {
-            return Err(StoreError::Conflict(format!("there is a key {} already", key.id)));
+            return Err(StoreError::Conflict(format!(
+                "there is a key {} already",
+                key.id
+            )));
         }
         self.begin("key.created", by, now)?;
         let kept = ApiKey {
@@ -165,7 +173,12 @@ impl Tx<'_> {
     }
 
     /// Keeps a key unless there is one of that id, revoked or not. Audit: as [`Tx::create_key`].
-    pub fn seed_key(&mut self, key: &NewApiKey, by: &Author, now: Timestamp) -> Result<Committed<()>, StoreError> {
+    pub fn seed_key(
+        &mut self,
+        key: &NewApiKey,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
         match self.reader().api_key(&key.id)? {
             Some(_) => Ok(Committed(())),
             None => self.create_key(key, by, now),
@@ -173,14 +186,25 @@ impl Tx<'_> {
     }
 
     /// Makes a key void for good. Audit: one `key.revoked` leaf, none when it was void already.
-    pub fn revoke_key(&mut self, id: &str, by: &Author, now: Timestamp) -> Result<Committed<()>, StoreError> {
+    pub fn revoke_key(
+        &mut self,
+        id: &str,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
         let found = self.reader().api_key(id)?;
         let key = found.ok_or_else(|| StoreError::not_found(format!("key {id}")))?;
         if key.revoked_at.is_some() {
             return Ok(Committed(()));
         }
         self.begin("key.revoked", by, now)?;
-        self.put_key(&ApiKey { revoked_at: Some(now), ..key }, Self::update)?;
+        self.put_key(
+            &ApiKey {
+                revoked_at: Some(now),
+                ..key
+            },
+            Self::update,
+        )?;
         self.seal(None).map(|_| Committed(()))
     }
 
@@ -206,7 +230,10 @@ impl Tx<'_> {
     ) -> Result<Committed<()>, StoreError> {
         check_name("login", &reviewer.login)?;
         if self.reader().reviewer(&reviewer.login)?.is_some() {
-            return Err(StoreError::Conflict(format!("there is a reviewer {} already", reviewer.login)));
+            return Err(StoreError::Conflict(format!(
+                "there is a reviewer {} already",
+                reviewer.login
+            )));
         }
         self.begin("reviewer.created", by, now)?;
         let kept = Reviewer {
@@ -229,7 +256,9 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Committed<()>, StoreError> {
         if self.reader().has_reviewers()? {
-            return Err(StoreError::Conflict("the first administrator has been made already: log in".into()));
+            return Err(StoreError::Conflict(
+                "the first administrator has been made already: log in".into(),
+            ));
         }
         self.create_reviewer(reviewer, &Author::System, now)
     }
@@ -245,7 +274,10 @@ impl Tx<'_> {
     ) -> Result<Committed<()>, StoreError> {
         let reviewer = self.reader().expect_reviewer(login)?;
         self.begin("reviewer.password_changed", by, now)?;
-        let changed = Reviewer { password_hash: password_hash.to_owned(), ..reviewer };
+        let changed = Reviewer {
+            password_hash: password_hash.to_owned(),
+            ..reviewer
+        };
         self.put_reviewer(&changed, Self::update)?;
         self.end_sessions_of(login, now)?;
         self.seal(None).map(|_| Committed(()))
@@ -253,14 +285,25 @@ impl Tx<'_> {
 
     /// Shuts a reviewer out, and ends their sessions. Audit: one `reviewer.disabled` leaf, none when
     /// they were shut out already.
-    pub fn disable_reviewer(&mut self, login: &str, by: &Author, now: Timestamp) -> Result<Committed<()>, StoreError> {
+    pub fn disable_reviewer(
+        &mut self,
+        login: &str,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
         let reviewer = self.reader().expect_reviewer(login)?;
         if reviewer.disabled_at.is_some() {
             return Ok(Committed(()));
         }
         self.begin("reviewer.disabled", by, now)?;
         self.end_sessions_of(login, now)?;
-        self.put_reviewer(&Reviewer { disabled_at: Some(now), ..reviewer }, Self::update)?;
+        self.put_reviewer(
+            &Reviewer {
+                disabled_at: Some(now),
+                ..reviewer
+            },
+            Self::update,
+        )?;
         self.seal(None).map(|_| Committed(()))
     }
 
@@ -277,12 +320,20 @@ impl Tx<'_> {
     }
 
     /// Logs a reviewer in. Audit: one `session.opened` leaf.
-    pub fn open_session(&mut self, session: &NewSession, now: Timestamp) -> Result<Committed<()>, StoreError> {
+    pub fn open_session(
+        &mut self,
+        session: &NewSession,
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
         let reviewer = self.reader().expect_reviewer(&session.login)?;
         if reviewer.disabled_at.is_some() {
             return Err(StoreError::not_found(format!("reviewer {}", session.login)));
         }
-        self.begin("session.opened", &Author::Reviewer(session.login.clone()), now)?;
+        self.begin(
+            "session.opened",
+            &Author::Reviewer(session.login.clone()),
+            now,
+        )?;
         let kept = Session {
             id: self.next_id(&SESSIONS)?,
             token_hash: session.token_hash,
@@ -298,20 +349,42 @@ impl Tx<'_> {
     }
 
     /// Logs a reviewer out. Audit: one `session.closed` leaf, none when there was no such session.
-    pub fn close_session(&mut self, token_hash: &[u8; 32], now: Timestamp) -> Result<Committed<()>, StoreError> {
+    pub fn close_session(
+        &mut self,
+        token_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
         let Some(session) = self.reader().session_row(token_hash)? else {
             return Ok(Committed(()));
         };
-        self.begin("session.closed", &Author::Reviewer(session.login.clone()), now)?;
-        self.put_session(&Session { ended_at: Some(now), ..session }, Self::update)?;
+        self.begin(
+            "session.closed",
+            &Author::Reviewer(session.login.clone()),
+            now,
+        )?;
+        self.put_session(
+            &Session {
+                ended_at: Some(now),
+                ..session
+            },
+            Self::update,
+        )?;
         self.seal(None).map(|_| Committed(()))
     }
 
     /// Ends a reviewer's sessions within the open leaf.
     fn end_sessions_of(&mut self, login: &str, now: Timestamp) -> Result<(), StoreError> {
-        let sessions = self.reader().all(SESSION, sql::SESSIONS_OF, [login], session)?;
+        let sessions = self
+            .reader()
+            .all(SESSION, sql::SESSIONS_OF, [login], session)?;
         sessions.into_iter().try_for_each(|session| {
-            self.put_session(&Session { ended_at: Some(now), ..session }, Self::update)
+            self.put_session(
+                &Session {
+                    ended_at: Some(now),
+                    ..session
+                },
+                Self::update,
+            )
         })
     }
 
@@ -336,7 +409,10 @@ fn check_name(what: &'static str, name: &str) -> Result<(), StoreError> {
     let problem = if name.is_empty() {
         "it is empty: give one".into()
     } else if name.len() > NAME_BYTES_MAX {
-        format!("{} bytes long, the limit is {NAME_BYTES_MAX}: shorten it", name.len())
+        format!(
+            "{} bytes long, the limit is {NAME_BYTES_MAX}: shorten it",
+            name.len()
+        )
     } else if name.chars().any(char::is_control) {
         "it has control characters: leave them out".into()
     } else {
@@ -368,11 +444,16 @@ impl Reader {
 
     /// Whether there is any reviewer.
     pub fn has_reviewers(&self) -> Result<bool, StoreError> {
-        self.number(REVIEWER, sql::COUNT_REVIEWERS, []).map(|count| count > 0)
+        self.number(REVIEWER, sql::COUNT_REVIEWERS, [])
+            .map(|count| count > 0)
     }
 
     /// The session of a token, if it is in force at `now`.
-    pub fn session(&self, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<Session>, StoreError> {
+    pub fn session(
+        &self,
+        token_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
         let session = self.session_row(token_hash)?;
         Ok(session.filter(|session| session.expires_at > now))
     }
@@ -382,7 +463,8 @@ impl Reader {
     }
 
     fn expect_reviewer(&self, login: &str) -> Result<Reviewer, StoreError> {
-        self.reviewer(login)?.ok_or_else(|| StoreError::not_found(format!("reviewer {login}")))
+        self.reviewer(login)?
+            .ok_or_else(|| StoreError::not_found(format!("reviewer {login}")))
     }
 }
 

@@ -32,7 +32,11 @@ impl Reader {
         self.all(LOG, sql::LEAVES, params, |row| {
             let data: Vec<u8> = get(row, 1, LOG)?;
             let leaf = Leaf::decode(&data).map_err(|error| damaged(LOG, error))?;
-            Ok(StoredLeaf { seq: get::<i64>(row, 0, LOG)? as u64, data, leaf })
+            Ok(StoredLeaf {
+                seq: get::<i64>(row, 0, LOG)? as u64,
+                data,
+                leaf,
+            })
         })
     }
 
@@ -40,16 +44,28 @@ impl Reader {
     /// there is no such leaf. Reads the hashes of all leaves: about 0.2 s for a million.
     pub fn prove(&self, seq: u64) -> Result<Option<Bundle>, StoreError> {
         let size = self.number(LOG, sql::COUNT_LEAVES_BY_EDGE, [])?;
-        let Some(checkpoint) = self.last_checkpoint()?.filter(|_| seq < size) else { return Ok(None) };
-        let Some(leaf) = self.leaves(seq, 1)?.pop().filter(|leaf| leaf.seq == seq) else { return Ok(None) };
+        let Some(checkpoint) = self.last_checkpoint()?.filter(|_| seq < size) else {
+            return Ok(None);
+        };
+        let Some(leaf) = self.leaves(seq, 1)?.pop().filter(|leaf| leaf.seq == seq) else {
+            return Ok(None);
+        };
         let hashes = self.leaf_hashes(size)?;
         let node = |level: u8, index: u64| {
-            let (first, width) = (index.checked_shl(level.into())?, 1_u64.checked_shl(level.into())?);
+            let (first, width) = (
+                index.checked_shl(level.into())?,
+                1_u64.checked_shl(level.into())?,
+            );
             let under = hashes.get(first as usize..first.checked_add(width)? as usize)?;
             Some(tiles::subtree_root(under))
         };
         let proof = inclusion_proof(seq, size, node).map_err(|error| damaged(LOG, error))?;
-        Ok(Some(Bundle { index: seq, proof, checkpoint, extra: Some(leaf.data) }))
+        Ok(Some(Bundle {
+            index: seq,
+            proof,
+            checkpoint,
+            extra: Some(leaf.data),
+        }))
     }
 
     fn leaf_hashes(&self, size: u64) -> Result<Vec<Hash>, StoreError> {
@@ -57,7 +73,11 @@ impl Reader {
             let bytes: Vec<u8> = get(row, 1, LOG)?;
             hash_of(&bytes).ok_or_else(|| damaged(LOG, "a leaf's hash has not 32 bytes"))
         })?;
-        if hashes.len() as u64 == size { Ok(hashes) } else { Err(damaged(LOG, "leaves are missing")) }
+        if hashes.len() as u64 == size {
+            Ok(hashes)
+        } else {
+            Err(damaged(LOG, "leaves are missing"))
+        }
     }
 }
 

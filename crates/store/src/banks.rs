@@ -7,9 +7,7 @@
 use crate::error::{Context, StoreError};
 use crate::reader::{Reader, damaged, get, parsed, time};
 use crate::sql;
-use crate::tables::{
-    BANKS, MEMBER_BATCHES, MEMBER_REMOVALS, MEMBERS, blob, int, text,
-};
+use crate::tables::{BANKS, MEMBER_BATCHES, MEMBER_REMOVALS, MEMBERS, blob, int, text};
 use crate::tx::{Committed, Tx, author_json};
 use jiff::Timestamp;
 use manara_model::{Author, Bank, BankName, Member, MemberId};
@@ -85,10 +83,16 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Committed<()>, StoreError> {
         if description.len() > DESCRIPTION_BYTES_MAX {
-            return Err(too_long("description", description.len(), DESCRIPTION_BYTES_MAX));
+            return Err(too_long(
+                "description",
+                description.len(),
+                DESCRIPTION_BYTES_MAX,
+            ));
         }
         if self.reader().bank(name)?.is_some() {
-            return Err(StoreError::Conflict(format!("there is a bank {name} already")));
+            return Err(StoreError::Conflict(format!(
+                "there is a bank {name} already"
+            )));
         }
         self.begin("bank.created", by, now)?;
         let id = self.next_id(&BANKS)?;
@@ -123,7 +127,15 @@ impl Tx<'_> {
         if bank.enabled == enabled {
             return Ok(Committed(false));
         }
-        self.begin(if enabled { "bank.enabled" } else { "bank.disabled" }, by, now)?;
+        self.begin(
+            if enabled {
+                "bank.enabled"
+            } else {
+                "bank.disabled"
+            },
+            by,
+            now,
+        )?;
         let values = bank_values(id, name, &bank.description, enabled, bank.created_at);
         self.update(&BANKS, &values)?;
         self.seal(None).map(|_| Committed(true))
@@ -161,7 +173,8 @@ impl Tx<'_> {
         now: Timestamp,
         progress: impl FnMut(u64),
     ) -> Result<Committed<Imported>, StoreError> {
-        self.append("bank.imported", bank, rows, by, now, progress).map(Committed)
+        self.append("bank.imported", bank, rows, by, now, progress)
+            .map(Committed)
     }
 
     fn append(
@@ -175,6 +188,8 @@ impl Tx<'_> {
     ) -> Result<Imported, StoreError> {
         let (bank, _) = self.reader().expect_bank(bank)?;
         let first = self.next_id(&MEMBERS)?;
+        // Before the first row: should a later one fail, the open leaf keeps the job from ending well.
+        self.begin(kind, by, now)?;
         let mut batch = Batch::new(first);
         let mut done = Imported::default();
         for row in rows {
@@ -190,15 +205,24 @@ impl Tx<'_> {
             }
         }
         progress(done.added + done.already);
-        if done.added > 0 {
-            self.insert_batch(kind, bank, &batch, by, now)?;
-            self.count(&format!("bank.{bank}"), done.added as i64);
+        if done.added == 0 {
+            self.abandon();
+            return Ok(done);
         }
+        self.insert_batch(bank, &batch, by, now)?;
+        self.count(&format!("bank.{bank}"), done.added as i64);
+        self.seal(None)?;
         Ok(done)
     }
 
     /// Writes a member's row unless the bank has it. The row is covered by its batch.
-    fn append_one(&self, bank: i64, batch: &mut Batch, signal: &Signal, note: &str) -> Result<bool, StoreError> {
+    fn append_one(
+        &self,
+        bank: i64,
+        batch: &mut Batch,
+        signal: &Signal,
+        note: &str,
+    ) -> Result<bool, StoreError> {
         const CONTEXT: &str = "adding a member";
         if note.len() > NOTE_BYTES_MAX {
             return Err(too_long("note", note.len(), NOTE_BYTES_MAX));
@@ -209,7 +233,16 @@ impl Tx<'_> {
         }
         let signal_type = signal.signal_type().name();
         let lookup = lookup(signal_type.as_bytes(), value.bytes());
-        if same_signal(self.reader(), bank, batch.first, lookup, signal_type, value.bytes())?.is_some() {
+        if same_signal(
+            self.reader(),
+            bank,
+            batch.first,
+            lookup,
+            signal_type,
+            value.bytes(),
+        )?
+        .is_some()
+        {
             return Ok(false);
         }
         let id = batch.next();
@@ -223,13 +256,11 @@ impl Tx<'_> {
 
     fn insert_batch(
         &mut self,
-        kind: &str,
         bank: i64,
         batch: &Batch,
         by: &Author,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.begin(kind, by, now)?;
         let (id, author) = (self.next_id(&MEMBER_BATCHES)?, author_json(by)?);
         let digest = batch.digest();
         let values = [
@@ -241,8 +272,7 @@ impl Tx<'_> {
             text(&author),
             int(now.as_microsecond()),
         ];
-        self.insert_row(&MEMBER_BATCHES, &values)?;
-        self.seal(None).map(|_| ())
+        self.insert_row(&MEMBER_BATCHES, &values)
     }
 
     /// Takes a member out of its bank for good. Audit: one `member.removed` leaf.
@@ -282,7 +312,10 @@ impl Tx<'_> {
 }
 
 fn too_long(what: &'static str, bytes: usize, max: usize) -> StoreError {
-    StoreError::Invalid { what, problem: format!("{bytes} bytes long, the limit is {max}: shorten it") }
+    StoreError::Invalid {
+        what,
+        problem: format!("{bytes} bytes long, the limit is {max}: shorten it"),
+    }
 }
 
 fn bank_values<'a>(
@@ -311,7 +344,12 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(first: i64) -> Self {
-        Self { first, count: 0, rows: sha2::Sha256::new(), canonical: Vec::new() }
+        Self {
+            first,
+            count: 0,
+            rows: sha2::Sha256::new(),
+            canonical: Vec::new(),
+        }
     }
 
     fn next(&self) -> i64 {
@@ -341,8 +379,12 @@ impl Batch {
 
 /// Under which number a signal is looked up: 64 bits of a SHA-256 over its type and value.
 pub(crate) fn lookup(signal_type: &[u8], value: &[u8]) -> i64 {
-    let digest: [u8; 32] =
-        sha2::Sha256::new().chain_update(signal_type).chain_update([0]).chain_update(value).finalize().into();
+    let digest: [u8; 32] = sha2::Sha256::new()
+        .chain_update(signal_type)
+        .chain_update([0])
+        .chain_update(value)
+        .finalize()
+        .into();
     i64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default())
 }
 
@@ -357,8 +399,13 @@ fn same_signal(
     value: &[u8],
 ) -> Result<Option<MemberId>, StoreError> {
     const CONTEXT: &str = "looking for a member";
-    let mut statement = reader.conn.prepare_cached(sql::SAME_SIGNAL).context(CONTEXT)?;
-    let mut rows = statement.query((lookup, signal_type, value)).context(CONTEXT)?;
+    let mut statement = reader
+        .conn
+        .prepare_cached(sql::SAME_SIGNAL)
+        .context(CONTEXT)?;
+    let mut rows = statement
+        .query((lookup, signal_type, value))
+        .context(CONTEXT)?;
     while let Some(row) = rows.next().context(CONTEXT)? {
         let id: i64 = get(row, 0, CONTEXT)?;
         let of: Option<i64> = get(row, 1, CONTEXT)?;
@@ -464,7 +511,9 @@ impl Reader {
 
     /// A member by its number, with its bank and whether it was removed since.
     pub fn member(&self, id: MemberId) -> Result<Option<(BankName, Member, bool)>, StoreError> {
-        let Some((bank, member, removed)) = self.member_row(id)? else { return Ok(None) };
+        let Some((bank, member, removed)) = self.member_row(id)? else {
+            return Ok(None);
+        };
         let names = self.bank_names()?;
         Ok(Some((bank_name(&names, bank)?, member, removed)))
     }
@@ -473,13 +522,19 @@ impl Reader {
         let found = self.first(MEMBER, sql::MEMBER, [id.0], |row| {
             Ok((get::<i64>(row, 5, MEMBER)?, member(row)?))
         })?;
-        let Some((bank, member)) = found else { return Ok(None) };
+        let Some((bank, member)) = found else {
+            return Ok(None);
+        };
         let removal = self.first(MEMBER, sql::REMOVAL, [id.0], |_| Ok(()))?;
         Ok(Some((bank, member, removal.is_some())))
     }
 
     /// The member of a bank that has this signal, with its note.
-    pub fn find_member(&self, bank: &BankName, signal: &Signal) -> Result<Option<(MemberId, Member)>, StoreError> {
+    pub fn find_member(
+        &self,
+        bank: &BankName,
+        signal: &Signal,
+    ) -> Result<Option<(MemberId, Member)>, StoreError> {
         let (bank, _) = self.expect_bank(bank)?;
         let (signal_type, value) = (signal.signal_type().name(), Value::of(signal));
         let lookup = lookup(signal_type.as_bytes(), value.bytes());
@@ -500,27 +555,48 @@ impl Reader {
         self.each(BANK, sql::BANKS_BY_ID, [], |row| {
             let name: BankName = parsed(row, 1, BANK)?;
             names.insert(get::<i64>(row, 0, BANK)?, name.clone());
-            each(BankChange::Bank { name, enabled: get(row, 2, BANK)? });
+            each(BankChange::Bank {
+                name,
+                enabled: get(row, 2, BANK)?,
+            });
             Ok(())
         })?;
         self.each(MEMBER, sql::MEMBERS_SINCE, [since.batch], |row| {
             let signal = stored_signal(row)?;
             let bank = bank_name(&names, get(row, 5, MEMBER)?)?;
-            each(BankChange::Member { bank, member: MemberId(get(row, 0, MEMBER)?), signal });
+            each(BankChange::Member {
+                bank,
+                member: MemberId(get(row, 0, MEMBER)?),
+                signal,
+            });
             Ok(())
         })?;
-        self.each(MEMBER, sql::REMOVALS_SINCE, (since.removal, since.member), |row| {
-            let bank = bank_name(&names, get(row, 2, MEMBER)?)?;
-            let (member, signal_type) = (MemberId(get(row, 1, MEMBER)?), parsed(row, 3, MEMBER)?);
-            each(BankChange::Removed { bank, member, signal_type });
-            Ok(())
-        })?;
+        self.each(
+            MEMBER,
+            sql::REMOVALS_SINCE,
+            (since.removal, since.member),
+            |row| {
+                let bank = bank_name(&names, get(row, 2, MEMBER)?)?;
+                let (member, signal_type) =
+                    (MemberId(get(row, 1, MEMBER)?), parsed(row, 3, MEMBER)?);
+                each(BankChange::Removed {
+                    bank,
+                    member,
+                    signal_type,
+                });
+                Ok(())
+            },
+        )?;
         let newest = self.first(MEMBER, sql::NEWEST_BATCH, [], |row| {
             Ok((get(row, 0, MEMBER)?, get(row, 1, MEMBER)?))
         })?;
         let (batch, member) = newest.unwrap_or((0, 0));
         let removal = self.number(MEMBER, sql::NEWEST_REMOVAL, [])? as i64;
-        Ok(BankCursor { batch, member, removal })
+        Ok(BankCursor {
+            batch,
+            member,
+            removal,
+        })
     }
 
     fn bank_names(&self) -> Result<HashMap<i64, BankName>, StoreError> {
@@ -535,7 +611,10 @@ const BANK: &str = "a bank";
 const MEMBER: &str = "a member of a bank";
 
 fn bank_name(names: &HashMap<i64, BankName>, id: i64) -> Result<BankName, StoreError> {
-    names.get(&id).cloned().ok_or_else(|| damaged(MEMBER, format!("bank {id} is missing")))
+    names
+        .get(&id)
+        .cloned()
+        .ok_or_else(|| damaged(MEMBER, format!("bank {id} is missing")))
 }
 
 fn bank(row: &Row<'_>) -> Result<(i64, Bank), StoreError> {
@@ -550,7 +629,11 @@ fn bank(row: &Row<'_>) -> Result<(i64, Bank), StoreError> {
 }
 
 fn stored_signal(row: &Row<'_>) -> Result<Signal, StoreError> {
-    let value = row.get_ref(2).context(MEMBER)?.as_blob().map_err(|error| damaged(MEMBER, error))?;
+    let value = row
+        .get_ref(2)
+        .context(MEMBER)?
+        .as_blob()
+        .map_err(|error| damaged(MEMBER, error))?;
     signal_of(parsed(row, 1, MEMBER)?, value)
 }
 

@@ -116,26 +116,51 @@ pub struct CaseDetail {
 
 impl Tx<'_> {
     /// Opens a case for an `enqueue` action, or adds the event to the one that is pending.
-    pub(crate) fn enqueue(&mut self, action: &Action, event: &Event, decision: &Decision) -> Result<(), StoreError> {
+    pub(crate) fn enqueue(
+        &mut self,
+        action: &Action,
+        event: &Event,
+        decision: &Decision,
+    ) -> Result<(), StoreError> {
         let queue = match &action.detail.queue {
             Some(queue) => queue.clone(),
-            None => DEFAULT_QUEUE.parse().map_err(|e| damaged("the default queue", e))?,
+            None => DEFAULT_QUEUE
+                .parse()
+                .map_err(|e| damaged("the default queue", e))?,
         };
-        let priority = action.detail.priority.unwrap_or(DEFAULT_PRIORITY).clamp(1, 9);
+        let priority = action
+            .detail
+            .priority
+            .unwrap_or(DEFAULT_PRIORITY)
+            .clamp(1, 9);
         let reader = self.reader();
         let target = &action.target;
         let params = (queue.as_str(), target.r#type.as_str(), &target.id);
         let (case, what) = match reader.first(CASE, sql::CASE_PENDING, params, case)? {
             Some(case) => {
-                if reader.number(CASE, sql::CASE_LINKED, (case.id.to_string(), decision.id.to_string()))? != 0 {
+                if reader.number(
+                    CASE,
+                    sql::CASE_LINKED,
+                    (case.id.to_string(), decision.id.to_string()),
+                )? != 0
+                {
                     return Ok(());
                 }
                 if priority > case.priority {
-                    self.put_case(&Case { priority, ..case.clone() }, Self::update)?;
+                    self.put_case(
+                        &Case {
+                            priority,
+                            ..case.clone()
+                        },
+                        Self::update,
+                    )?;
                 }
                 (case, "event_added")
             }
-            None => (self.open_case(queue, priority, action, event, decision)?, "opened"),
+            None => (
+                self.open_case(queue, priority, action, event, decision)?,
+                "opened",
+            ),
         };
         let link = self.next_id(&CASE_EVENTS)?;
         self.insert_row(
@@ -176,7 +201,12 @@ impl Tx<'_> {
     }
 
     /// Takes a case for a reviewer. Audit: one `case.claimed` leaf, none when they hold it already.
-    pub fn claim_case(&mut self, id: CaseId, reviewer: &str, now: Timestamp) -> Result<Committed<Case>, StoreError> {
+    pub fn claim_case(
+        &mut self,
+        id: CaseId,
+        reviewer: &str,
+        now: Timestamp,
+    ) -> Result<Committed<Case>, StoreError> {
         let before = self.reader().expect_case(id)?;
         let case = before.clone().claim(reviewer, micros(now))?;
         if case == before {
@@ -187,7 +217,12 @@ impl Tx<'_> {
     }
 
     /// Puts a case back into its queue. Audit: one `case.released` leaf.
-    pub fn release_case(&mut self, id: CaseId, reviewer: &str, now: Timestamp) -> Result<Committed<Case>, StoreError> {
+    pub fn release_case(
+        &mut self,
+        id: CaseId,
+        reviewer: &str,
+        now: Timestamp,
+    ) -> Result<Committed<Case>, StoreError> {
         let before = self.reader().expect_case(id)?;
         let case = before.clone().release(reviewer, micros(now))?;
         if case == before {
@@ -301,9 +336,17 @@ impl Tx<'_> {
         let (state, by, at, decided) = match &case.state {
             CaseState::Open => ("open", None, None, None),
             CaseState::Claimed { by, since } => ("claimed", Some(by), Some(*since), None),
-            CaseState::Closed { decision, outcome, by, at } => {
-                ("closed", Some(by), Some(*at), Some((decision.to_string(), *outcome)))
-            }
+            CaseState::Closed {
+                decision,
+                outcome,
+                by,
+                at,
+            } => (
+                "closed",
+                Some(by),
+                Some(*at),
+                Some((decision.to_string(), *outcome)),
+            ),
         };
         let decision = decided.as_ref().map(|(decision, _)| decision.as_str());
         let outcome = decided.as_ref().map(|(_, outcome)| outcome.as_str());
@@ -360,7 +403,12 @@ impl Reader {
             let params = (stage, limit, priority, opened_at, id, queue.as_str());
             self.all(CASE, sql::CASES_BY_QUEUE, params, case)
         } else {
-            self.all(CASE, sql::CASES_BY_STATE, (stage, limit, priority, opened_at, id), case)
+            self.all(
+                CASE,
+                sql::CASES_BY_STATE,
+                (stage, limit, priority, opened_at, id),
+                case,
+            )
         }
     }
 
@@ -371,7 +419,9 @@ impl Reader {
 
     /// A case with everything that belongs to it.
     pub fn case_detail(&self, id: CaseId) -> Result<Option<CaseDetail>, StoreError> {
-        let Some(case) = self.case(id)? else { return Ok(None) };
+        let Some(case) = self.case(id)? else {
+            return Ok(None);
+        };
         let key = id.to_string();
         let limit = SHOWN_MAX as i64;
         let judgement = match &case.state {
@@ -380,7 +430,12 @@ impl Reader {
         };
         Ok(Some(CaseDetail {
             leaf: self.number(CASE, sql::CASE_LEAF, [&key])?,
-            events: self.all("events of a case", sql::EVENTS_OF_CASE, (&key, limit), stored_event)?,
+            events: self.all(
+                "events of a case",
+                sql::EVENTS_OF_CASE,
+                (&key, limit),
+                stored_event,
+            )?,
             events_total: self.number(CASE, sql::CASE_EVENTS_COUNT, [&key])?,
             judgement,
             deliveries: self.deliveries_of_case(id, SHOWN_MAX)?,
@@ -394,22 +449,34 @@ impl Reader {
         let Entity { r#type, id } = &of.entity;
         // Without an account nothing equals this, since no identifier is empty.
         let account = of.account.as_deref().unwrap_or("");
-        let params = (of.id.to_string(), r#type.as_str(), id, account, RELATED_MAX as i64);
+        let params = (
+            of.id.to_string(),
+            r#type.as_str(),
+            id,
+            account,
+            RELATED_MAX as i64,
+        );
         self.all(CASE, sql::CASES_RELATED, params, case)
     }
 
     fn expect_case(&self, id: CaseId) -> Result<Case, StoreError> {
-        self.case(id)?.ok_or_else(|| StoreError::not_found(format!("case {id}")))
+        self.case(id)?
+            .ok_or_else(|| StoreError::not_found(format!("case {id}")))
     }
 
     /// What rules did in the decisions that belong to a case.
     fn automatic_actions(&self, id: CaseId) -> Result<Vec<Action>, StoreError> {
         let mut actions = Vec::new();
-        self.each("decisions of a case", sql::CASE_DECISIONS, [id.to_string()], |row| {
-            let decision: Decision = from_json(row, 0, "decisions of a case")?;
-            actions.extend(decision.actions);
-            Ok(())
-        })?;
+        self.each(
+            "decisions of a case",
+            sql::CASE_DECISIONS,
+            [id.to_string()],
+            |row| {
+                let decision: Decision = from_json(row, 0, "decisions of a case")?;
+                actions.extend(decision.actions);
+                Ok(())
+            },
+        )?;
         Ok(actions)
     }
 }
@@ -422,7 +489,10 @@ fn case(row: &Row<'_>) -> Result<Case, StoreError> {
     let by = || get::<String>(row, 9, CASE);
     let state = match get::<String>(row, 8, CASE)?.as_str() {
         "open" => CaseState::Open,
-        "claimed" => CaseState::Claimed { by: by()?, since: time(row, 10, CASE)? },
+        "claimed" => CaseState::Claimed {
+            by: by()?,
+            since: time(row, 10, CASE)?,
+        },
         "closed" => CaseState::Closed {
             decision: parsed(row, 11, CASE)?,
             outcome: parsed::<Outcome>(row, 12, CASE)?,
@@ -434,7 +504,10 @@ fn case(row: &Row<'_>) -> Result<Case, StoreError> {
     Ok(Case {
         id: parsed(row, 0, CASE)?,
         queue: parsed(row, 1, CASE)?,
-        entity: Entity { r#type: parsed(row, 2, CASE)?, id: get(row, 3, CASE)? },
+        entity: Entity {
+            r#type: parsed(row, 2, CASE)?,
+            id: get(row, 3, CASE)?,
+        },
         account: get(row, 4, CASE)?,
         policy: parsed(row, 5, CASE)?,
         priority: get(row, 6, CASE)?,

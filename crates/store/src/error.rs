@@ -132,8 +132,14 @@ impl StoreError {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::Utf8Error(..) => Self::Corrupt { context, why: error.to_string() },
-            other => Self::Sql { context, why: other.to_string() },
+            | rusqlite::Error::Utf8Error(..) => Self::Corrupt {
+                context,
+                why: error.to_string(),
+            },
+            other => Self::Sql {
+                context,
+                why: other.to_string(),
+            },
         }
     }
 

@@ -87,9 +87,14 @@ impl Tx<'_> {
     ///
     /// Audit: one `decision.made` leaf for each new event, naming all rows written for it; one
     /// `event.conflict` leaf for each conflicting body seen for the first time; none for duplicates.
-    pub fn record_events(&mut self, events: Vec<NewEvent>) -> Result<Committed<Vec<Recorded>>, StoreError> {
-        let recorded: Result<_, StoreError> =
-            events.into_iter().map(|event| self.record_event(event)).collect();
+    pub fn record_events(
+        &mut self,
+        events: Vec<NewEvent>,
+    ) -> Result<Committed<Vec<Recorded>>, StoreError> {
+        let recorded: Result<_, StoreError> = events
+            .into_iter()
+            .map(|event| self.record_event(event))
+            .collect();
         recorded.map(Committed)
     }
 
@@ -152,14 +157,22 @@ impl Tx<'_> {
     pub(crate) fn insert_decision(&mut self, decision: &Decision) -> Result<(), StoreError> {
         let (id, body) = (decision.id.to_string(), json("decision", decision)?);
         let case = decision.case.map(|case| case.to_string());
-        self.insert(&DECISIONS, &[text(&id), maybe_text(case.as_deref()), text(&body)])?;
+        self.insert(
+            &DECISIONS,
+            &[text(&id), maybe_text(case.as_deref()), text(&body)],
+        )?;
         for action in &decision.actions {
             self.count(&format!("actions.{}", action.kind), 1);
         }
         Ok(())
     }
 
-    fn insert_strike(&mut self, action: &Action, event: &Event, decision: &Decision) -> Result<(), StoreError> {
+    fn insert_strike(
+        &mut self,
+        action: &Action,
+        event: &Event,
+        decision: &Decision,
+    ) -> Result<(), StoreError> {
         let account = match (action.target.r#type, &event.account) {
             (EntityType::Account, _) => &action.target.id,
             (_, Some(account)) => &account.id,
@@ -190,11 +203,16 @@ impl Tx<'_> {
             .first(context, sql::FINGERPRINT, (source, id), |row| {
                 Ok((bytes32(row, 0, context)?, time(row, 1, context)?))
             })?
-            .ok_or_else(|| StoreError::Conflict(format!("decision {} was used before", new.decision.id)))?;
+            .ok_or_else(|| {
+                StoreError::Conflict(format!("decision {} was used before", new.decision.id))
+            })?;
         let (fingerprint, first_received_at) = first;
         if fingerprint != new.fingerprint {
             self.record_conflict(new)?;
-            return Ok(Recorded::Conflict { id: id.clone(), first_received_at });
+            return Ok(Recorded::Conflict {
+                id: id.clone(),
+                first_received_at,
+            });
         }
         let stored = reader
             .event(source, id)?
@@ -205,7 +223,9 @@ impl Tx<'_> {
     fn record_conflict(&mut self, new: &NewEvent) -> Result<(), StoreError> {
         let (source, id) = (&new.event.source, &new.event.id);
         let params = (source, id, new.fingerprint);
-        let known = self.reader().number("looking up a conflict", sql::CONFLICT_KNOWN, params)?;
+        let known = self
+            .reader()
+            .number("looking up a conflict", sql::CONFLICT_KNOWN, params)?;
         if known != 0 {
             return Ok(());
         }
@@ -229,14 +249,22 @@ impl Tx<'_> {
 
 /// Whether the decision says nothing that the event's own row does not say.
 fn is_plain(new: &NewEvent) -> bool {
-    let NewEvent { event, decision, received_at, .. } = new;
+    let NewEvent {
+        event,
+        decision,
+        received_at,
+        ..
+    } = new;
     decision.verdicts.is_empty()
         && decision.actions.is_empty()
         && decision.author == Author::Rules
         && decision.case.is_none()
         && decision.note.is_empty()
         && decision.at.as_microsecond() == received_at.as_microsecond()
-        && decision.event.as_ref().is_some_and(|(source, id)| *source == event.source && *id == event.id)
+        && decision
+            .event
+            .as_ref()
+            .is_some_and(|(source, id)| *source == event.source && *id == event.id)
 }
 
 impl Reader {
@@ -247,13 +275,27 @@ impl Reader {
 
     /// The event that an automatic decision is about.
     pub fn event_of(&self, decision: DecisionId) -> Result<Option<StoredEvent>, StoreError> {
-        self.first(EVENT, sql::EVENT_BY_DECISION, [decision.to_string()], stored_event)
+        self.first(
+            EVENT,
+            sql::EVENT_BY_DECISION,
+            [decision.to_string()],
+            stored_event,
+        )
     }
 
     /// The newest events, newest first, older than leaf `before`.
-    pub fn recent_events(&self, before: Option<u64>, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+    pub fn recent_events(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         let before = before.map_or(i64::MAX, |leaf| leaf.min(i64::MAX as u64) as i64);
-        self.all(EVENT, sql::RECENT_EVENTS, (before, limit as i64), stored_event)
+        self.all(
+            EVENT,
+            sql::RECENT_EVENTS,
+            (before, limit as i64),
+            stored_event,
+        )
     }
 
     /// Other bodies that came under this source and id, at most the first 100.
@@ -263,12 +305,19 @@ impl Reader {
 
     /// The newest events that came under another's source and id, newest first.
     pub fn recent_conflicts(&self, limit: usize) -> Result<Vec<ConflictingEvent>, StoreError> {
-        self.all("reading conflicts", sql::RECENT_CONFLICTS, [limit as i64], conflict)
+        self.all(
+            "reading conflicts",
+            sql::RECENT_CONFLICTS,
+            [limit as i64],
+            conflict,
+        )
     }
 
     /// A decision, automatic or a person's.
     pub fn decision(&self, id: DecisionId) -> Result<Option<Decision>, StoreError> {
-        let full = self.first(DECISION, sql::DECISION, [id.to_string()], |row| from_json(row, 0, DECISION))?;
+        let full = self.first(DECISION, sql::DECISION, [id.to_string()], |row| {
+            from_json(row, 0, DECISION)
+        })?;
         match full {
             Some(decision) => Ok(Some(decision)),
             None => Ok(self.event_of(id)?.map(|event| event.decision)),
@@ -277,7 +326,9 @@ impl Reader {
 
     /// The newest decisions that have verdicts or are a person's, newest first.
     pub fn recent_decisions(&self, limit: usize) -> Result<Vec<Decision>, StoreError> {
-        self.all(DECISION, sql::RECENT_DECISIONS, [limit as i64], |row| from_json(row, 0, DECISION))
+        self.all(DECISION, sql::RECENT_DECISIONS, [limit as i64], |row| {
+            from_json(row, 0, DECISION)
+        })
     }
 }
 

@@ -27,21 +27,39 @@ pub struct Preview {
 impl std::fmt::Debug for Preview {
     /// Without the picture: it has no place in a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Preview({}, {}, {} bytes)", hex::encode(self.sha256), self.content_type, self.bytes.len())
+        write!(
+            f,
+            "Preview({}, {}, {} bytes)",
+            hex::encode(self.sha256),
+            self.content_type,
+            self.bytes.len()
+        )
     }
 }
 
 impl Tx<'_> {
     /// Keeps a preview within the open leaf, unless there is one of that medium.
-    pub(crate) fn insert_preview(&mut self, preview: &Preview, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) fn insert_preview(
+        &mut self,
+        preview: &Preview,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let bytes = preview.bytes.len();
         if bytes > PREVIEW_BYTES_MAX {
-            let problem = format!("{bytes} bytes long, the limit is {PREVIEW_BYTES_MAX}: make it smaller");
-            return Err(StoreError::Invalid { what: "preview", problem });
+            let problem =
+                format!("{bytes} bytes long, the limit is {PREVIEW_BYTES_MAX}: make it smaller");
+            return Err(StoreError::Invalid {
+                what: "preview",
+                problem,
+            });
         }
         let sha256 = hex::encode(preview.sha256);
-        let values =
-            [text(&sha256), text(&preview.content_type), int(now.as_microsecond()), blob(&preview.bytes)];
+        let values = [
+            text(&sha256),
+            text(&preview.content_type),
+            int(now.as_microsecond()),
+            blob(&preview.bytes),
+        ];
         self.insert(&PREVIEWS, &values).map(|_| ())
     }
 }
@@ -51,12 +69,17 @@ impl Reader {
     pub(crate) fn preview(&self, sha256: &[u8; 32]) -> Result<Option<Preview>, StoreError> {
         const CONTEXT: &str = "a preview";
         self.first(CONTEXT, sql::PREVIEW, [hex::encode(sha256)], |row| {
-            Ok(Preview { sha256: *sha256, content_type: get(row, 0, CONTEXT)?, bytes: get(row, 1, CONTEXT)? })
+            Ok(Preview {
+                sha256: *sha256,
+                content_type: get(row, 0, CONTEXT)?,
+                bytes: get(row, 1, CONTEXT)?,
+            })
         })
     }
 
     /// Whether there is a preview of the medium with this SHA-256.
     pub fn has_preview(&self, sha256: &[u8; 32]) -> Result<bool, StoreError> {
-        self.number("a preview", sql::HAS_PREVIEW, [hex::encode(sha256)]).map(|found| found != 0)
+        self.number("a preview", sql::HAS_PREVIEW, [hex::encode(sha256)])
+            .map(|found| found != 0)
     }
 }

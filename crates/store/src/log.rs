@@ -2,9 +2,7 @@
 
 use crate::error::{Context, OpenError, StoreError};
 use crate::sql;
-use manara_audit::{
-    Checkpoint, Frontier, Hash, SigningKey, open_checkpoint, sign_checkpoint,
-};
+use manara_audit::{Checkpoint, Frontier, Hash, SigningKey, open_checkpoint, sign_checkpoint};
 use rusqlite::Connection;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,7 +23,10 @@ pub(crate) struct Log {
 impl Log {
     /// Reads the log's edge and checks that it is one this key signed.
     pub(crate) fn load(path: &Path, conn: &Connection, key: SigningKey) -> Result<Self, OpenError> {
-        let unfit = |why: String| OpenError::AuditKey { path: path.into(), why };
+        let unfit = |why: String| OpenError::AuditKey {
+            path: path.into(),
+            why,
+        };
         let mut log = Self {
             key,
             frontier: Frontier::new(),
@@ -39,7 +40,10 @@ impl Log {
 
     /// Reads the edge again, after another process has written.
     pub(crate) fn reload(&mut self, conn: &Connection) -> Result<(), StoreError> {
-        let corrupt = |why: String| StoreError::Corrupt { context: "audit log", why };
+        let corrupt = |why: String| StoreError::Corrupt {
+            context: "audit log",
+            why,
+        };
         let (bytes, head): (Vec<u8>, String) = conn
             .query_row(sql::AUDIT_STATE, [], |r| Ok((r.get(0)?, r.get(1)?)))
             .context("reading the audit log's edge")?;
@@ -53,7 +57,10 @@ impl Log {
             .query_row(sql::COUNT_LEAVES_BY_EDGE, [], |r| r.get::<_, i64>(0))
             .context("reading the audit log's end")? as u64;
         if leaves != frontier.size() {
-            let why = format!("it ends after {leaves} leaves, {} were signed", frontier.size());
+            let why = format!(
+                "it ends after {leaves} leaves, {} were signed",
+                frontier.size()
+            );
             return Err(corrupt(why));
         }
         self.kept_size = conn
@@ -65,8 +72,10 @@ impl Log {
 
     /// The checkpoint over everything so far, signed.
     fn sign(&self) -> Result<String, StoreError> {
-        sign_edge(&self.key, &self.frontier)
-            .map_err(|why| StoreError::Corrupt { context: "signing a checkpoint", why })
+        sign_edge(&self.key, &self.frontier).map_err(|why| StoreError::Corrupt {
+            context: "signing a checkpoint",
+            why,
+        })
     }
 
     /// Writes the edge, in the transaction that grew it, and a checkpoint when one is due.
@@ -130,7 +139,10 @@ pub(crate) struct Salts {
 
 impl Salts {
     fn new() -> Self {
-        Self { pool: Box::new([0; 4096]), used: 4096 }
+        Self {
+            pool: Box::new([0; 4096]),
+            used: 4096,
+        }
     }
 
     /// 16 bytes never given before.

@@ -43,7 +43,8 @@ pub(crate) fn for_writing(
 pub(crate) fn for_reading(path: &Path) -> Result<Connection, OpenError> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     check_identity(path, &conn)?;
-    conn.execute_batch(sql::READER_PRAGMAS).map_err(|error| explain(path, &error))?;
+    conn.execute_batch(sql::READER_PRAGMAS)
+        .map_err(|error| explain(path, &error))?;
     Ok(conn)
 }
 
@@ -54,7 +55,8 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     conn.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // Otherwise the planner looks at bound values and prepares some statements anew for each one.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(explain)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(explain)?;
     Ok(conn)
 }
 
@@ -67,21 +69,37 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
     match options.open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(OpenError::Io { path: path.into(), why: error.to_string() }),
+        Err(error) => Err(OpenError::Io {
+            path: path.into(),
+            why: error.to_string(),
+        }),
     }
 }
 
 fn check_identity(path: &Path, conn: &Connection) -> Result<(), OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
-    let objects: i64 = conn.query_row(sql::COUNT_OBJECTS, [], |r| r.get(0)).map_err(explain)?;
-    let application: i64 = conn.query_row(sql::APPLICATION_ID, [], |r| r.get(0)).map_err(explain)?;
+    let objects: i64 = conn
+        .query_row(sql::COUNT_OBJECTS, [], |r| r.get(0))
+        .map_err(explain)?;
+    let application: i64 = conn
+        .query_row(sql::APPLICATION_ID, [], |r| r.get(0))
+        .map_err(explain)?;
     if application != APPLICATION_ID && (application != 0 || objects != 0) {
         let why = "it is another program's SQLite database".into();
-        return Err(OpenError::NotManara { path: path.into(), why });
+        return Err(OpenError::NotManara {
+            path: path.into(),
+            why,
+        });
     }
-    let found: u32 = conn.query_row(sql::USER_VERSION, [], |r| r.get(0)).map_err(explain)?;
+    let found: u32 = conn
+        .query_row(sql::USER_VERSION, [], |r| r.get(0))
+        .map_err(explain)?;
     let known = known_version();
-    if found > known { Err(OpenError::Newer { found, known }) } else { Ok(()) }
+    if found > known {
+        Err(OpenError::Newer { found, known })
+    } else {
+        Ok(())
+    }
 }
 
 fn set_up_writer(conn: &Connection, max_bytes: Option<u64>) -> rusqlite::Result<()> {
@@ -130,9 +148,10 @@ fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
         other => other.to_string(),
     };
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => {
-            OpenError::NotManara { path, why: "it is no SQLite database".into() }
-        }
+        Some(ErrorCode::NotADatabase) => OpenError::NotManara {
+            path,
+            why: "it is no SQLite database".into(),
+        },
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Corrupt { path, why },
         _ => OpenError::Io { path, why },
     }

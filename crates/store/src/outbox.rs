@@ -11,10 +11,10 @@
 
 use crate::error::{Context, StoreError};
 use crate::reader::{Reader, from_json, get, maybe_time, parsed, time};
+use crate::sql;
 use crate::store::Store;
 use crate::tables::{OUTBOX, int, maybe, maybe_text, text};
 use crate::tx::{Committed, Tx, json};
-use crate::sql;
 use jiff::Timestamp;
 use manara_model::{Action, Author, CaseId, Decision, DecisionId};
 use rusqlite::Row;
@@ -148,7 +148,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<OutboxItem>, StoreError> {
         let receiver = receiver.to_owned();
-        self.write(move |tx| tx.lease_outbox(&receiver, now, until, limit)).await
+        self.write(move |tx| tx.lease_outbox(&receiver, now, until, limit))
+            .await
     }
 
     /// Reports how an attempt ended. `false` when its lease had been lost.
@@ -158,14 +159,23 @@ impl Store {
         attempt: Attempt,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(move |tx| Ok(tx.settle_outbox(vec![(token, attempt)], now)?.map(|kept| kept == 1))).await
+        self.write(move |tx| {
+            Ok(tx
+                .settle_outbox(vec![(token, attempt)], now)?
+                .map(|kept| kept == 1))
+        })
+        .await
     }
 }
 
 impl Tx<'_> {
     /// One row for each delivered action and receiver.
     pub(crate) fn insert_deliveries(&mut self, decision: &Decision) -> Result<(), StoreError> {
-        for action in decision.actions.iter().filter(|action| action.kind.is_delivered()) {
+        for action in decision
+            .actions
+            .iter()
+            .filter(|action| action.kind.is_delivered())
+        {
             for receiver in self.receivers {
                 let id = self.next_id(&OUTBOX)?;
                 let row = Delivery {
@@ -197,10 +207,24 @@ impl Tx<'_> {
         until: Timestamp,
         limit: usize,
     ) -> Result<Committed<Vec<OutboxItem>>, StoreError> {
-        let params = (receiver, now.as_microsecond(), until.as_microsecond(), limit as i64);
-        let mut items = self.reader().all(LEASING, sql::LEASE, params, outbox_item)?;
+        let params = (
+            receiver,
+            now.as_microsecond(),
+            until.as_microsecond(),
+            limit as i64,
+        );
+        let mut items = self
+            .reader()
+            .all(LEASING, sql::LEASE, params, outbox_item)?;
         items.sort_by_key(|item| item.token.id);
         Ok(Committed(items))
+    }
+
+    /// Makes everything pending due at once: for a server that has just taken the place of another,
+    /// whose leases nobody will report on and whose waits have been long enough. Audit: none.
+    pub fn take_over_outbox(&mut self, now: Timestamp) -> Result<Committed<()>, StoreError> {
+        self.operational(sql::TAKE_OVER, (now.as_microsecond(),))?;
+        Ok(Committed(()))
     }
 
     /// Reports how attempts ended, and says for how many the lease still held; the others change
@@ -215,11 +239,19 @@ impl Tx<'_> {
         let mut kept = 0;
         for (lease, attempt) in attempts {
             let params = (lease.id, lease.token);
-            let Some(row) = self.reader().first(DELIVERY, sql::LEASED, params, delivery)? else { continue };
+            let Some(row) = self
+                .reader()
+                .first(DELIVERY, sql::LEASED, params, delivery)?
+            else {
+                continue;
+            };
             kept += 1;
             match attempt {
                 Attempt::Delivered => delivered.push(row),
-                Attempt::Dead { error } => dead.push(Delivery { error: Some(error), ..row }),
+                Attempt::Dead { error } => dead.push(Delivery {
+                    error: Some(error),
+                    ..row
+                }),
                 Attempt::Failed { error, next_at } => self.operational(
                     sql::POSTPONE,
                     (lease.id, next_at.as_microsecond(), shortened(&error)),
@@ -247,20 +279,36 @@ impl Tx<'_> {
             if let Some(error) = &row.error {
                 self.operational(sql::SET_ERROR, (row.id, shortened(error)))?;
             }
-            self.put_delivery(&Delivery { state, finished_at: Some(now), ..row }, Self::update)?;
+            self.put_delivery(
+                &Delivery {
+                    state,
+                    finished_at: Some(now),
+                    ..row
+                },
+                Self::update,
+            )?;
         }
         self.seal(None).map(|_| ())
     }
 
     /// Puts a delivery that was given up back into the outbox, with its old idempotency key.
     /// Audit: one `action.replayed` leaf.
-    pub fn replay_dead(&mut self, id: i64, by: &Author, now: Timestamp) -> Result<Committed<()>, StoreError> {
+    pub fn replay_dead(
+        &mut self,
+        id: i64,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
         let row = self
             .reader()
             .first(DELIVERY, sql::DEAD, [id], delivery)?
             .ok_or_else(|| StoreError::not_found(format!("dead delivery {id}")))?;
         self.begin("action.replayed", by, now)?;
-        let pending = Delivery { state: DeliveryState::Pending, finished_at: None, ..row };
+        let pending = Delivery {
+            state: DeliveryState::Pending,
+            finished_at: None,
+            ..row
+        };
         self.put_delivery(&pending, Self::update)?;
         self.operational(sql::REVIVE, (id, now.as_microsecond()))?;
         self.seal(None).map(|_| Committed(()))
@@ -276,7 +324,11 @@ impl Tx<'_> {
         ) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let (decision, body) = (row.decision.to_string(), json("action", &row.action)?);
-        let (source, id) = row.event.as_ref().map(|(s, i)| (s.as_str(), i.as_str())).unzip();
+        let (source, id) = row
+            .event
+            .as_ref()
+            .map(|(s, i)| (s.as_str(), i.as_str()))
+            .unzip();
         put(
             self,
             &OUTBOX,
@@ -297,7 +349,10 @@ impl Tx<'_> {
 
     /// Changes columns that no leaf vouches for.
     fn operational(&self, sql: &str, params: impl rusqlite::Params) -> Result<(), StoreError> {
-        let changed = self.conn.prepare_cached(sql).and_then(|mut s| s.execute(params));
+        let changed = self
+            .conn
+            .prepare_cached(sql)
+            .and_then(|mut s| s.execute(params));
         changed.context(DELIVERY).map(|_| ())
     }
 }
@@ -308,7 +363,11 @@ fn shortened(error: &str) -> String {
 
 impl Reader {
     /// Deliveries that were given up, newest first, older than delivery `before`.
-    pub fn dead_letters(&self, before: Option<i64>, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+    pub fn dead_letters(
+        &self,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
         let params = (before.unwrap_or(i64::MAX), limit as i64);
         self.all(DELIVERY, sql::DEAD_LETTERS, params, delivery)
     }
@@ -318,7 +377,11 @@ impl Reader {
         self.all(DELIVERY, sql::DELIVERIES, [decision.to_string()], delivery)
     }
 
-    pub(crate) fn deliveries_of_case(&self, case: CaseId, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+    pub(crate) fn deliveries_of_case(
+        &self,
+        case: CaseId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
         let params = (case.to_string(), limit as i64);
         self.all(DELIVERY, sql::DELIVERIES_OF_CASE, params, delivery)
     }
@@ -342,7 +405,10 @@ fn outbox_item(row: &Row<'_>) -> Result<OutboxItem, StoreError> {
     let source: Option<String> = get(row, 5, LEASING)?;
     let id: Option<String> = get(row, 6, LEASING)?;
     Ok(OutboxItem {
-        token: Lease { id: get(row, 0, LEASING)?, token: get(row, 1, LEASING)? },
+        token: Lease {
+            id: get(row, 0, LEASING)?,
+            token: get(row, 1, LEASING)?,
+        },
         attempt: get(row, 2, LEASING)?,
         action: from_json(row, 3, LEASING)?,
         decision: parsed(row, 4, LEASING)?,

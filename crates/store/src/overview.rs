@@ -76,14 +76,21 @@ impl Reader {
             outbox_pending: self.number(TOTALS, sql::COUNT_PENDING, [])?,
             outbox_dead: self.number(TOTALS, sql::COUNT_DEAD, [])?,
             outbox_delivered: counter("outbox.delivered"),
-            members: counters.iter().filter(|(name, _)| name.starts_with("bank.")).map(|(_, count)| count).sum(),
+            members: counters
+                .iter()
+                .filter(|(name, _)| name.starts_with("bank."))
+                .map(|(_, count)| count)
+                .sum(),
             leaves: self.number(TOTALS, sql::COUNT_LEAVES_BY_EDGE, [])?,
         })
     }
 
     pub(crate) fn counters(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.all(TOTALS, sql::COUNTERS, [], |row| {
-            Ok((get(row, 0, TOTALS)?, get::<i64>(row, 1, TOTALS)?.max(0) as u64))
+            Ok((
+                get(row, 0, TOTALS)?,
+                get::<i64>(row, 1, TOTALS)?.max(0) as u64,
+            ))
         })
     }
 

@@ -73,17 +73,29 @@ impl Reader {
 }
 
 /// A column of a row.
-pub(crate) fn get<T: FromSql>(row: &Row<'_>, column: usize, context: &'static str) -> Result<T, StoreError> {
+pub(crate) fn get<T: FromSql>(
+    row: &Row<'_>,
+    column: usize,
+    context: &'static str,
+) -> Result<T, StoreError> {
     row.get(column).context(context)
 }
 
 /// A column that parses as what it was written from.
-pub(crate) fn parsed<T>(row: &Row<'_>, column: usize, context: &'static str) -> Result<T, StoreError>
+pub(crate) fn parsed<T>(
+    row: &Row<'_>,
+    column: usize,
+    context: &'static str,
+) -> Result<T, StoreError>
 where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    let text = row.get_ref(column).context(context)?.as_str().map_err(|e| damaged(context, e))?;
+    let text = row
+        .get_ref(column)
+        .context(context)?
+        .as_str()
+        .map_err(|e| damaged(context, e))?;
     text.parse().map_err(|error| damaged(context, error))
 }
 
@@ -93,18 +105,36 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
     column: usize,
     context: &'static str,
 ) -> Result<T, StoreError> {
-    let text = row.get_ref(column).context(context)?.as_str().map_err(|e| damaged(context, e))?;
+    let text = row
+        .get_ref(column)
+        .context(context)?
+        .as_str()
+        .map_err(|e| damaged(context, e))?;
     serde_json::from_str(text).map_err(|error| damaged(context, error))
 }
 
 /// A column of 32 bytes.
-pub(crate) fn bytes32(row: &Row<'_>, column: usize, context: &'static str) -> Result<[u8; 32], StoreError> {
-    let bytes = row.get_ref(column).context(context)?.as_blob().map_err(|e| damaged(context, e))?;
-    bytes.try_into().map_err(|_| damaged(context, format!("{} bytes instead of 32", bytes.len())))
+pub(crate) fn bytes32(
+    row: &Row<'_>,
+    column: usize,
+    context: &'static str,
+) -> Result<[u8; 32], StoreError> {
+    let bytes = row
+        .get_ref(column)
+        .context(context)?
+        .as_blob()
+        .map_err(|e| damaged(context, e))?;
+    bytes
+        .try_into()
+        .map_err(|_| damaged(context, format!("{} bytes instead of 32", bytes.len())))
 }
 
 /// A time column.
-pub(crate) fn time(row: &Row<'_>, column: usize, context: &'static str) -> Result<Timestamp, StoreError> {
+pub(crate) fn time(
+    row: &Row<'_>,
+    column: usize,
+    context: &'static str,
+) -> Result<Timestamp, StoreError> {
     let micros: i64 = get(row, column, context)?;
     Timestamp::from_microsecond(micros).map_err(|error| damaged(context, error))
 }
@@ -122,7 +152,10 @@ pub(crate) fn maybe_time(
 }
 
 pub(crate) fn damaged(context: &'static str, why: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt { context, why: why.to_string() }
+    StoreError::Corrupt {
+        context,
+        why: why.to_string(),
+    }
 }
 
 /// The connections that reads share.
@@ -141,7 +174,12 @@ struct Pool {
 
 impl Readers {
     pub(crate) fn new(path: PathBuf, max: usize) -> Self {
-        Self { path, max: max.max(1), pool: Mutex::default(), returned: Condvar::new() }
+        Self {
+            path,
+            max: max.max(1),
+            pool: Mutex::default(),
+            returned: Condvar::new(),
+        }
     }
 
     /// Runs `f` on one snapshot, waiting for a connection when all are in use.
@@ -150,8 +188,13 @@ impl Readers {
         f: impl FnOnce(&Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let lent = self.lend()?;
-        let Some(reader) = &lent.reader else { return Err(StoreError::Closed) };
-        reader.conn.execute_batch(sql::BEGIN_READ).context("beginning a read")?;
+        let Some(reader) = &lent.reader else {
+            return Err(StoreError::Closed);
+        };
+        reader
+            .conn
+            .execute_batch(sql::BEGIN_READ)
+            .context("beginning a read")?;
         f(reader)
     }
 
@@ -164,17 +207,26 @@ impl Readers {
         let mut pool = self.pool();
         loop {
             if let Some(reader) = pool.idle.pop() {
-                return Ok(Lent { readers: self, reader: Some(reader) });
+                return Ok(Lent {
+                    readers: self,
+                    reader: Some(reader),
+                });
             }
             if pool.open < self.max {
                 pool.open += 1;
                 break;
             }
-            pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner);
+            pool = self
+                .returned
+                .wait(pool)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         drop(pool);
         // From here on the place in the pool is given back by `Lent`, with or without a connection.
-        let mut lent = Lent { readers: self, reader: None };
+        let mut lent = Lent {
+            readers: self,
+            reader: None,
+        };
         let conn = open::for_reading(&self.path).map_err(|error| unopened(&error))?;
         lent.reader = Some(Reader { conn });
         Ok(lent)
@@ -182,7 +234,10 @@ impl Readers {
 }
 
 fn unopened(error: &OpenError) -> StoreError {
-    StoreError::Sql { context: "opening a connection for reading", why: error.to_string() }
+    StoreError::Sql {
+        context: "opening a connection for reading",
+        why: error.to_string(),
+    }
 }
 
 /// A connection on loan.

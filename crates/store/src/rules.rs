@@ -69,7 +69,12 @@ impl Tx<'_> {
         Ok(Committed(versions))
     }
 
-    fn insert_version(&mut self, rule: &RuleText, version: u32, now: Timestamp) -> Result<(), StoreError> {
+    fn insert_version(
+        &mut self,
+        rule: &RuleText,
+        version: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let id = self.next_id(&RULE_VERSIONS)?;
         self.insert_row(
             &RULE_VERSIONS,
@@ -89,7 +94,11 @@ impl Tx<'_> {
 
 impl Reader {
     /// One version of a rule.
-    pub fn rule_version(&self, name: &Name, version: u32) -> Result<Option<RuleVersion>, StoreError> {
+    pub fn rule_version(
+        &self,
+        name: &Name,
+        version: u32,
+    ) -> Result<Option<RuleVersion>, StoreError> {
         self.first(RULE, sql::RULE, (name.as_str(), version), rule_version)
     }
 

@@ -60,7 +60,8 @@ pub(crate) const ADD_LEAF: &str = "INSERT INTO audit_leaves (seq, data, hash) VA
 pub(crate) const LEAVES: &str =
     "SELECT seq, data, hash FROM audit_leaves WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
 pub(crate) const ALL_LEAVES: &str = "SELECT seq, data, hash FROM audit_leaves ORDER BY seq";
-pub(crate) const LEAF_HASHES: &str = "SELECT seq, hash FROM audit_leaves WHERE seq < ?1 ORDER BY seq";
+pub(crate) const LEAF_HASHES: &str =
+    "SELECT seq, hash FROM audit_leaves WHERE seq < ?1 ORDER BY seq";
 pub(crate) const ADD_CHECKPOINT: &str =
     "INSERT INTO checkpoints (size, note) VALUES (?1, ?2) ON CONFLICT (size) DO NOTHING";
 pub(crate) const NEWEST_CHECKPOINT_SIZE: &str = "SELECT coalesce(max(size), 0) FROM checkpoints";
@@ -99,8 +100,7 @@ pub(crate) const CONFLICTS: &str = "SELECT source, event_id, body, received_at, 
 pub(crate) const RECENT_CONFLICTS: &str = "SELECT source, event_id, body, received_at, leaf
   FROM event_conflicts ORDER BY id DESC LIMIT ?1";
 pub(crate) const DECISION: &str = "SELECT body FROM decisions WHERE id = ?1";
-pub(crate) const RECENT_DECISIONS: &str =
-    "SELECT body FROM decisions ORDER BY leaf DESC LIMIT ?1";
+pub(crate) const RECENT_DECISIONS: &str = "SELECT body FROM decisions ORDER BY leaf DESC LIMIT ?1";
 
 // --- Outbox -------------------------------------------------------------------------------------
 
@@ -119,6 +119,8 @@ pub(crate) const LEASE: &str = "UPDATE outbox
   WHERE id IN (SELECT id FROM outbox WHERE state = 'pending' AND receiver = ?1 AND due_at <= ?2
                ORDER BY due_at, id LIMIT ?4)
   RETURNING id, token, attempts, body, decision, source, event_id, created_at";
+pub(crate) const TAKE_OVER: &str =
+    "UPDATE outbox SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1";
 pub(crate) const LEASED: &str = outbox_where!("id = ?1 AND token = ?2 AND state = 'pending'");
 pub(crate) const POSTPONE: &str = "UPDATE outbox SET due_at = ?2, error = ?3 WHERE id = ?1";
 pub(crate) const SET_DUE: &str = "UPDATE outbox SET due_at = ?2 WHERE id = ?1";
@@ -133,7 +135,8 @@ pub(crate) const DELIVERIES_OF_CASE: &str = outbox_where!(
     "decision IN (SELECT decision FROM case_events WHERE case_id = ?1
                   UNION SELECT id FROM decisions WHERE case_id = ?1) ORDER BY id LIMIT ?2"
 );
-pub(crate) const OUTBOX_BY_RECEIVER: &str = "SELECT receiver, sum(state = 'pending'), sum(state = 'dead')
+pub(crate) const OUTBOX_BY_RECEIVER: &str =
+    "SELECT receiver, sum(state = 'pending'), sum(state = 'dead')
   FROM (SELECT receiver, state FROM outbox WHERE state = 'pending'
         UNION ALL SELECT receiver, state FROM outbox WHERE state = 'dead')
   GROUP BY receiver ORDER BY receiver";
@@ -168,7 +171,8 @@ pub(crate) const CASES_RELATED: &str = cases_where!(
                    OR account = ?4 OR (entity_type = 'account' AND entity_id = ?4))
      ORDER BY opened_at DESC, id LIMIT ?5"
 );
-pub(crate) const CASE_LINKED: &str = "SELECT 1 FROM case_events WHERE case_id = ?1 AND decision = ?2";
+pub(crate) const CASE_LINKED: &str =
+    "SELECT 1 FROM case_events WHERE case_id = ?1 AND decision = ?2";
 pub(crate) const CASE_EVENTS_COUNT: &str = "SELECT count(*) FROM case_events WHERE case_id = ?1";
 pub(crate) const CASE_DECISIONS: &str = "SELECT d.body FROM case_events c
   JOIN decisions d ON d.id = c.decision WHERE c.case_id = ?1 ORDER BY c.id";
@@ -240,15 +244,15 @@ pub(crate) const REMOVALS_SINCE: &str = "SELECT r.id, r.member, r.bank, m.signal
   WHERE r.id > ?1 AND r.member <= ?2 ORDER BY r.id";
 pub(crate) const NEWEST_REMOVAL: &str = "SELECT coalesce(max(id), 0) FROM member_removals";
 pub(crate) const REMOVAL: &str = "SELECT removed_at FROM member_removals WHERE member = ?1";
-pub(crate) const ALL_BATCHES: &str = "SELECT id, first, count, digest FROM member_batches ORDER BY first";
+pub(crate) const ALL_BATCHES: &str =
+    "SELECT id, first, count, digest FROM member_batches ORDER BY first";
 pub(crate) const ALL_MEMBERS: &str =
     "SELECT id, signal_type, value, note, lookup, digest8 FROM members ORDER BY id";
 pub(crate) const COUNT_MEMBERS: &str = "SELECT coalesce(sum(count), 0) FROM member_batches";
 
 // --- Access -------------------------------------------------------------------------------------
 
-pub(crate) const API_KEYS: &str =
-    "SELECT id, name, secret_sha256, scopes, created_at, revoked_at FROM api_keys ORDER BY created_at, id";
+pub(crate) const API_KEYS: &str = "SELECT id, name, secret_sha256, scopes, created_at, revoked_at FROM api_keys ORDER BY created_at, id";
 pub(crate) const API_KEY: &str =
     "SELECT id, name, secret_sha256, scopes, created_at, revoked_at FROM api_keys WHERE id = ?1";
 pub(crate) const REVIEWERS: &str = "SELECT id, login, password_hash, role, created_at, disabled_at

@@ -2,11 +2,11 @@
 
 use crate::error::{OpenError, StoreError};
 use crate::log::{self, Log};
+use crate::open;
 use crate::reader::{Reader, Readers};
 use crate::tx::{Committed, Tx};
 use crate::verify::{VerifyReport, verify_file};
 use crate::writer::{Message, Trouble, Work, Writer, data_version};
-use crate::open;
 use manara_audit::{SigningKey, VerifyingKey};
 use rusqlite::Connection;
 use std::future::Future;
@@ -59,7 +59,12 @@ impl Store {
     ///
     /// Several processes may have the same file open; their writes take turns.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let Options { audit_seed, origin, max_bytes, readers } = options;
+        let Options {
+            audit_seed,
+            origin,
+            max_bytes,
+            readers,
+        } = options;
         let key = SigningKey::from_seed(audit_seed, &origin)
             .map_err(|error| OpenError::Options(format!("audit log origin: {error}")))?;
         let public = key.verifying_key();
@@ -68,11 +73,20 @@ impl Store {
         let (queue, jobs) = mpsc::channel();
         let receivers = Arc::new(RwLock::new(Vec::new()));
         let trouble = Arc::new(Mutex::new(None));
-        let writer = Writer::new(conn, log, jobs, Arc::clone(&receivers), Arc::clone(&trouble));
+        let writer = Writer::new(
+            conn,
+            log,
+            jobs,
+            Arc::clone(&receivers),
+            Arc::clone(&trouble),
+        );
         let thread = thread::Builder::new()
             .name("manara-store".into())
             .spawn(move || writer.run())
-            .map_err(|error| OpenError::Io { path: path.into(), why: error.to_string() })?;
+            .map_err(|error| OpenError::Io {
+                path: path.into(),
+                why: error.to_string(),
+            })?;
         Ok(Self(Arc::new(Inner {
             path: path.into(),
             queue: Mutex::new(Some(queue)),
@@ -95,9 +109,16 @@ impl Store {
         F: FnOnce(&mut Tx<'_>) -> Result<Committed<T>, StoreError> + Send + 'static,
     {
         let places = Arc::clone(&self.0.places);
-        let permit = places.acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let permit = places
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Job(Box::new(Work { run: job, answer, permit })))?;
+        self.send(Message::Job(Box::new(Work {
+            run: job,
+            answer,
+            permit,
+        })))?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -113,7 +134,11 @@ impl Store {
             TryAcquireError::Closed => StoreError::Closed,
         })?;
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Job(Box::new(Work { run: job, answer, permit })))?;
+        self.send(Message::Job(Box::new(Work {
+            run: job,
+            answer,
+            permit,
+        })))?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -137,7 +162,11 @@ impl Store {
 
     /// Sets the names of the webhook receivers that delivered actions go to from now on.
     pub fn set_receivers(&self, receivers: Vec<String>) {
-        *self.0.receivers.write().unwrap_or_else(PoisonError::into_inner) = receivers;
+        *self
+            .0
+            .receivers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = receivers;
     }
 
     /// A watcher that tells when anybody, this process or another, has committed something.
@@ -148,8 +177,14 @@ impl Store {
     /// Why something could not be written in the last few seconds; `None` when all goes well, or
     /// when it is time to try again.
     pub fn trouble(&self) -> Option<String> {
-        let trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = trouble.as_ref().filter(|trouble| trouble.since.elapsed() < TROUBLE_LASTS);
+        let trouble = self
+            .0
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let recent = trouble
+            .as_ref()
+            .filter(|trouble| trouble.since.elapsed() < TROUBLE_LASTS);
         recent.map(|trouble| trouble.why.clone())
     }
 
@@ -203,24 +238,38 @@ impl Store {
 
     fn send(&self, message: Message) -> Result<(), StoreError> {
         let queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.as_ref().and_then(|queue| queue.send(message).ok()).ok_or(StoreError::Closed)
+        queue
+            .as_ref()
+            .and_then(|queue| queue.send(message).ok())
+            .ok_or(StoreError::Closed)
     }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("path", &self.0.path).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("path", &self.0.path)
+            .finish_non_exhaustive()
     }
 }
 
 impl Inner {
     fn close(&self) -> Result<(), StoreError> {
         self.places.close();
-        if let Some(queue) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(queue) = self
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             // Without a writer there is nothing left to close.
             let _ = queue.send(Message::Close);
         }
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match writer {
             // The last clone lived in a job, which ends before its thread does.
             Some(writer) if writer.thread().id() == thread::current().id() => Ok(()),

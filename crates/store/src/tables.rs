@@ -108,7 +108,12 @@ tables! {
 pub(crate) static MEMBERS: Table = Table {
     name: "members",
     key: 0,
-    columns: &[Plain("id"), Plain("signal_type"), Plain("value"), Plain("note")],
+    columns: &[
+        Plain("id"),
+        Plain("signal_type"),
+        Plain("value"),
+        Plain("note"),
+    ],
     ignore_taken: "",
     sql: LazyLock::new(|| Statements::of(&MEMBERS)),
 };
@@ -154,7 +159,11 @@ impl Statements {
                 "INSERT INTO {name} ({columns}, salt, leaf) VALUES ({}){ignore}",
                 marks.join(", ")
             ),
-            update: format!("UPDATE {name} SET {} WHERE {key} = ?{}", sets.join(", "), table.key + 1),
+            update: format!(
+                "UPDATE {name} SET {} WHERE {key} = ?{}",
+                sets.join(", "),
+                table.key + 1
+            ),
             scan: format!("SELECT {columns}, salt, leaf FROM {name} ORDER BY leaf"),
             leaf_of: format!("SELECT leaf FROM {name} WHERE {key} = ?1"),
         }
@@ -209,7 +218,10 @@ pub(crate) fn text(value: &str) -> ValueRef<'_> {
 pub(crate) fn blob(value: &[u8]) -> ValueRef<'_> {
     ValueRef::Blob(value)
 }
-pub(crate) fn maybe<T>(value: Option<T>, some: impl FnOnce(T) -> ValueRef<'static>) -> ValueRef<'static> {
+pub(crate) fn maybe<T>(
+    value: Option<T>,
+    some: impl FnOnce(T) -> ValueRef<'static>,
+) -> ValueRef<'static> {
     value.map_or(ValueRef::Null, some)
 }
 pub(crate) fn maybe_text(value: Option<&str>) -> ValueRef<'_> {
@@ -292,6 +304,7 @@ fn put_escape(out: &mut Vec<u8>, byte: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(values: &[ValueRef<'_>], expect: &str) {
@@ -304,13 +317,33 @@ mod tests {
     fn every_kind_of_value_has_one_spelling_of_its_own() {
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         check(
-            &[text("a\"b\\\u{8}\t\n\u{c}\r\u{1}é/"), int(-7), ValueRef::Null, blob(b"abc")],
+            &[
+                text("a\"b\\\u{8}\t\n\u{c}\r\u{1}é/"),
+                int(-7),
+                ValueRef::Null,
+                blob(b"abc"),
+            ],
             &format!(r#"["a\"b\\\b\t\n\f\r\u0001é/",-7,null,{{"sha256":"{digest}"}}]"#),
         );
         check(
-            &[blob(b"\x00\xff"), text("{}"), ValueRef::Text(b"\xff"), ValueRef::Real(1.0)],
+            &[
+                blob(b"\x00\xff"),
+                text("{}"),
+                ValueRef::Text(b"\xff"),
+                ValueRef::Real(1.0),
+            ],
             r#"[{"hex":"00ff"},"{}",{"not_utf8":"ff"},{"real":"3ff0000000000000"}]"#,
         );
+    }
+
+    proptest! {
+        #[test]
+        fn the_values_can_be_read_out_of_the_canonical_bytes(a in ".*", b in any::<i64>(), c in any::<Vec<u8>>()) {
+            let mut out = Vec::new();
+            CASES.canonical([text(&a), int(b), blob(&c), ValueRef::Null], &mut out);
+            let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(read, serde_json::json!([a, b, { "hex": hex::encode(c) }, null]));
+        }
     }
 
     #[test]
@@ -318,6 +351,9 @@ mod tests {
         let all: String = (0..0x80_u8).map(char::from).collect();
         let mut out = Vec::new();
         put_text(&mut out, &all);
-        assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&all).unwrap());
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            serde_json::to_string(&all).unwrap()
+        );
     }
 }

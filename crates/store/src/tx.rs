@@ -60,7 +60,15 @@ struct OpenLeaf {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(reader: &'a Reader, log: &'a mut Log, receivers: &'a [String]) -> Self {
-        Self { reader, conn: &reader.conn, log, receivers, counters: Vec::new(), open: None, canonical: Vec::new() }
+        Self {
+            reader,
+            conn: &reader.conn,
+            log,
+            receivers,
+            counters: Vec::new(),
+            open: None,
+            canonical: Vec::new(),
+        }
     }
 
     /// What can be read, as this write sees it.
@@ -87,9 +95,16 @@ impl<'a> Tx<'a> {
     }
 
     /// Opens the leaf that the following rows belong to.
-    pub(crate) fn begin(&mut self, kind: &str, by: &Author, at: Timestamp) -> Result<(), StoreError> {
+    pub(crate) fn begin(
+        &mut self,
+        kind: &str,
+        by: &Author,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         if self.open.is_some() {
-            return Err(StoreError::Aborted("an earlier step of this write failed".into()));
+            return Err(StoreError::Aborted(
+                "an earlier step of this write failed".into(),
+            ));
         }
         let leaf = Leaf {
             kind: kind.to_owned(),
@@ -98,7 +113,10 @@ impl<'a> Tx<'a> {
             records: Vec::new(),
             note: None,
         };
-        self.open = Some(OpenLeaf { leaf, records_bytes: 0 });
+        self.open = Some(OpenLeaf {
+            leaf,
+            records_bytes: 0,
+        });
         Ok(())
     }
 
@@ -108,7 +126,8 @@ impl<'a> Tx<'a> {
         table: &'static Table,
         values: &[ValueRef<'_>],
     ) -> Result<bool, StoreError> {
-        self.put(table, &table.sql.insert, values).map(|changed| changed == 1)
+        self.put(table, &table.sql.insert, values)
+            .map(|changed| changed == 1)
     }
 
     /// Adds a row to a table that has no other of its kind.
@@ -120,7 +139,10 @@ impl<'a> Tx<'a> {
         if self.insert(table, values)? {
             return Ok(());
         }
-        Err(StoreError::Conflict(format!("this row of {} is there already", table.name)))
+        Err(StoreError::Conflict(format!(
+            "this row of {} is there already",
+            table.name
+        )))
     }
 
     /// Gives the row of that key these values.
@@ -147,12 +169,16 @@ impl<'a> Tx<'a> {
         let hash = commit(&salt, &self.canonical);
         let leaf = self.log.frontier.size() as i64;
         let Some(open) = &mut self.open else {
-            return Err(StoreError::Aborted(format!("a row of {context} was written outside a leaf")));
+            return Err(StoreError::Aborted(format!(
+                "a row of {context} was written outside a leaf"
+            )));
         };
         let mut statement = self.conn.prepare_cached(sql).context(context)?;
         let salt_and_leaf = [ValueRef::Blob(&salt), ValueRef::Integer(leaf)];
         for (index, value) in values.iter().chain(&salt_and_leaf).enumerate() {
-            statement.raw_bind_parameter(index + 1, Bind(*value)).context(context)?;
+            statement
+                .raw_bind_parameter(index + 1, Bind(*value))
+                .context(context)?;
         }
         let changed = statement.raw_execute().context(context)?;
         drop(statement);
@@ -161,7 +187,11 @@ impl<'a> Tx<'a> {
         }
         let key = key_text(values.get(table.key).copied());
         open.records_bytes += 110 + key.len() * 6 + table.name.len();
-        open.leaf.records.push(Record { table: table.name.into(), key, hash });
+        open.leaf.records.push(Record {
+            table: table.name.into(),
+            key,
+            hash,
+        });
         if open.records_bytes > RECORDS_BYTES_MAX {
             self.continue_leaf()?;
         }
@@ -170,10 +200,18 @@ impl<'a> Tx<'a> {
 
     /// Seals a full leaf and goes on in a new one of the same kind.
     fn continue_leaf(&mut self) -> Result<(), StoreError> {
-        let Some(open) = &self.open else { return Ok(()) };
-        let leaf = Leaf { records: Vec::new(), ..open.leaf.clone() };
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
+        let leaf = Leaf {
+            records: Vec::new(),
+            ..open.leaf.clone()
+        };
         self.seal(None)?;
-        self.open = Some(OpenLeaf { leaf, records_bytes: 0 });
+        self.open = Some(OpenLeaf {
+            leaf,
+            records_bytes: 0,
+        });
         Ok(())
     }
 
@@ -188,6 +226,15 @@ impl<'a> Tx<'a> {
             return Err(StoreError::Aborted("a leaf was sealed twice".into()));
         };
         let leaf = Leaf { note, ..open.leaf };
+        let sealed = self.append_leaf(&leaf);
+        if sealed.is_err() {
+            // Left open, so that a job which swallows the error is still rolled back.
+            self.open = Some(OpenLeaf { leaf, ..open });
+        }
+        sealed
+    }
+
+    fn append_leaf(&mut self, leaf: &Leaf) -> Result<u64, StoreError> {
         let data = leaf.encode().map_err(|error| StoreError::Invalid {
             what: "audit leaf",
             problem: error.to_string(),
@@ -252,7 +299,10 @@ fn audit_author(author: &Author) -> manara_audit::Author {
         Author::Operator(id) => (AuthorKind::Operator, id.as_str()),
         Author::System => (AuthorKind::System, "manara"),
     };
-    manara_audit::Author { kind, id: id.to_owned() }
+    manara_audit::Author {
+        kind,
+        id: id.to_owned(),
+    }
 }
 
 /// An author as stored in a row.
@@ -261,7 +311,12 @@ pub(crate) fn author_json(author: &Author) -> Result<String, StoreError> {
 }
 
 /// A value as stored JSON.
-pub(crate) fn json(what: &'static str, value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Invalid { what, problem: error.to_string() })
+pub(crate) fn json(
+    what: &'static str,
+    value: &impl serde::Serialize,
+) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Invalid {
+        what,
+        problem: error.to_string(),
+    })
 }

@@ -54,7 +54,9 @@ pub enum Finding {
     #[error(transparent)]
     Log(#[from] manara_audit::Finding),
     /// A row is in an older state than the log says.
-    #[error("record {table}/{key} was rolled back: it is as leaf {found} left it, leaf {newest} changed it since")]
+    #[error(
+        "record {table}/{key} was rolled back: it is as leaf {found} left it, leaf {newest} changed it since"
+    )]
     RolledBack {
         /// The table.
         table: &'static str,
@@ -147,8 +149,15 @@ pub fn verify_file(
     };
     let conn = open::for_reading(path).map_err(unopened)?;
     let reader = Reader { conn };
-    reader.conn.execute_batch(sql::BEGIN_READ).context("beginning to verify")?;
-    let count = |sql: &str| reader.number("counting what to verify", sql, []).unwrap_or(0);
+    reader
+        .conn
+        .execute_batch(sql::BEGIN_READ)
+        .context("beginning to verify")?;
+    let count = |sql: &str| {
+        reader
+            .number("counting what to verify", sql, [])
+            .unwrap_or(0)
+    };
     let total = count(sql::COUNT_LEAVES_BY_EDGE) + count(sql::COUNT_MEMBERS);
     let mut check = Check {
         db: &reader,
@@ -156,9 +165,15 @@ pub fn verify_file(
         progress,
         done: 0,
         total,
-        report: VerifyReport { leaves: 0, checkpoints: 0, records: 0, findings: Vec::new() },
+        report: VerifyReport {
+            leaves: 0,
+            checkpoints: 0,
+            records: 0,
+            findings: Vec::new(),
+        },
         more: 0,
         gone: HashSet::new(),
+        unreadable: HashSet::new(),
     };
     check.part("the schema", Check::schema);
     check.part("the audit log", Check::log_and_rows);
@@ -178,13 +193,18 @@ struct Check<'a> {
     more: u64,
     /// Rows that were found to be gone, each told once though several leaves name it.
     gone: HashSet<(&'static str, String)>,
+    /// Tables that could not be read to their end: whether a row is gone from them is not known.
+    unreadable: HashSet<&'static str>,
 }
 
 impl Check<'_> {
     /// Runs one part; what keeps it from its end is a finding like any other.
     fn part(&mut self, part: &'static str, run: impl FnOnce(&mut Self) -> Result<(), StoreError>) {
         if let Err(error) = run(self) {
-            self.found(Finding::Unreadable { part, why: error.to_string() });
+            self.found(Finding::Unreadable {
+                part,
+                why: error.to_string(),
+            });
         }
     }
 
@@ -222,8 +242,13 @@ impl Check<'_> {
         let mut cursors = Vec::with_capacity(scans.len());
         for (table, scan) in &mut scans {
             let rows = scan.query([]).context(table.name)?;
-            let mut cursor = Cursor { table, rows, head: None, canonical: Vec::new() };
-            cursor.advance()?;
+            let mut cursor = Cursor {
+                table,
+                rows,
+                head: None,
+                canonical: Vec::new(),
+            };
+            self.advance(&mut cursor);
             cursors.push(cursor);
         }
         let mut notes = conn.prepare(sql::ALL_CHECKPOINTS).context("checkpoints")?;
@@ -234,7 +259,10 @@ impl Check<'_> {
         let mut verifier = LogVerifier::new();
         while let Some(row) = leaves.next().context("leaves")? {
             let seq = integer(row, 0) as u64;
-            let (data, hash) = (bytes(row, 1), hash_of(bytes(row, 2)).unwrap_or(Hash([0; 32])));
+            let (data, hash) = (
+                bytes(row, 1),
+                hash_of(bytes(row, 2)).unwrap_or(Hash([0; 32])),
+            );
             let leaf = match verifier.push(seq, data, hash) {
                 Ok(leaf) => Some(leaf),
                 Err(finding) => {
@@ -261,10 +289,22 @@ impl Check<'_> {
         for cursor in &mut cursors {
             while let Some(head) = cursor.head.take() {
                 self.without_leaf(cursor.table, head.key);
-                cursor.advance()?;
+                self.advance(cursor);
             }
         }
         self.edge(verifier)
+    }
+
+    /// Goes on to a table's next row. Damage ends that table; the others are still checked.
+    fn advance(&mut self, cursor: &mut Cursor<'_>) {
+        if let Err(error) = cursor.advance() {
+            cursor.head = None;
+            self.unreadable.insert(cursor.table.name);
+            self.found(Finding::Unreadable {
+                part: cursor.table.name,
+                why: error.to_string(),
+            });
+        }
     }
 
     fn checkpoint(&mut self, verifier: &mut LogVerifier, size: u64, note: &str) {
@@ -277,7 +317,12 @@ impl Check<'_> {
     }
 
     /// Compares the rows that say they are covered by leaf `seq` with what it says.
-    fn rows_of(&mut self, seq: u64, leaf: Option<&Leaf>, cursors: &mut [Cursor<'_>]) -> Result<(), StoreError> {
+    fn rows_of(
+        &mut self,
+        seq: u64,
+        leaf: Option<&Leaf>,
+        cursors: &mut [Cursor<'_>],
+    ) -> Result<(), StoreError> {
         let records = leaf.map_or(&[][..], |leaf| &leaf.records);
         let mut seen = vec![false; records.len()];
         for cursor in cursors {
@@ -290,7 +335,7 @@ impl Check<'_> {
                 }
                 // Under a leaf that does not decode nothing can be said; the leaf has been named.
                 self.report.records += 1;
-                cursor.advance()?;
+                self.advance(cursor);
             }
         }
         for (index, record) in records.iter().enumerate() {
@@ -301,7 +346,14 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn compare(&mut self, seq: u64, records: &[Record], seen: &mut [bool], table: &'static Table, row: Head) {
+    fn compare(
+        &mut self,
+        seq: u64,
+        records: &[Record],
+        seen: &mut [bool],
+        table: &'static Table,
+        row: Head,
+    ) {
         let mut logged = None;
         for (record, seen) in records.iter().zip(seen) {
             // Where a leaf names a row twice, the last one counts.
@@ -317,9 +369,13 @@ impl Check<'_> {
             Some(logged) if logged == Record::ERASED => {
                 manara_audit::Finding::RecordReturned { table, key, index }
             }
-            Some(logged) => {
-                manara_audit::Finding::RecordDiffers { table, key, index, computed: row.hash, logged }
-            }
+            Some(logged) => manara_audit::Finding::RecordDiffers {
+                table,
+                key,
+                index,
+                computed: row.hash,
+                logged,
+            },
         };
         self.found(finding);
     }
@@ -332,20 +388,29 @@ impl Check<'_> {
             self.found(manara_audit::Finding::RecordGone { table, key, index });
             return Ok(());
         };
-        let covered = self.db.first(
-            table.name,
-            &table.sql.leaf_of,
-            [&record.key],
-            |row| Ok(integer(row, 0)),
-        )?;
+        if self.unreadable.contains(table.name) {
+            return Ok(());
+        }
+        let covered = self
+            .db
+            .first(table.name, &table.sql.leaf_of, [&record.key], |row| {
+                Ok(integer(row, 0))
+            })?;
         match covered {
             Some(leaf) if leaf >= seq as i64 => {}
             Some(leaf) => {
                 let found = leaf.max(0) as u64;
-                self.found(Finding::RolledBack { table: table.name, key, found, newest: seq });
+                self.found(Finding::RolledBack {
+                    table: table.name,
+                    key,
+                    found,
+                    newest: seq,
+                });
             }
             None if record.hash == Record::ERASED => {}
-            None if self.gone.len() >= FINDINGS_MAX || self.gone.insert((table.name, key.clone())) => {
+            None if self.gone.len() >= FINDINGS_MAX
+                || self.gone.insert((table.name, key.clone())) =>
+            {
                 let table = table.name.to_owned();
                 self.found(manara_audit::Finding::RecordGone { table, key, index });
             }
@@ -355,7 +420,10 @@ impl Check<'_> {
     }
 
     fn without_leaf(&mut self, table: &'static Table, key: String) {
-        self.found(manara_audit::Finding::RecordWithoutLeaf { table: table.name.to_owned(), key });
+        self.found(manara_audit::Finding::RecordWithoutLeaf {
+            table: table.name.to_owned(),
+            key,
+        });
     }
 
     /// The stored edge and its signature, after the last leaf.
@@ -379,19 +447,28 @@ impl Check<'_> {
         };
         let checked = read_checkpoint(size, &head, self.keys).and_then(|checkpoint| {
             // An edge that lies before the last leaf has been told of already.
-            if size < verifier.size() { Ok(()) } else { verifier.check_checkpoint(&checkpoint) }
+            if size < verifier.size() {
+                Ok(())
+            } else {
+                verifier.check_checkpoint(&checkpoint)
+            }
         });
         if let Err(finding) = checked {
             self.found(finding);
         }
-        verifier.finish().into_iter().for_each(|finding| self.found(finding));
+        verifier
+            .finish()
+            .into_iter()
+            .for_each(|finding| self.found(finding));
         Ok(())
     }
 
     fn compare_edge(&mut self, verifier: &LogVerifier, kept: &Frontier) {
         let (leaves, size) = (verifier.size(), kept.size());
         if leaves != size {
-            self.found(Finding::Edge(format!("is that of {size} leaves, the log has {leaves}")));
+            self.found(Finding::Edge(format!(
+                "is that of {size} leaves, the log has {leaves}"
+            )));
         } else if verifier.root().is_some_and(|root| root != kept.root()) {
             self.found(Finding::Edge("has another root than the leaves".into()));
         }
@@ -415,7 +492,10 @@ impl Check<'_> {
             }
             match &mut batch {
                 Some(batch) if id >= batch.first => self.member(batch, id, row),
-                _ => self.found(Finding::Member { member: id, problem: "is in no batch that was added" }),
+                _ => self.found(Finding::Member {
+                    member: id,
+                    problem: "is in no batch that was added",
+                }),
             }
             self.report.records += 1;
             self.step();
@@ -429,15 +509,25 @@ impl Check<'_> {
 
     fn member(&mut self, batch: &mut Expected, id: i64, row: &Row<'_>) {
         if id > batch.next {
-            self.found(Finding::MembersGone { batch: batch.id, first: batch.next, last: id - 1 });
+            self.found(Finding::MembersGone {
+                batch: batch.id,
+                first: batch.next,
+                last: id - 1,
+            });
         }
         batch.next = id + 1;
         let value = |column| row.get_ref(column).unwrap_or(ValueRef::Null);
         let digest8 = batch.rows.add(value(0), value(1), value(2), value(3));
         if bytes(row, 5) != digest8 {
-            self.found(Finding::Member { member: id, problem: "is not as it was added" });
+            self.found(Finding::Member {
+                member: id,
+                problem: "is not as it was added",
+            });
         } else if integer(row, 4) != lookup(raw(row, 1), bytes(row, 2)) {
-            self.found(Finding::Member { member: id, problem: "would not be found: its lookup number was changed" });
+            self.found(Finding::Member {
+                member: id,
+                problem: "would not be found: its lookup number was changed",
+            });
         }
     }
 
@@ -445,10 +535,18 @@ impl Check<'_> {
         let Some(batch) = batch else { return };
         let last = batch.end() - 1;
         if batch.next <= last {
-            self.found(Finding::MembersGone { batch: batch.id, first: batch.next, last });
+            self.found(Finding::MembersGone {
+                batch: batch.id,
+                first: batch.next,
+                last,
+            });
         }
         if batch.rows.digest().as_slice() != batch.digest {
-            self.found(Finding::Batch { batch: batch.id, first: batch.first, last });
+            self.found(Finding::Batch {
+                batch: batch.id,
+                first: batch.first,
+                last,
+            });
         }
     }
 
@@ -458,25 +556,37 @@ impl Check<'_> {
         const CONTEXT: &str = "counters";
         let reader = self.db;
         let read = |sql: &str| -> Result<BTreeMap<String, i64>, StoreError> {
-            let rows = reader.all(CONTEXT, sql, [], |row| Ok((string(row, 0), integer(row, 1))))?;
+            let rows = reader.all(CONTEXT, sql, [], |row| {
+                Ok((string(row, 0), integer(row, 1)))
+            })?;
             Ok(rows.into_iter().filter(|(_, value)| *value != 0).collect())
         };
         let (kept, mut counted) = (read(sql::COUNTERS)?, read(sql::RECOUNT)?);
         for (name, kept) in kept {
             let counted = counted.remove(&name).unwrap_or(0);
             if kept != counted {
-                self.found(Finding::Counter { name, kept, counted });
+                self.found(Finding::Counter {
+                    name,
+                    kept,
+                    counted,
+                });
             }
         }
         for (name, counted) in counted {
-            self.found(Finding::Counter { name, kept: 0, counted });
+            self.found(Finding::Counter {
+                name,
+                kept: 0,
+                counted,
+            });
         }
         Ok(())
     }
 
     fn schema(&mut self) -> Result<(), StoreError> {
         const CONTEXT: &str = "the schema";
-        let expected = Reader { conn: Connection::open_in_memory().context(CONTEXT)? };
+        let expected = Reader {
+            conn: Connection::open_in_memory().context(CONTEXT)?,
+        };
         for script in open::MIGRATIONS {
             expected.conn.execute_batch(script).context(CONTEXT)?;
         }
@@ -493,21 +603,36 @@ impl Check<'_> {
                 Some(expected) if expected != text => "was changed",
                 Some(_) => continue,
             };
-            self.found(Finding::Schema { what, name, problem });
+            self.found(Finding::Schema {
+                what,
+                name,
+                problem,
+            });
         }
         for (what, name) in expected.into_keys() {
-            self.found(Finding::Schema { what, name, problem: "is missing" });
+            self.found(Finding::Schema {
+                what,
+                name,
+                problem: "is missing",
+            });
         }
         Ok(())
     }
 
     fn engine(&mut self) -> Result<(), StoreError> {
-        let damage = self.db.all("integrity", sql::INTEGRITY, [], |row| Ok(string(row, 0)))?;
+        let damage = self
+            .db
+            .all("integrity", sql::INTEGRITY, [], |row| Ok(string(row, 0)))?;
         for what in damage.into_iter().filter(|what| what != "ok") {
             self.found(Finding::Engine(what));
         }
         let orphans = self.db.all("references", sql::FOREIGN_KEYS, [], |row| {
-            Ok(format!("row {} of {} refers to a row of {} that is not there", integer(row, 1), string(row, 0), string(row, 2)))
+            Ok(format!(
+                "row {} of {} refers to a row of {} that is not there",
+                integer(row, 1),
+                string(row, 0),
+                string(row, 2)
+            ))
         })?;
         for what in orphans {
             self.found(Finding::Engine(what));
@@ -540,7 +665,8 @@ impl Cursor<'_> {
         };
         let columns = self.table.columns.len();
         let value = |column: usize| row.get_ref(column).unwrap_or(ValueRef::Null);
-        self.table.canonical((0..columns).map(value), &mut self.canonical);
+        self.table
+            .canonical((0..columns).map(value), &mut self.canonical);
         // A salt of another length is not the one that was used; with any other the hash differs.
         let salt: [u8; 16] = bytes(row, columns).try_into().unwrap_or_default();
         self.head = Some(Head {

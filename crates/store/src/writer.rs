@@ -66,7 +66,11 @@ where
     F: FnOnce(&mut Tx<'_>) -> Result<Committed<T>, StoreError> + Send,
 {
     fn run(self: Box<Self>, tx: &mut Tx<'_>) -> Ran {
-        let Self { run, answer, permit } = *self;
+        let Self {
+            run,
+            answer,
+            permit,
+        } = *self;
         let (value, failure) = match run(tx) {
             Ok(Committed(value)) => (Some(value), None),
             Err(error) => (None, Some(error)),
@@ -111,7 +115,15 @@ impl Writer {
         trouble: Arc<Mutex<Option<Trouble>>>,
     ) -> Self {
         // No data version is negative, so the first group reads the edge under its own lock.
-        Self { db: Reader { conn }, log, queue, receivers, trouble, data_version: -1, closing: false }
+        Self {
+            db: Reader { conn },
+            log,
+            queue,
+            receivers,
+            trouble,
+            data_version: -1,
+            closing: false,
+        }
     }
 
     /// Serves the queue until the store is closed or dropped.
@@ -138,7 +150,11 @@ impl Writer {
             self.tell(Some(&error));
             return first.refuse(error);
         }
-        let receivers = self.receivers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let receivers = self
+            .receivers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let edge = self.log.frontier.clone();
         let size_before = edge.size();
         let started = Instant::now();
@@ -164,9 +180,8 @@ impl Writer {
         }
         match &ended {
             Err(error) => self.tell(Some(error)),
-            Ok(()) if group.full.is_some() => self.tell(group.full.as_ref()),
-            Ok(()) if self.log.frontier.size() != size_before => self.tell(None),
-            Ok(()) => {}
+            Ok(()) if group.full || self.log.frontier.size() == size_before => {}
+            Ok(()) => self.tell(None),
         }
         for answer in group.answers {
             answer(ended.clone());
@@ -175,7 +190,10 @@ impl Writer {
 
     /// Leaves word of how writing goes.
     fn tell(&self, error: Option<&StoreError>) {
-        let trouble = error.map(|error| Trouble { since: Instant::now(), why: error.to_string() });
+        let trouble = error.map(|error| Trouble {
+            since: Instant::now(),
+            why: error.to_string(),
+        });
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
@@ -218,13 +236,21 @@ impl Writer {
         let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
         let ended = tx.end();
         let (failure, answer) = match ran {
-            Ok(Ran { failure: Some(error), answer }) => (Err(error), Some(answer)),
-            Ok(Ran { failure: None, answer }) => (ended, Some(answer)),
+            Ok(Ran {
+                failure: Some(error),
+                answer,
+            }) => (Err(error), Some(answer)),
+            Ok(Ran {
+                failure: None,
+                answer,
+            }) => (ended, Some(answer)),
             // The caller's end of the answer went with the panic and reads as `Closed`.
             Err(_) => (Err(StoreError::Closed), None),
         };
         match failure.and_then(|counters| {
-            run(&self.db.conn, sql::RELEASE).context("ending a job").map(|()| counters)
+            run(&self.db.conn, sql::RELEASE)
+                .context("ending a job")
+                .map(|()| counters)
         }) {
             Ok(counters) => {
                 group.answers.extend(answer);
@@ -240,7 +266,8 @@ impl Writer {
                     group.lost = Some(error.clone());
                 }
                 if matches!(error, StoreError::Full { .. }) {
-                    group.full = Some(error.clone());
+                    self.tell(Some(&error));
+                    group.full = true;
                 }
                 if let Some(answer) = answer {
                     answer(Err(error));
@@ -249,7 +276,11 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, size_before: u64, counters: &BTreeMap<String, i64>) -> Result<(), StoreError> {
+    fn commit(
+        &mut self,
+        size_before: u64,
+        counters: &BTreeMap<String, i64>,
+    ) -> Result<(), StoreError> {
         for (name, by) in counters.iter().filter(|(_, by)| **by != 0) {
             self.db
                 .conn
@@ -296,8 +327,8 @@ struct Group {
     counters: BTreeMap<String, i64>,
     /// Why the whole transaction is gone, when it is.
     lost: Option<StoreError>,
-    /// That a job found no room, when one did.
-    full: Option<StoreError>,
+    /// Whether a job found no room.
+    full: bool,
 }
 
 impl Group {
@@ -314,5 +345,6 @@ fn run(conn: &Connection, statement: &str) -> rusqlite::Result<()> {
 
 /// Changes whenever another connection has committed.
 pub(crate) fn data_version(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.prepare_cached(sql::DATA_VERSION)?.query_row([], |r| r.get(0))
+    conn.prepare_cached(sql::DATA_VERSION)?
+        .query_row([], |r| r.get(0))
 }

@@ -4,6 +4,7 @@ use super::{Data, Done, operator, say, say_json};
 use crate::bankfile::{BadRow, BankFile, BankWriter, Format, ReadError, Row};
 use crate::clock;
 use crate::console::text::plain;
+use crate::scan::report::counted;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -11,7 +12,7 @@ use comfy_table::{ContentArrangement, Table};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use manara_model::{Bank, BankName, Member, MemberId};
 use manara_signal::{Signal, SignalType};
-use manara_store::{Imported, Store, StoreError};
+use manara_store::{Imported, Reader, Store, StoreError};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
@@ -164,7 +165,7 @@ fn create(data: &Data, name: &BankName, description: String) -> Result<Done> {
 }
 
 fn list(data: &Data, json: bool) -> Result<Done> {
-    let banks = data.open()?.read(|r| r.banks())?;
+    let banks = data.open()?.read(Reader::banks)?;
     if json {
         banks.iter().try_for_each(say_json)?;
         return Ok(Done::Found);
@@ -230,7 +231,8 @@ struct Added<'a> {
     bank: &'a BankName,
     member: MemberId,
     /// Whether it is new.
-    added: bool,
+    #[serde(rename = "added")]
+    is_new: bool,
     #[serde(flatten)]
     signal: &'a Signal,
 }
@@ -250,12 +252,12 @@ fn add(add: Add) -> Result<Done> {
         let (bank, wanted, note) = (name.clone(), signal.clone(), note.clone());
         let (member, imported) =
             store.write_blocking(move |tx| tx.add_member(&bank, &wanted, &note, &operator(), clock::now()))?;
-        let added = imported.added > 0;
+        let is_new = imported.added > 0;
         if json {
-            say_json(&Added { bank: &name, member, added, signal: &signal })?;
+            say_json(&Added { bank: &name, member, is_new, signal: &signal })?;
         } else {
             say(member)?;
-            let state = if added { "is now" } else { "was already" };
+            let state = if is_new { "is now" } else { "was already" };
             eprintln!("{} {} {state} member {member} of {name}", signal.signal_type(), plain(&signal.encode()));
         }
     }
@@ -287,7 +289,7 @@ fn set_enabled(data: &Data, name: &BankName, enabled: bool) -> Result<Done> {
 
 /// The bank, or an error that names the one that was probably meant.
 fn known(store: &Store, name: &BankName) -> Result<Bank> {
-    let banks = store.read(|r| r.banks())?;
+    let banks = store.read(Reader::banks)?;
     if let Some(bank) = banks.iter().find(|bank| bank.name == *name) {
         return Ok(bank.clone());
     }
@@ -330,7 +332,7 @@ struct Source {
     path: PathBuf,
     bytes: u64,
     /// Holds what came from a pipe for as long as it is needed.
-    _spooled: Option<tempfile::NamedTempFile>,
+    spooled: Option<tempfile::NamedTempFile>,
 }
 
 impl Source {
@@ -341,7 +343,7 @@ impl Source {
         }
         let metadata = std::fs::metadata(path).with_context(|| format!("reading {name}"))?;
         if metadata.is_file() || metadata.is_dir() {
-            return Ok(Self { name, path: path.to_owned(), bytes: metadata.len(), _spooled: None });
+            return Ok(Self { name, path: path.to_owned(), bytes: metadata.len(), spooled: None });
         }
         let mut pipe = File::open(path).with_context(|| format!("reading {name}"))?;
         Self::spool(name, &mut pipe)
@@ -350,11 +352,11 @@ impl Source {
     fn spool(name: String, from: &mut dyn Read) -> Result<Self> {
         let mut file = tempfile::NamedTempFile::new().context("making a temporary file")?;
         let bytes = io::copy(from, &mut file).with_context(|| format!("reading {name}"))?;
-        Ok(Self { name, path: file.path().to_owned(), bytes, _spooled: Some(file) })
+        Ok(Self { name, path: file.path().to_owned(), bytes, spooled: Some(file) })
     }
 
     fn rows(&self) -> Result<BankFile> {
-        if self._spooled.is_none() {
+        if self.spooled.is_none() {
             return Ok(BankFile::open(&self.path)?);
         }
         let mut file = File::open(&self.path).context("reading back what came from the pipe")?;
@@ -391,14 +393,14 @@ fn import(import: &Import) -> Result<Done> {
 }
 
 fn summary(name: &BankName, imported: Imported, bad: u64) -> String {
-    let mut text = format!("{} members added to {name}", HumanCount(imported.added));
+    let mut parts = vec![format!("{} added to {name}", counted(imported.added, "member"))];
     if imported.already > 0 {
-        text += &format!(", {} were there already", HumanCount(imported.already));
+        parts.push(format!("{} there already", HumanCount(imported.already)));
     }
     if bad > 0 {
-        text += &format!(", {} bad rows left out", HumanCount(bad));
+        parts.push(format!("{} left out", counted(bad, "bad row")));
     }
-    text
+    parts.join(", ")
 }
 
 /// Rows counted while checking.

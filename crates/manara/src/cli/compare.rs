@@ -78,24 +78,24 @@ struct Seen {
     forms: [PdqHash; 8],
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<Done> {
+pub(super) fn run(arguments: &Arguments) -> Result<Done> {
     let a = side(&arguments.a, arguments.text)?;
     let b = side(&arguments.b, arguments.text)?;
     let same_file = a.file.is_some() && a.file == b.file;
     let wants_picture = arguments.png.is_some() || arguments.svg.is_some();
     if let (Some(one), Some(two)) = (&a.image, &b.image) {
-        return images(&arguments, (&a, one), (&b, two), same_file);
+        return images(arguments, (&a, one), (&b, two), same_file);
     }
     if wants_picture {
         bail!("there are no bits to draw: {} is not an image or a pdq", plain(if a.image.is_none() { &a.shown } else { &b.shown }));
     }
     match (&a, &b) {
-        (Side { text: Some(one), .. }, Side { text: Some(two), .. }) => texts(&arguments, one, two),
+        (Side { text: Some(one), .. }, Side { text: Some(two), .. }) => texts(arguments, one, two),
         (Side { exact: Some(one), .. }, Side { exact: Some(two), .. }) if one.signal_type() == two.signal_type() => {
-            exact(&arguments, one, two)
+            exact(arguments, one, two)
         }
         _ => match (a.file_as(&b), b.file_as(&a)) {
-            (Some(one), Some(two)) => exact(&arguments, &one, &two),
+            (Some(one), Some(two)) => exact(arguments, &one, &two),
             _ => bail!("{} and {} have no signal type in common", plain(&a.shown), plain(&b.shown)),
         },
     }

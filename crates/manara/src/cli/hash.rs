@@ -64,7 +64,7 @@ struct Keys {
     truncated: bool,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<Done> {
+pub(super) fn run(arguments: &Arguments) -> Result<Done> {
     let stdin = if arguments.paths.iter().any(|path| is_stdin(path)) { Some(spool_stdin()?) } else { None };
     let spooled = stdin.as_ref().map(tempfile::NamedTempFile::path);
     let real = |path: &PathBuf| spooled.filter(|_| is_stdin(path)).map_or_else(|| path.clone(), Path::to_owned);
@@ -75,13 +75,21 @@ pub(super) fn run(arguments: Arguments) -> Result<Done> {
     each(&paths, &mut |outcome| match outcome {
         Outcome::Item(item) => {
             printed += 1;
-            let hashed = hashed(*item, &arguments, spooled)?;
-            if arguments.json { say_json(&hashed) } else { Ok(add_rows(&mut table, &hashed)) }
+            let hashed = hashed(*item, arguments, spooled)?;
+            if arguments.json {
+                return say_json(&hashed);
+            }
+            add_rows(&mut table, &hashed);
+            Ok(())
         }
-        Outcome::Skipped { path, why } => Ok(eprintln!("skipped: {}: {why}", plain(&path.display().to_string()))),
+        Outcome::Skipped { path, why } => {
+            eprintln!("skipped: {}: {why}", plain(&path.display().to_string()));
+            Ok(())
+        }
         Outcome::Failed { path, problem, .. } => {
             failed += 1;
-            Ok(eprintln!("error: {}: {}", plain(&path.display().to_string()), plain(&problem)))
+            eprintln!("error: {}: {}", plain(&path.display().to_string()), plain(&problem));
+            Ok(())
         }
         Outcome::EventFile { .. } => Ok(()),
     })?;

@@ -77,9 +77,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done> {
     match arguments.command {
         Command::Demo(arguments) => crate::demo::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments),
-        Command::Scan(arguments) => scan::run(arguments),
-        Command::Hash(arguments) => hash::run(arguments),
-        Command::Compare(arguments) => compare::run(arguments),
+        Command::Scan(arguments) => scan::run(&arguments),
+        Command::Hash(arguments) => hash::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Bank(verb) => bank::run(verb),
         Command::Rules(verb) => rules::run(verb),
         Command::Audit(verb) => audit::run(verb),

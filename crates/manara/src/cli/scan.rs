@@ -64,10 +64,10 @@ fn parse_bank(text: &str) -> Result<(BankName, PathBuf), String> {
     Ok((name.parse()?, PathBuf::from(file)))
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<Done> {
+pub(super) fn run(arguments: &Arguments) -> Result<Done> {
     let started = Instant::now();
-    let config = configuration(&arguments)?;
-    let banks = Banks::load(&arguments)?;
+    let config = configuration(arguments)?;
+    let banks = Banks::load(arguments)?;
     let pool = decoders(&config.media)?;
     let scanner = Scanner {
         matcher: &banks.matcher,
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: Arguments) -> Result<Done> {
         distance_max: arguments.max_distance,
         thumbnails: AtomicUsize::new(if arguments.html.is_some() { THUMBNAILS_MAX } else { 0 }),
     };
-    let findings = scan(&scanner, &arguments)?;
+    let findings = scan(&scanner, arguments)?;
     if !arguments.json {
         print_table(&findings)?;
     }

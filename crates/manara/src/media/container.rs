@@ -6,7 +6,7 @@
 
 /// An image format Manara decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(super) enum Format {
     Jpeg,
     Png,
     Gif,
@@ -16,7 +16,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// The format's usual name.
-    pub(crate) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",
             Self::Png => "PNG",
@@ -28,7 +28,7 @@ impl Format {
 
     /// The format by the first bytes of a file; 16 of them are enough. The file's name and the type a
     /// server claims for it are worth nothing here: uploads lie.
-    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
             [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(Self::Png),

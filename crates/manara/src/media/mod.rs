@@ -26,9 +26,8 @@ mod samples;
 pub(crate) mod worker;
 
 pub(crate) use blocking::BlockingPool;
-pub(crate) use container::Format;
 pub(crate) use fetch::{FetchOptions, Fetcher};
-pub(crate) use pool::{Pool, PoolOptions, Preview, SignedMedia};
+pub(crate) use pool::{Pool, PoolOptions, SignedMedia};
 
 /// The hidden subcommand that makes this program a media worker.
 pub(crate) const WORKER_COMMAND: &str = "media-worker";

@@ -101,7 +101,7 @@ pub(crate) struct SignedMedia {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Preview {
     /// Always `image/jpeg`.
-    pub(crate) content_type: &'static str,
+    pub(crate) content_type: String,
     /// At most 512 KiB.
     pub(crate) bytes: Vec<u8>,
 }
@@ -185,7 +185,7 @@ impl Pool {
     async fn jpeg(&self, kind: Kind, bytes: &Bytes) -> Result<Preview, NoPreview> {
         match self.ask(kind, bytes).await {
             Ok(Answer::Jpeg(bytes)) => Ok(Preview {
-                content_type: "image/jpeg",
+                content_type: "image/jpeg".to_owned(),
                 bytes,
             }),
             Ok(Answer::Problem(problem)) | Err(problem) => Err(NoPreview(problem)),

@@ -22,11 +22,19 @@ const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
 const BATCH_LINES: usize = 256;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
+/// A line without its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Whole(Vec<u8>),
+    /// Longer than [`LINE_BYTES_MAX`], and read past.
+    TooLong,
+}
+
 /// Consecutive lines of an event file.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Line numbers from 1, and lines without their ends; `None` for one that is too long.
-    pub(super) lines: Vec<(u64, Option<Vec<u8>>)>,
+    /// With their numbers, from 1.
+    pub(super) lines: Vec<(u64, Line)>,
     bytes: usize,
 }
 
@@ -36,10 +44,12 @@ pub(super) fn batches(mut reader: impl BufRead, take: &mut dyn FnMut(Batch) -> b
     let mut number = 0;
     while let Some(line) = next_line(&mut reader)? {
         number += 1;
-        if line.as_ref().is_some_and(|line| line.trim_ascii().is_empty()) {
-            continue;
+        if let Line::Whole(bytes) = &line {
+            if bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            batch.bytes += bytes.len();
         }
-        batch.bytes += line.as_ref().map_or(0, Vec::len);
         batch.lines.push((number, line));
         if (batch.lines.len() >= BATCH_LINES || batch.bytes >= BATCH_BYTES) && !take(std::mem::take(&mut batch)) {
             return Ok(());
@@ -51,8 +61,7 @@ pub(super) fn batches(mut reader: impl BufRead, take: &mut dyn FnMut(Batch) -> b
     Ok(())
 }
 
-/// The next line: `Some(None)` when it is too long, in which case it is read past.
-fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Option<Vec<u8>>>> {
+fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Line>> {
     let mut line = Vec::new();
     let limit = LINE_BYTES_MAX as u64 + 1;
     if io::Read::take(&mut *reader, limit).read_until(b'\n', &mut line)? == 0 {
@@ -60,20 +69,18 @@ fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Option<Vec<u8>>>> {
     }
     if line.last() == Some(&b'\n') {
         line.pop();
-        return Ok(Some(Some(line)));
-    }
-    if line.len() as u64 == limit {
+    } else if line.len() as u64 == limit {
         reader.skip_until(b'\n')?;
-        return Ok(Some(None));
+        return Ok(Some(Line::TooLong));
     }
-    Ok(Some(Some(line)))
+    Ok(Some(Line::Whole(line)))
 }
 
 /// Matches the events of a batch from `file`.
 pub(super) fn scan_batch(scanner: &Scanner<'_>, file: &Path, batch: Batch) -> Vec<Outcome> {
-    let one = |(line, json): (u64, Option<Vec<u8>>)| {
+    let one = |(line, json): (u64, Line)| {
         let failed = |problem: String| Outcome::Failed { path: file.to_owned(), line: Some(line), problem };
-        let Some(json) = json else {
+        let Line::Whole(json) = json else {
             return failed(format!("the line is over {LINE_BYTES_MAX} bytes; send large media by `path`"));
         };
         // The mark of UTF-8 may stand at the beginning of a file.
@@ -202,11 +209,11 @@ mod tests {
     fn check_lines(input: &[u8], expect: &[(u64, &str)]) {
         let mut lines = Vec::new();
         let taken = batches(input, &mut |batch| {
-            lines.extend(batch.lines.into_iter().map(|(n, l)| (n, l.map(|l| String::from_utf8(l).unwrap()))));
+            lines.extend(batch.lines);
             true
         });
         taken.unwrap();
-        let expect: Vec<_> = expect.iter().map(|(n, l)| (*n, Some((*l).to_owned()))).collect();
+        let expect: Vec<_> = expect.iter().map(|(n, l)| (*n, Line::Whole(l.as_bytes().to_vec()))).collect();
         assert_eq!(lines, expect);
     }
 
@@ -220,8 +227,8 @@ mod tests {
     fn a_line_without_end_is_passed_over() {
         let endless = io::Read::take(io::repeat(b'x'), 3 * LINE_BYTES_MAX as u64);
         let mut reader = io::BufReader::new(io::Read::chain(endless, &b"\nb"[..]));
-        assert_eq!(next_line(&mut reader).unwrap(), Some(None));
-        assert_eq!(next_line(&mut reader).unwrap(), Some(Some(b"b".to_vec())));
+        assert_eq!(next_line(&mut reader).unwrap(), Some(Line::TooLong));
+        assert_eq!(next_line(&mut reader).unwrap(), Some(Line::Whole(b"b".to_vec())));
         assert_eq!(next_line(&mut reader).unwrap(), None);
     }
 

@@ -363,26 +363,26 @@ fn to_workers_counted<'a>(to_workers: SyncSender<(u64, Unit)>, met: &'a AtomicUs
 /// Walks the paths and cuts what is found into units.
 fn feed(paths: &[PathBuf], left_out: &LeftOut, events: bool, give: &dyn Fn(Unit) -> bool) {
     walk(paths, left_out, &mut |met| match met {
-        Met::File(path) if events && is_event_file(&path) => feed_events(path, give),
+        Met::File(path) if events && is_event_file(&path) => feed_events(&path, give),
         Met::File(path) => give(Unit::File(path)),
         Met::Skipped(path, why) => give(Unit::Ready(Outcome::Skipped { path, why })),
         Met::Failed(path, error) => give(Unit::Ready(Outcome::Failed { path, line: None, problem: error.to_string() })),
     });
 }
 
-fn feed_events(path: PathBuf, give: &dyn Fn(Unit) -> bool) -> bool {
+fn feed_events(path: &Path, give: &dyn Fn(Unit) -> bool) -> bool {
     let read = || -> io::Result<bool> {
-        let file = File::open(&path)?;
+        let file = File::open(path)?;
         let mut going = give(Unit::Ready(Outcome::EventFile { bytes: file.metadata()?.len() }));
         if going {
             events::batches(BufReader::with_capacity(1 << 16, file), &mut |batch| {
-                going = give(Unit::Events(path.clone(), batch));
+                going = give(Unit::Events(path.to_owned(), batch));
                 going
             })?;
         }
         Ok(going)
     };
-    read().unwrap_or_else(|error| give(Unit::Ready(Outcome::Failed { path: path.clone(), line: None, problem: error.to_string() })))
+    read().unwrap_or_else(|error| give(Unit::Ready(Outcome::Failed { path: path.to_owned(), line: None, problem: error.to_string() })))
 }
 
 /// Whether a file is one of events: here the name counts, since JSON lines are also plain text.

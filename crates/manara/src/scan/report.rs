@@ -270,7 +270,8 @@ fn scaled(value: u64, most: u64, length: u64) -> u64 {
 fn file(item: &Item, about: &About) -> FileView {
     let mut rows: Vec<RowView> = item.matches.iter().take(MATCHES_MAX).map(|hit| row(hit, about)).collect();
     if let Some(last) = rows.last_mut().filter(|_| item.matches.len() > MATCHES_MAX) {
-        last.how += &format!(" (and {} more matches)", item.matches.len() - MATCHES_MAX);
+        let more = format!(" (and {} more matches)", item.matches.len() - MATCHES_MAX);
+        last.how.push_str(&more);
     }
     FileView {
         path: text::inline(&place(&item.path, item.line)),

@@ -17,6 +17,13 @@ use std::time::{Duration, Instant};
 pub const KEY: &str = "test-key-0123456789abcdef0123456789";
 pub const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
+/// An HTTP client without proxies.
+pub fn client() -> reqwest::Client {
+    // The second test of a binary finds the provider installed, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// The built binary with these arguments.
 pub fn manara(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_manara"));
@@ -94,8 +101,7 @@ impl Server {
             std::thread::sleep(Duration::from_millis(200));
             panic!("no address in `{line}`:\n{}", stderr.lock().unwrap())
         });
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, address, stderr, client }
+        Self { child, address, stderr, client: client() }
     }
 
     pub fn url(&self, path: &str) -> String {

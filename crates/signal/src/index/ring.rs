@@ -85,7 +85,8 @@ impl Table {
             *start = before;
         }
         let mut ends = starts.clone();
-        let (mut sorted, mut nexts) = (vec![0; slots.len()], vec![0; slots.len()]);
+        // A block more, so that the last bucket can be read in whole blocks.
+        let (mut sorted, mut nexts) = (vec![0; slots.len()], vec![0; slots.len() + BLOCK]);
         for &slot in slots {
             let hash = hash(slot);
             let end = &mut ends[usize::from(chunk(hash, i))];
@@ -97,26 +98,65 @@ impl Table {
         Self { starts, nexts, slots: sorted }
     }
 
-    /// Calls `survivor` with each slot in the bucket whose following chunk is within `bits` of `next`.
+    /// Calls `survivor` with the slots that lie near enough to `here` in this chunk and to `next` in
+    /// the following one.
+    fn probe(&self, bounds: Bounds, here: u16, next: u16, mut survivor: impl FnMut(u32)) {
+        if bounds.one == 0 {
+            let bucket = self.bucket(here);
+            return match bounds.two {
+                0 => self.scan::<0>(bucket, next, survivor),
+                _ => self.scan::<1>(bucket, next, survivor),
+            };
+        }
+        let buckets: [(u32, u32); 17] = std::array::from_fn(|bit| self.bucket(here ^ (1_u32 << bit >> 1) as u16));
+        // The buckets lie far apart in memory: to ask for all before reading any lets the waits overlap.
+        let touched = buckets.iter().map(|(start, _)| self.nexts.get(*start as usize).copied().unwrap_or_default());
+        std::hint::black_box(touched.fold(0, u16::wrapping_add));
+        let [exact, flipped @ ..] = buckets;
+        if bounds.two == 3 {
+            self.scan::<3>(exact, next, &mut survivor);
+            flipped.into_iter().for_each(|bucket| self.scan::<2>(bucket, next, &mut survivor));
+        } else {
+            self.scan::<2>(exact, next, &mut survivor);
+            flipped.into_iter().for_each(|bucket| self.scan::<1>(bucket, next, &mut survivor));
+        }
+    }
+
+    /// Where a bucket lies.
     #[inline]
-    fn probe(&self, bucket: u16, next: u16, bits: u32, mut survivor: impl FnMut(u32)) {
-        let bucket = usize::from(bucket);
-        let (start, end) = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
-        let nexts = self.nexts.get(start..end).unwrap_or_default();
-        let (blocks, rest) = nexts.as_chunks::<8>();
-        let near = |candidate: u16| (candidate ^ next).count_ones() <= bits;
-        for (b, block) in blocks.iter().enumerate() {
+    fn bucket(&self, bucket: u16) -> (u32, u32) {
+        let at = usize::from(bucket);
+        (self.starts[at], self.starts[at + 1])
+    }
+
+    /// Calls `survivor` with each slot of `start..end` whose following chunk differs from `next` in
+    /// at most `BITS` bits.
+    #[inline]
+    fn scan<const BITS: u32>(&self, (start, end): (u32, u32), next: u16, mut survivor: impl FnMut(u32)) {
+        let (start, len) = (start as usize, (end - start) as usize);
+        // Whole blocks, reading on into the next bucket: cheaper than fewer, one by one.
+        let blocks = self.nexts.get(start..start + len.next_multiple_of(BLOCK)).unwrap_or_default();
+        for (block, at) in blocks.as_chunks::<BLOCK>().0.iter().zip((0..).step_by(BLOCK)) {
             // Most blocks have no survivor: one test for eight, which the compiler makes one vector.
-            if block.iter().fold(false, |any, c| any | near(*c)) {
-                for (k, _) in block.iter().enumerate().filter(|(_, c)| near(**c)) {
-                    survivor(self.slots[start + 8 * b + k]);
+            if block.iter().fold(false, |any, c| any | within::<BITS>(c ^ next)) {
+                for (c, k) in block.iter().zip(at..len) {
+                    if within::<BITS>(c ^ next) {
+                        survivor(self.slots[start + k]);
+                    }
                 }
             }
         }
-        for (k, _) in rest.iter().enumerate().filter(|(_, c)| near(**c)) {
-            survivor(self.slots[start + 8 * blocks.len() + k]);
-        }
     }
+}
+
+/// Following chunks compared together.
+const BLOCK: usize = 8;
+
+/// Whether at most `BITS` bits are set: taking the lowest one away so many times leaves none. This
+/// is shorter than counting on processors without an instruction for it.
+#[inline]
+fn within<const BITS: u32>(bits: u16) -> bool {
+    (0..BITS).fold(bits, |bits, _| bits & bits.wrapping_sub(1)) == 0
 }
 
 /// A fixed set of hashes, by slot.
@@ -145,8 +185,8 @@ impl Ring {
     pub(super) fn query(&self, query: &Words, radius: u32, hashes: &[Words], mut hit: impl FnMut(u32, u32)) {
         let bounds = Bounds::new(radius.min(RADIUS_MAX));
         for (i, table) in self.tables.iter().enumerate() {
-            let (here, next) = (chunk(query, i), chunk(query, (i + 1) % CHUNKS));
-            let mut compare = |slot: u32| {
+            let next = chunk(query, (i + 1) % CHUNKS);
+            let compare = |slot: u32| {
                 let Some(hash) = hashes.get(slot as usize) else { return };
                 let difference: Words = std::array::from_fn(|w| query[w] ^ hash[w]);
                 let distance = distance(query, hash);
@@ -155,12 +195,7 @@ impl Ring {
                     hit(slot, distance);
                 }
             };
-            table.probe(here, next, bounds.two, &mut compare);
-            if bounds.one > 0 {
-                for bit in 0..16 {
-                    table.probe(here ^ (1 << bit), next, bounds.two - 1, &mut compare);
-                }
-            }
+            table.probe(bounds, chunk(query, i), next, compare);
         }
     }
 }

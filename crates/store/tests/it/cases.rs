@@ -16,7 +16,11 @@ fn with_case() -> (Fixture, CaseId) {
 
 fn trail(it: &Fixture, case: CaseId) -> Vec<(String, Author)> {
     let detail = it.store.read(|r| r.case_detail(case)).unwrap().unwrap();
-    detail.trail.into_iter().map(|entry| (entry.what, entry.author)).collect()
+    detail
+        .trail
+        .into_iter()
+        .map(|entry| (entry.what, entry.author))
+        .collect()
 }
 
 #[test]
@@ -32,21 +36,42 @@ fn a_second_event_on_the_same_entity_joins_the_case_and_may_raise_it() {
     assert_eq!((case.priority, case.account.as_deref()), (9, Some("a-19")));
     let detail = it.store.read(|r| r.case_detail(case.id)).unwrap().unwrap();
     assert_eq!((detail.events.len(), detail.events_total), (2, 2));
-    assert_eq!(trail(&it, case.id).iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(), ["opened", "event_added"]);
+    assert_eq!(
+        trail(&it, case.id)
+            .iter()
+            .map(|(what, _)| what.as_str())
+            .collect::<Vec<_>>(),
+        ["opened", "event_added"]
+    );
     it.verify();
 }
 
 #[test]
 fn a_decided_case_is_closed_and_the_next_event_opens_another() {
     let (it, case) = with_case();
-    it.write(move |tx| tx.decide_case(case, "noor", &judgement(Outcome::Keep), decision_id(), at(9)));
+    it.write(move |tx| {
+        tx.decide_case(
+            case,
+            "noor",
+            &judgement(Outcome::Keep),
+            decision_id(),
+            at(9),
+        )
+    });
     let mut next = with_effects("post-2", &[enqueue("tvec", 5)]);
     next.decision.actions[0].target = entity(EntityType::Content, "p-post-1");
     it.record(next);
     let second = it.open_case();
     assert_ne!(second.id, case);
-    let detail = it.store.read(|r| r.case_detail(second.id)).unwrap().unwrap();
-    assert_eq!(detail.related.iter().map(|c| c.id).collect::<Vec<_>>(), [case]);
+    let detail = it
+        .store
+        .read(|r| r.case_detail(second.id))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        detail.related.iter().map(|c| c.id).collect::<Vec<_>>(),
+        [case]
+    );
     it.verify();
 }
 
@@ -56,19 +81,46 @@ fn a_judgement_undoes_what_automation_did_and_leaves_a_trail() {
     let decision = decision_id();
     it.write(move |tx| tx.claim_case(case, "noor", at(10)));
     it.write(move |tx| tx.claim_case(case, "noor", at(11)));
-    let (closed, made) = it.write(move |tx| tx.decide_case(case, "noor", &judgement(Outcome::Keep), decision, at(12)));
-    assert_eq!(kinds(&made.actions), [(ActionKind::Restore, EntityType::Content)]);
-    assert!(matches!(closed.state, CaseState::Closed { outcome: Outcome::Keep, .. }));
+    let (closed, made) = it
+        .write(move |tx| tx.decide_case(case, "noor", &judgement(Outcome::Keep), decision, at(12)));
+    assert_eq!(
+        kinds(&made.actions),
+        [(ActionKind::Restore, EntityType::Content)]
+    );
+    assert!(matches!(
+        closed.state,
+        CaseState::Closed {
+            outcome: Outcome::Keep,
+            ..
+        }
+    ));
     let detail = it.store.read(|r| r.case_detail(case)).unwrap().unwrap();
     assert_eq!(detail.case, closed);
     assert_eq!(detail.judgement, Some(made.clone()));
     assert_eq!(it.store.read(|r| r.decision(decision)).unwrap(), Some(made));
-    let asked: Vec<_> = detail.deliveries.iter().map(|d| (d.action.kind, d.state)).collect();
+    let asked: Vec<_> = detail
+        .deliveries
+        .iter()
+        .map(|d| (d.action.kind, d.state))
+        .collect();
     let pending = DeliveryState::Pending;
-    assert_eq!(asked, [(ActionKind::Remove, pending), (ActionKind::Restore, pending)]);
+    assert_eq!(
+        asked,
+        [
+            (ActionKind::Remove, pending),
+            (ActionKind::Restore, pending)
+        ]
+    );
     let noor = || Author::Reviewer("noor".into());
-    let expect = [("opened", Author::Rules), ("claimed", noor()), ("decided", noor())];
-    assert_eq!(trail(&it, case), expect.map(|(what, author)| (what.to_owned(), author)));
+    let expect = [
+        ("opened", Author::Rules),
+        ("claimed", noor()),
+        ("decided", noor()),
+    ];
+    assert_eq!(
+        trail(&it, case),
+        expect.map(|(what, author)| (what.to_owned(), author))
+    );
     it.verify();
 }
 
@@ -77,16 +129,34 @@ fn an_illegal_move_is_refused_and_changes_nothing() {
     let (it, case) = with_case();
     it.write(move |tx| tx.claim_case(case, "noor", at(10)));
     let held = Err(StoreError::Refused(Refused::HeldBy("noor".into())));
-    assert_eq!(it.store.write_blocking(move |tx| tx.claim_case(case, "sami", at(11))), held);
+    assert_eq!(
+        it.store
+            .write_blocking(move |tx| tx.claim_case(case, "sami", at(11))),
+        held
+    );
     let decided = it.store.write_blocking(move |tx| {
-        tx.decide_case(case, "sami", &judgement(Outcome::Remove), decision_id(), at(11))
+        tx.decide_case(
+            case,
+            "sami",
+            &judgement(Outcome::Remove),
+            decision_id(),
+            at(11),
+        )
     });
-    assert!(matches!(decided, Err(StoreError::Refused(Refused::HeldBy(_)))), "{decided:?}");
+    assert!(
+        matches!(decided, Err(StoreError::Refused(Refused::HeldBy(_)))),
+        "{decided:?}"
+    );
     it.write(move |tx| tx.release_case(case, "noor", at(12)));
     it.write(move |tx| tx.claim_case(case, "sami", at(13)));
     let nobody = CaseId::new(1, 1);
-    let missing = it.store.write_blocking(move |tx| tx.claim_case(nobody, "sami", at(14)));
-    assert_eq!(missing.unwrap_err().to_string(), format!("no such case {nobody}"));
+    let missing = it
+        .store
+        .write_blocking(move |tx| tx.claim_case(nobody, "sami", at(14)));
+    assert_eq!(
+        missing.unwrap_err().to_string(),
+        format!("no such case {nobody}")
+    );
     it.verify();
 }
 
@@ -94,13 +164,20 @@ fn an_illegal_move_is_refused_and_changes_nothing() {
 fn a_revealed_preview_leaves_a_trace() {
     let it = Fixture::new();
     let mut event = with_effects("post-1", &[enqueue("tvec", 5)]);
-    let preview = Preview { sha256: [9; 32], content_type: "image/jpeg".into(), bytes: vec![5; 600] };
+    let preview = Preview {
+        sha256: [9; 32],
+        content_type: "image/jpeg".into(),
+        bytes: vec![5; 600],
+    };
     event.previews.push(preview.clone());
     it.record(event);
     let case = it.open_case().id;
     let shown = it.write(move |tx| tx.reveal_media(case, &[9; 32], "noor", at(9)));
     assert_eq!(shown, Some(preview));
-    assert_eq!(it.write(move |tx| tx.reveal_media(case, &[8; 32], "noor", at(9))), None);
+    assert_eq!(
+        it.write(move |tx| tx.reveal_media(case, &[8; 32], "noor", at(9))),
+        None
+    );
     assert_eq!(trail(&it, case).last().unwrap().0, "media_revealed");
     it.verify();
 }
@@ -109,9 +186,18 @@ fn a_revealed_preview_leaves_a_trace() {
 fn a_preview_that_is_too_large_is_refused() {
     let it = Fixture::new();
     let mut event = with_effects("post-1", &[enqueue("tvec", 5)]);
-    event.previews.push(Preview { sha256: [9; 32], content_type: "image/jpeg".into(), bytes: vec![5; 512 * 1024 + 1] });
-    let refused = it.store.write_blocking(move |tx| tx.record_events(vec![event]));
-    assert_eq!(refused.unwrap_err().to_string(), "preview: 524289 bytes long, the limit is 524288: make it smaller");
+    event.previews.push(Preview {
+        sha256: [9; 32],
+        content_type: "image/jpeg".into(),
+        bytes: vec![5; 512 * 1024 + 1],
+    });
+    let refused = it
+        .store
+        .write_blocking(move |tx| tx.record_events(vec![event]));
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "preview: 524289 bytes long, the limit is 524288: make it smaller"
+    );
 }
 
 #[test]
@@ -125,24 +211,54 @@ fn queues_are_listed_by_priority_then_age_a_page_at_a_time() {
     }
     it.record(with_effects("post-5", &[enqueue("spam", 7)]));
     let page = |after, limit| {
-        let filter = CaseFilter { queue: Some(name("tvec")), stage: CaseStage::Open, after, limit };
+        let filter = CaseFilter {
+            queue: Some(name("tvec")),
+            stage: CaseStage::Open,
+            after,
+            limit,
+        };
         it.store.read(|r| r.cases(&filter)).unwrap()
     };
-    let ids = |cases: &[manara_model::Case]| cases.iter().map(|c| c.entity.id.clone()).collect::<Vec<_>>();
+    let ids = |cases: &[manara_model::Case]| {
+        cases
+            .iter()
+            .map(|c| c.entity.id.clone())
+            .collect::<Vec<_>>()
+    };
     let first = page(None, 3);
     assert_eq!(ids(&first), ["p-post-2", "p-post-1", "p-post-3"]);
     assert_eq!(ids(&page(first.last().cloned(), 3)), ["p-post-4"]);
-    let all = CaseFilter { queue: None, stage: CaseStage::Open, after: None, limit: 10 };
-    assert_eq!(ids(&it.store.read(|r| r.cases(&all)).unwrap())[..2], ["p-post-2", "p-post-5"]);
+    let all = CaseFilter {
+        queue: None,
+        stage: CaseStage::Open,
+        after: None,
+        limit: 10,
+    };
+    assert_eq!(
+        ids(&it.store.read(|r| r.cases(&all)).unwrap())[..2],
+        ["p-post-2", "p-post-5"]
+    );
     let queues = it.store.read(manara_store::Reader::queues).unwrap();
-    let seen: Vec<_> = queues.iter().map(|q| (q.queue.as_str(), q.open, q.priority_max, q.oldest)).collect();
-    assert_eq!(seen, [("spam", 1, 7, Some(at(1))), ("tvec", 4, 9, Some(at(1)))]);
+    let seen: Vec<_> = queues
+        .iter()
+        .map(|q| (q.queue.as_str(), q.open, q.priority_max, q.oldest))
+        .collect();
+    assert_eq!(
+        seen,
+        [("spam", 1, 7, Some(at(1))), ("tvec", 4, 9, Some(at(1)))]
+    );
 }
 
 #[test]
 fn an_enqueued_account_is_a_case_of_its_own() {
     let it = Fixture::new();
-    it.record(with_effects("post-1", &[effect(ActionKind::Enqueue, EntityType::Account)]));
+    it.record(with_effects(
+        "post-1",
+        &[effect(ActionKind::Enqueue, EntityType::Account)],
+    ));
     let case = it.open_case();
-    assert_eq!((case.entity, case.queue, case.priority), (entity(EntityType::Account, "a-19"), name("review"), 5));
+    assert_eq!(
+        (case.entity, case.queue, case.priority),
+        (entity(EntityType::Account, "a-19"), name("review"), 5)
+    );
 }

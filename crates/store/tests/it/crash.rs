@@ -49,7 +49,13 @@ fn check(database: &Path, ids: &[String]) {
             let event = store.read(|r| r.event("crash.example", id)).unwrap();
             let Some(event) = event else { return true };
             let deliveries = store.read(|r| r.deliveries(event.decision.id)).unwrap();
-            deliveries.len() != event.decision.actions.iter().filter(|a| a.kind.is_delivered()).count()
+            deliveries.len()
+                != event
+                    .decision
+                    .actions
+                    .iter()
+                    .filter(|a| a.kind.is_delivered())
+                    .count()
         })
         .collect();
     assert!(missing.is_empty(), "lost: {missing:?}");
@@ -69,7 +75,11 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost() {
         kept.extend(acknowledged(&mut child));
         check(&database, &kept);
     }
-    assert!(kept.len() > 100, "only {} events were written, the rounds prove little", kept.len());
+    assert!(
+        kept.len() > 100,
+        "only {} events were written, the rounds prove little",
+        kept.len()
+    );
     assert_eq!(kept.iter().collect::<HashSet<_>>().len(), kept.len());
 }
 

@@ -34,7 +34,10 @@ impl Fixture {
     /// Lets go of the file and opens it again.
     pub(crate) fn reopened(self) -> Self {
         self.store.clone().close_blocking().unwrap();
-        Self { store: open(&self.path()), dir: self.dir }
+        Self {
+            store: open(&self.path()),
+            dir: self.dir,
+        }
     }
 
     pub(crate) fn write<T: Send + 'static>(
@@ -45,7 +48,9 @@ impl Fixture {
     }
 
     pub(crate) fn record(&self, event: NewEvent) -> Recorded {
-        self.write(move |tx| tx.record_events(vec![event])).pop().unwrap()
+        self.write(move |tx| tx.record_events(vec![event]))
+            .pop()
+            .unwrap()
     }
 
     /// Asserts that everything agrees with the audit log.
@@ -56,7 +61,12 @@ impl Fixture {
 
     /// The only open case.
     pub(crate) fn open_case(&self) -> Case {
-        let filter = CaseFilter { queue: None, stage: CaseStage::Open, after: None, limit: 10 };
+        let filter = CaseFilter {
+            queue: None,
+            stage: CaseStage::Open,
+            after: None,
+            limit: 10,
+        };
         let mut cases = self.store.read(|reader| reader.cases(&filter)).unwrap();
         assert_eq!(cases.len(), 1, "{cases:?}");
         cases.pop().unwrap()
@@ -70,7 +80,12 @@ pub(crate) fn verify(store: &Store) {
 }
 
 pub(crate) fn options() -> Options {
-    Options { audit_seed: [7; 32], origin: "forum.example/log".into(), max_bytes: None, readers: 2 }
+    Options {
+        audit_seed: [7; 32],
+        origin: "forum.example/log".into(),
+        max_bytes: None,
+        readers: 2,
+    }
 }
 
 pub(crate) fn open(path: &Path) -> Store {
@@ -112,7 +127,11 @@ pub(crate) fn with_effects(id: &str, effects: &[Effect]) -> NewEvent {
         "account":{{"id":"a-19","handle":"grey_banner_17"}},"content":{{"id":"p-{id}","text":"راية الرماد — \"hello\""}}}}"#
     );
     let (event, _) = Event::from_json(json.as_bytes(), Origin::Http).unwrap();
-    let verdicts: Vec<Verdict> = if effects.is_empty() { vec![] } else { vec![verdict(effects)] };
+    let verdicts: Vec<Verdict> = if effects.is_empty() {
+        vec![]
+    } else {
+        vec![verdict(effects)]
+    };
     let id = decision_id();
     let actions = actions_of(id, &verdicts, |r#type, index| event.entity(r#type, index));
     NewEvent {
@@ -173,13 +192,25 @@ fn verdict(effects: &[Effect]) -> Verdict {
 }
 
 pub(crate) fn effect(kind: ActionKind, target: EntityType) -> Effect {
-    Effect { kind, target, index: None, detail: Detail::default() }
+    Effect {
+        kind,
+        target,
+        index: None,
+        detail: Detail::default(),
+    }
 }
 
 /// Ask a person, in that queue.
 pub(crate) fn enqueue(queue: &str, priority: u8) -> Effect {
-    let detail = Detail { queue: Some(name(queue)), priority: Some(priority), ..Detail::default() };
-    Effect { detail, ..effect(ActionKind::Enqueue, EntityType::Content) }
+    let detail = Detail {
+        queue: Some(name(queue)),
+        priority: Some(priority),
+        ..Detail::default()
+    };
+    Effect {
+        detail,
+        ..effect(ActionKind::Enqueue, EntityType::Content)
+    }
 }
 
 pub(crate) fn remove() -> Effect {
@@ -187,26 +218,44 @@ pub(crate) fn remove() -> Effect {
 }
 
 pub(crate) fn judgement(outcome: Outcome) -> Judgement {
-    Judgement { outcome, policy: name("tvec_known"), note: "seen before".into() }
+    Judgement {
+        outcome,
+        policy: name("tvec_known"),
+        note: "seen before".into(),
+    }
 }
 
 pub(crate) fn entity(r#type: EntityType, id: &str) -> Entity {
-    Entity { r#type, id: id.into() }
+    Entity {
+        r#type,
+        id: id.into(),
+    }
 }
 
 /// The kinds and targets of actions.
 pub(crate) fn kinds(actions: &[Action]) -> Vec<(ActionKind, EntityType)> {
-    actions.iter().map(|action| (action.kind, action.target.r#type)).collect()
+    actions
+        .iter()
+        .map(|action| (action.kind, action.target.r#type))
+        .collect()
 }
 
 /// A store in which every audited table has rows, some of them changed after they were made.
 pub(crate) fn furnished() -> Fixture {
     let it = Fixture::new();
-    it.store.set_receivers(vec!["forum".into(), "archive".into()]);
+    it.store
+        .set_receivers(vec!["forum".into(), "archive".into()]);
     let by = Author::Operator("root".into());
     it.write(move |tx| {
-        let members = ["grey banner", "ash rises", "rise, rise"].map(|text| (phrase(text), text.to_owned()));
-        let _ = tx.create_bank_with(&bank("SLOGANS"), "what they say", members.to_vec(), &by, at(0))?;
+        let members =
+            ["grey banner", "ash rises", "rise, rise"].map(|text| (phrase(text), text.to_owned()));
+        let _ = tx.create_bank_with(
+            &bank("SLOGANS"),
+            "what they say",
+            members.to_vec(),
+            &by,
+            at(0),
+        )?;
         let _ = tx.create_bank(&bank("SPARE"), "", &by, at(0))?;
         let _ = tx.set_bank_enabled(&bank("SPARE"), false, &by, at(1))?;
         let added = tx.add_member(&bank("SLOGANS"), &phrase("ashes"), "by hand", &by, at(2))?;
@@ -220,7 +269,11 @@ pub(crate) fn furnished() -> Fixture {
         let _ = tx.create_key(&key("k-1", 1), &by, at(4))?;
         let _ = tx.create_key(&key("k-2", 2), &by, at(4))?;
         let _ = tx.revoke_key("k-1", &by, at(5))?;
-        let reviewer = NewReviewer { login: "noor".into(), password_hash: "$argon2id$…".into(), role: Role::Admin };
+        let reviewer = NewReviewer {
+            login: "noor".into(),
+            password_hash: "$argon2id$…".into(),
+            role: Role::Admin,
+        };
         let _ = tx.create_first_reviewer(&reviewer, at(6))?;
         let session = |n: u8| NewSession {
             token_hash: [n; 32],
@@ -244,22 +297,50 @@ pub(crate) fn furnished() -> Fixture {
     it.record(other_body(&plain("post-1")));
     let strike = effect(ActionKind::Strike, EntityType::Account);
     let mut second = with_effects("post-2", &[remove(), strike, enqueue("tvec", 8)]);
-    second.previews.push(Preview { sha256: [9; 32], content_type: "image/jpeg".into(), bytes: vec![1; 3000] });
+    second.previews.push(Preview {
+        sha256: [9; 32],
+        content_type: "image/jpeg".into(),
+        bytes: vec![1; 3000],
+    });
     it.record(second);
     let case = it.open_case().id;
     it.write(move |tx| {
         let _ = tx.claim_case(case, "noor", at(20))?;
         let _ = tx.reveal_media(case, &[9; 32], "noor", at(21))?;
-        tx.decide_case(case, "noor", &judgement(Outcome::Keep), decision_id(), at(22))
+        tx.decide_case(
+            case,
+            "noor",
+            &judgement(Outcome::Keep),
+            decision_id(),
+            at(22),
+        )
     });
-    it.record(with_effects("post-3", &[effect(ActionKind::Restrict, EntityType::Content), enqueue("tvec", 3)]));
+    it.record(with_effects(
+        "post-3",
+        &[
+            effect(ActionKind::Restrict, EntityType::Content),
+            enqueue("tvec", 3),
+        ],
+    ));
     it.write(|tx| {
         let mut items = tx.lease_outbox("forum", at(30), at(60), 10)?.get().clone();
         assert_eq!(items.len(), 3, "remove, restore, restrict");
-        let failed = Attempt::Failed { error: "500".into(), next_at: at(90) };
-        let dead = Attempt::Dead { error: "410".into() };
+        let failed = Attempt::Failed {
+            error: "500".into(),
+            next_at: at(90),
+        };
+        let dead = Attempt::Dead {
+            error: "410".into(),
+        };
         let attempts = [Attempt::Delivered, failed, dead];
-        tx.settle_outbox(items.drain(..).map(|item| item.token).zip(attempts).collect(), at(31))
+        tx.settle_outbox(
+            items
+                .drain(..)
+                .map(|item| item.token)
+                .zip(attempts)
+                .collect(),
+            at(31),
+        )
     });
     it
 }

@@ -22,7 +22,10 @@ fn settle(it: &Fixture, item: &OutboxItem, attempt: Attempt) -> bool {
 }
 
 fn failed(next_at: Timestamp) -> Attempt {
-    Attempt::Failed { error: "the receiver answered 500".into(), next_at }
+    Attempt::Failed {
+        error: "the receiver answered 500".into(),
+        next_at,
+    }
 }
 
 #[test]
@@ -30,16 +33,35 @@ fn a_leased_delivery_is_not_given_twice_until_the_lease_runs_out() {
     let it = with_delivery();
     let first = lease(&it, at(2), at(30));
     assert_eq!((first.len(), first[0].attempt), (1, 1));
-    assert_eq!(first[0].event, Some(("forum.example".into(), "post-1".into())));
+    assert_eq!(
+        first[0].event,
+        Some(("forum.example".into(), "post-1".into()))
+    );
     assert_eq!(lease(&it, at(29), at(60)), []);
     let second = lease(&it, at(30), at(60));
-    assert_eq!((second[0].attempt, &second[0].action), (2, &first[0].action));
-    assert!(!settle(&it, &first[0], Attempt::Delivered), "the first lease is void");
+    assert_eq!(
+        (second[0].attempt, &second[0].action),
+        (2, &first[0].action)
+    );
+    assert!(
+        !settle(&it, &first[0], Attempt::Delivered),
+        "the first lease is void"
+    );
     assert!(settle(&it, &second[0], Attempt::Delivered));
-    assert!(!settle(&it, &second[0], Attempt::Delivered), "reported on once");
+    assert!(
+        !settle(&it, &second[0], Attempt::Delivered),
+        "reported on once"
+    );
     assert_eq!(lease(&it, at(999), at(1000)), []);
     let totals = it.store.read(manara_store::Reader::totals).unwrap();
-    assert_eq!((totals.outbox_pending, totals.outbox_delivered, totals.leaves), (0, 1, 2));
+    assert_eq!(
+        (
+            totals.outbox_pending,
+            totals.outbox_delivered,
+            totals.leaves
+        ),
+        (0, 1, 2)
+    );
     it.verify();
 }
 
@@ -59,19 +81,39 @@ fn a_failed_delivery_comes_back_when_it_is_due() {
 fn a_dead_delivery_is_listed_and_can_be_replayed_under_its_key() {
     let it = with_delivery();
     let first = lease(&it, at(2), at(30));
-    assert!(settle(&it, &first[0], Attempt::Dead { error: "x".repeat(600) }));
+    assert!(settle(
+        &it,
+        &first[0],
+        Attempt::Dead {
+            error: "x".repeat(600)
+        }
+    ));
     let dead = it.store.read(|r| r.dead_letters(None, 10)).unwrap();
-    assert_eq!((dead.len(), dead[0].state, dead[0].finished_at), (1, DeliveryState::Dead, Some(at(20))));
+    assert_eq!(
+        (dead.len(), dead[0].state, dead[0].finished_at),
+        (1, DeliveryState::Dead, Some(at(20)))
+    );
     assert_eq!(dead[0].error.as_ref().unwrap().len(), 500);
     assert_eq!(lease(&it, at(999), at(1000)), []);
-    let by_receiver = it.store.read(manara_store::Reader::outbox_by_receiver).unwrap();
+    let by_receiver = it
+        .store
+        .read(manara_store::Reader::outbox_by_receiver)
+        .unwrap();
     assert_eq!((by_receiver[0].pending, by_receiver[0].dead), (0, 1));
     let id = dead[0].id;
     it.write(move |tx| tx.replay_dead(id, &Author::Reviewer("noor".into()), at(50)));
     let again = lease(&it, at(50), at(60));
-    assert_eq!((again[0].attempt, &again[0].action.id), (1, &first[0].action.id));
-    let gone = it.store.write_blocking(move |tx| tx.replay_dead(id, &Author::System, at(51)));
-    assert_eq!(gone.unwrap_err().to_string(), format!("no such dead delivery {id}"));
+    assert_eq!(
+        (again[0].attempt, &again[0].action.id),
+        (1, &first[0].action.id)
+    );
+    let gone = it
+        .store
+        .write_blocking(move |tx| tx.replay_dead(id, &Author::System, at(51)));
+    assert_eq!(
+        gone.unwrap_err().to_string(),
+        format!("no such dead delivery {id}")
+    );
     it.verify();
 }
 
@@ -79,12 +121,21 @@ fn a_dead_delivery_is_listed_and_can_be_replayed_under_its_key() {
 fn many_deliveries_are_settled_under_few_leaves() {
     let it = Fixture::new();
     it.store.set_receivers(vec!["forum".into()]);
-    let events: Vec<_> = (0..1000).map(|n| with_effects(&format!("post-{n}"), &[remove()])).collect();
+    let events: Vec<_> = (0..1000)
+        .map(|n| with_effects(&format!("post-{n}"), &[remove()]))
+        .collect();
     it.write(move |tx| tx.record_events(events));
     let items = it.write(|tx| tx.lease_outbox("forum", at(2), at(30), 1000));
-    let attempts = items.into_iter().map(|item| (item.token, Attempt::Delivered)).collect();
+    let attempts = items
+        .into_iter()
+        .map(|item| (item.token, Attempt::Delivered))
+        .collect();
     assert_eq!(it.write(move |tx| tx.settle_outbox(attempts, at(3))), 1000);
     let totals = it.store.read(manara_store::Reader::totals).unwrap();
-    assert!(totals.leaves > 1001 && totals.leaves < 1010, "{} leaves", totals.leaves);
+    assert!(
+        totals.leaves > 1001 && totals.leaves < 1010,
+        "{} leaves",
+        totals.leaves
+    );
     it.verify();
 }

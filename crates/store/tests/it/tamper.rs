@@ -2,19 +2,31 @@
 //!
 //! Each test changes a copy of one small store that has rows in every audited table.
 
-use crate::fixtures::{Fixture, at, bank, decision_id, enqueue, furnished, judgement, plain, with_effects};
+use crate::fixtures::{
+    Fixture, at, bank, decision_id, enqueue, furnished, judgement, plain, with_effects,
+};
 use manara_audit::{Frontier, SigningKey, VerifyingKey, leaf_hash};
 use manara_model::{Author, Outcome};
 use manara_store::verify_file;
-use rusqlite::types::Value;
 use rusqlite::Connection;
+use rusqlite::types::Value;
 use std::path::{Path, PathBuf};
 
 /// Columns that no leaf vouches for, by design.
-const OPERATIONAL: [(&str, &str); 4] =
-    [("outbox", "token"), ("outbox", "attempts"), ("outbox", "due_at"), ("outbox", "error")];
+const OPERATIONAL: [(&str, &str); 4] = [
+    ("outbox", "token"),
+    ("outbox", "attempts"),
+    ("outbox", "due_at"),
+    ("outbox", "error"),
+];
 /// Tables whose rows are covered otherwise than by a salt and a leaf of their own.
-const OTHERWISE: [&str; 5] = ["members", "counters", "audit_leaves", "audit_state", "checkpoints"];
+const OTHERWISE: [&str; 5] = [
+    "members",
+    "counters",
+    "audit_leaves",
+    "audit_state",
+    "checkpoints",
+];
 
 /// A closed store, to be copied and damaged.
 struct Original {
@@ -43,7 +55,8 @@ impl Original {
     fn after(&self, change: impl FnOnce(&Connection)) -> Vec<String> {
         let path = self.copy();
         let conn = Connection::open(&path).unwrap();
-        conn.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON").unwrap();
+        conn.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON")
+            .unwrap();
         change(&conn);
         conn.close().unwrap();
         self.findings(&path).unwrap()
@@ -57,7 +70,11 @@ impl Original {
     fn rows_and_columns(&self, table: &str) -> (Vec<i64>, Vec<ColumnInfo>) {
         let conn = Connection::open(self.copy()).unwrap();
         let mut rows = conn.prepare(&format!("SELECT rowid FROM {table}")).unwrap();
-        let rows = rows.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
+        let rows = rows
+            .query_map([], |r| r.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         (rows, columns(&conn, table))
     }
 
@@ -89,21 +106,39 @@ struct ColumnInfo {
 }
 
 fn columns(conn: &Connection, table: &str) -> Vec<ColumnInfo> {
-    let mut statement = conn.prepare(&format!("PRAGMA table_info({table})")).unwrap();
+    let mut statement = conn
+        .prepare(&format!("PRAGMA table_info({table})"))
+        .unwrap();
     let rows = statement
-        .query_map([], |r| Ok(ColumnInfo { name: r.get(1)?, kind: r.get(2)?, is_key: r.get::<_, i64>(5)? > 0 }))
+        .query_map([], |r| {
+            Ok(ColumnInfo {
+                name: r.get(1)?,
+                kind: r.get(2)?,
+                is_key: r.get::<_, i64>(5)? > 0,
+            })
+        })
         .unwrap();
     rows.map(Result::unwrap).collect()
 }
 
 /// Tables with a salt, and with a leaf or keyed by it: those the log vouches for row by row.
 fn audited(conn: &Connection) -> Vec<String> {
-    let mut statement = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
-    let names: Vec<String> = statement.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
-    let (audited, others): (Vec<_>, Vec<_>) =
-        names.into_iter().partition(|name| columns(conn, name).iter().any(|c| c.name == "salt"));
+    let mut statement = conn
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .unwrap();
+    let names: Vec<String> = statement
+        .query_map([], |r| r.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let (audited, others): (Vec<_>, Vec<_>) = names
+        .into_iter()
+        .partition(|name| columns(conn, name).iter().any(|c| c.name == "salt"));
     for other in others {
-        assert!(OTHERWISE.contains(&other.as_str()), "table {other} is not audited");
+        assert!(
+            OTHERWISE.contains(&other.as_str()),
+            "table {other} is not audited"
+        );
     }
     audited
 }
@@ -155,7 +190,12 @@ fn one_flipped_bit_in_any_column_of_any_row_is_named() {
             for rowid in &rows {
                 let name = &column.name;
                 let value = |conn: &Connection| -> Value {
-                    conn.query_row(&format!("SELECT {name} FROM {table} WHERE rowid = ?1"), [rowid], |r| r.get(0)).unwrap()
+                    conn.query_row(
+                        &format!("SELECT {name} FROM {table} WHERE rowid = ?1"),
+                        [rowid],
+                        |r| r.get(0),
+                    )
+                    .unwrap()
                 };
                 let found = original.after(|conn| {
                     let other = flipped(&value(conn), &column);
@@ -163,7 +203,10 @@ fn one_flipped_bit_in_any_column_of_any_row_is_named() {
                     assert_eq!(conn.execute(&sql, (other, rowid)).unwrap(), 1);
                 });
                 let found = found.join("\n");
-                assert!(found.contains(&format!("{table}/")), "{table}.{name} of row {rowid}: {found}");
+                assert!(
+                    found.contains(&format!("{table}/")),
+                    "{table}.{name} of row {rowid}: {found}"
+                );
                 flips += 1;
             }
         }
@@ -191,14 +234,19 @@ fn an_added_row_is_named_in_every_table() {
         original.check(&[&format!("record {table}/"), "has no leaf"], |conn| {
             let values: Vec<String> = columns(conn, &table)
                 .iter()
-                .map(|column| match (column.kind.as_str(), column.name.as_str()) {
-                    ("INTEGER", "leaf") if !column.is_key => "leaf".into(),
-                    ("INTEGER", name) => format!("{name} + 1000"),
-                    ("BLOB", name) => format!("randomblob(length({name}))"),
-                    (_, name) => format!("{name} || 'x'"),
-                })
+                .map(
+                    |column| match (column.kind.as_str(), column.name.as_str()) {
+                        ("INTEGER", "leaf") if !column.is_key => "leaf".into(),
+                        ("INTEGER", name) => format!("{name} + 1000"),
+                        ("BLOB", name) => format!("randomblob(length({name}))"),
+                        (_, name) => format!("{name} || 'x'"),
+                    },
+                )
                 .collect();
-            let sql = format!("INSERT INTO {table} SELECT {} FROM {table} LIMIT 1", values.join(", "));
+            let sql = format!(
+                "INSERT INTO {table} SELECT {} FROM {table} LIMIT 1",
+                values.join(", ")
+            );
             assert_eq!(conn.execute(&sql, []).unwrap(), 1, "{table}");
         });
     }
@@ -214,27 +262,62 @@ fn a_row_put_back_to_an_earlier_state_is_named() {
     it.store.clone().close_blocking().unwrap();
     std::fs::copy(it.path(), &early).unwrap();
     let it = it.reopened();
-    it.write(move |tx| tx.decide_case(case, "noor", &judgement(Outcome::Remove), decision_id(), at(9)));
-    let original = Original::of(it);
-    original.check(&["cases/", "was rolled back: it is as leaf 0 left it, leaf 1 changed it since"], |conn| {
-        conn.execute_batch(&format!("ATTACH '{}' AS early; REPLACE INTO main.cases SELECT * FROM early.cases", early.display()))
-            .unwrap();
+    it.write(move |tx| {
+        tx.decide_case(
+            case,
+            "noor",
+            &judgement(Outcome::Remove),
+            decision_id(),
+            at(9),
+        )
     });
+    let original = Original::of(it);
+    original.check(
+        &[
+            "cases/",
+            "was rolled back: it is as leaf 0 left it, leaf 1 changed it since",
+        ],
+        |conn| {
+            conn.execute_batch(&format!(
+                "ATTACH '{}' AS early; REPLACE INTO main.cases SELECT * FROM early.cases",
+                early.display()
+            ))
+            .unwrap();
+        },
+    );
 }
 
 #[test]
 fn a_changed_member_is_named() {
     let original = Original::of(furnished());
-    for change in ["value = 'grey banter'", "note = 'other'", "signal_type = 'url'", "digest8 = x'0011223344556677'"] {
+    for change in [
+        "value = 'grey banter'",
+        "note = 'other'",
+        "signal_type = 'url'",
+        "digest8 = x'0011223344556677'",
+    ] {
         let change = change.replace("'grey banter'", "CAST('grey banter' AS BLOB)");
-        original.check_sql(&["member 1 is not as it was added"], &format!("UPDATE members SET {change} WHERE id = 1"));
+        original.check_sql(
+            &["member 1 is not as it was added"],
+            &format!("UPDATE members SET {change} WHERE id = 1"),
+        );
     }
     let batch = "batch 1 (members 1 to 3): the members are not those that were added";
     original.check_sql(&[batch], "UPDATE members SET note = 'other' WHERE id = 2");
-    original.check_sql(&["member 2 would not be found"], "UPDATE members SET lookup = lookup + 1 WHERE id = 2");
-    original.check_sql(&["members 2 to 2 of batch 1 are gone", batch], "DELETE FROM members WHERE id = 2");
-    original.check_sql(&["members 3 to 3 of batch 1 are gone", batch], "DELETE FROM members WHERE id = 3");
-    let added = "INSERT INTO members SELECT 99, signal_type, x'00', note, 0, digest8 FROM members LIMIT 1";
+    original.check_sql(
+        &["member 2 would not be found"],
+        "UPDATE members SET lookup = lookup + 1 WHERE id = 2",
+    );
+    original.check_sql(
+        &["members 2 to 2 of batch 1 are gone", batch],
+        "DELETE FROM members WHERE id = 2",
+    );
+    original.check_sql(
+        &["members 3 to 3 of batch 1 are gone", batch],
+        "DELETE FROM members WHERE id = 3",
+    );
+    let added =
+        "INSERT INTO members SELECT 99, signal_type, x'00', note, 0, digest8 FROM members LIMIT 1";
     original.check_sql(&["member 99 is in no batch that was added"], added);
     let swap = "UPDATE members SET id = 77 WHERE id = 1; UPDATE members SET id = 1 WHERE id = 2; UPDATE members SET id = 2 WHERE id = 77";
     original.check_sql(&["member 1 is not as it was added", batch], swap);
@@ -244,13 +327,31 @@ fn a_changed_member_is_named() {
 fn a_changed_leaf_is_named() {
     let original = Original::of(furnished());
     let flip = "SET data = CAST(replace(CAST(data AS TEXT), 'operator', 'operatos') AS BLOB)";
-    original.check_sql(&["leaf 2 was altered"], &format!("UPDATE audit_leaves {flip} WHERE seq = 2"));
-    original.check_sql(&["leaf 3 was altered"], "UPDATE audit_leaves SET hash = zeroblob(32) WHERE seq = 3");
-    original.check_sql(&["leaf 3 was altered"], "UPDATE audit_leaves SET hash = x'00' WHERE seq = 3");
-    original.check_sql(&["leaf 4 is missing"], "DELETE FROM audit_leaves WHERE seq = 4");
-    original.check_sql(&["leaves 4 to 6 are missing"], "DELETE FROM audit_leaves WHERE seq BETWEEN 4 AND 6");
+    original.check_sql(
+        &["leaf 2 was altered"],
+        &format!("UPDATE audit_leaves {flip} WHERE seq = 2"),
+    );
+    original.check_sql(
+        &["leaf 3 was altered"],
+        "UPDATE audit_leaves SET hash = zeroblob(32) WHERE seq = 3",
+    );
+    original.check_sql(
+        &["leaf 3 was altered"],
+        "UPDATE audit_leaves SET hash = x'00' WHERE seq = 3",
+    );
+    original.check_sql(
+        &["leaf 4 is missing"],
+        "DELETE FROM audit_leaves WHERE seq = 4",
+    );
+    original.check_sql(
+        &["leaves 4 to 6 are missing"],
+        "DELETE FROM audit_leaves WHERE seq BETWEEN 4 AND 6",
+    );
     let last = "WHERE seq = (SELECT max(seq) FROM audit_leaves)";
-    original.check_sql(&["the log ends after", "audit_state"], &format!("DELETE FROM audit_leaves {last}"));
+    original.check_sql(
+        &["the log ends after", "audit_state"],
+        &format!("DELETE FROM audit_leaves {last}"),
+    );
     let extra = "INSERT INTO audit_leaves SELECT seq + 1, data, hash FROM audit_leaves ORDER BY seq DESC LIMIT 1";
     original.check_sql(&["audit_state", "the log has"], extra);
 }
@@ -258,12 +359,30 @@ fn a_changed_leaf_is_named() {
 #[test]
 fn a_leaf_rewritten_together_with_its_hash_is_found_by_the_signature() {
     let original = Original::of(furnished());
-    original.check(&["checkpoint signed", "the difference is in one of leaves", "another root than the leaves"], |conn| {
-        let data: Vec<u8> = conn.query_row("SELECT data FROM audit_leaves WHERE seq = 2", [], |r| r.get(0)).unwrap();
-        let data = String::from_utf8(data).unwrap().replace("root", "boot").into_bytes();
-        let hash = leaf_hash(&data).0;
-        conn.execute("UPDATE audit_leaves SET data = ?1, hash = ?2 WHERE seq = 2", (data, hash)).unwrap();
-    });
+    original.check(
+        &[
+            "checkpoint signed",
+            "the difference is in one of leaves",
+            "another root than the leaves",
+        ],
+        |conn| {
+            let data: Vec<u8> = conn
+                .query_row("SELECT data FROM audit_leaves WHERE seq = 2", [], |r| {
+                    r.get(0)
+                })
+                .unwrap();
+            let data = String::from_utf8(data)
+                .unwrap()
+                .replace("root", "boot")
+                .into_bytes();
+            let hash = leaf_hash(&data).0;
+            conn.execute(
+                "UPDATE audit_leaves SET data = ?1, hash = ?2 WHERE seq = 2",
+                (data, hash),
+            )
+            .unwrap();
+        },
+    );
 }
 
 #[test]
@@ -271,16 +390,23 @@ fn a_leaf_added_with_a_matching_edge_is_found_by_the_signature() {
     let original = Original::of(furnished());
     original.check(&["checkpoint"], |conn| {
         let (mut frontier, data) = conn
-            .query_row("SELECT frontier, (SELECT data FROM audit_leaves WHERE seq = 0) FROM audit_state", [], |r| {
-                Ok((r.get::<_, Vec<u8>>(0)?, r.get::<_, Vec<u8>>(1)?))
-            })
+            .query_row(
+                "SELECT frontier, (SELECT data FROM audit_leaves WHERE seq = 0) FROM audit_state",
+                [],
+                |r| Ok((r.get::<_, Vec<u8>>(0)?, r.get::<_, Vec<u8>>(1)?)),
+            )
             .unwrap();
         let mut edge = Frontier::decode(&frontier).unwrap();
         let hash = leaf_hash(&data);
-        conn.execute("INSERT INTO audit_leaves VALUES (?1, ?2, ?3)", (edge.size() as i64, &data, hash.0)).unwrap();
+        conn.execute(
+            "INSERT INTO audit_leaves VALUES (?1, ?2, ?3)",
+            (edge.size() as i64, &data, hash.0),
+        )
+        .unwrap();
         edge.push(hash);
         frontier = edge.encode();
-        conn.execute("UPDATE audit_state SET frontier = ?1", [frontier]).unwrap();
+        conn.execute("UPDATE audit_state SET frontier = ?1", [frontier])
+            .unwrap();
     });
 }
 
@@ -292,7 +418,10 @@ fn a_changed_checkpoint_is_named() {
         .query_row("SELECT max(size) FROM checkpoints", [], |r| r.get(0))
         .unwrap();
     let named = format!("checkpoint at size {size}");
-    original.check_sql(&[&named], "UPDATE checkpoints SET note = replace(note, 'forum.example', 'forum.examples')");
+    original.check_sql(
+        &[&named],
+        "UPDATE checkpoints SET note = replace(note, 'forum.example', 'forum.examples')",
+    );
     let stored = format!("checkpoint stored for size {} says size {size}", size - 1);
     original.check_sql(&[&stored], "UPDATE checkpoints SET size = size - 1");
     let forged = SigningKey::from_seed([8; 32], "forum.example/log").unwrap();
@@ -300,7 +429,8 @@ fn a_changed_checkpoint_is_named() {
     let checkpoint = manara_audit::Checkpoint::new("forum.example/log", 3, root);
     let note = manara_audit::sign_checkpoint(&checkpoint, &forged).unwrap();
     original.check(&["checkpoint at size 3 is not signed by key"], |conn| {
-        conn.execute("INSERT INTO checkpoints VALUES (3, ?1)", [note]).unwrap();
+        conn.execute("INSERT INTO checkpoints VALUES (3, ?1)", [note])
+            .unwrap();
     });
 }
 
@@ -308,38 +438,62 @@ fn a_changed_checkpoint_is_named() {
 fn a_changed_edge_is_named() {
     let original = Original::of(furnished());
     original.check_sql(&["audit_state", "is missing"], "DELETE FROM audit_state");
-    original.check_sql(&["audit_state", "does not decode"], "UPDATE audit_state SET frontier = x'00'");
-    original.check_sql(&["is not signed by key"], "UPDATE audit_state SET head = 'x' || head");
+    original.check_sql(
+        &["audit_state", "does not decode"],
+        "UPDATE audit_state SET frontier = x'00'",
+    );
+    original.check_sql(
+        &["is not signed by key"],
+        "UPDATE audit_state SET head = 'x' || head",
+    );
     let other = Frontier::new().encode();
     original.check(&["audit_state", "is that of 0 leaves"], |conn| {
-        conn.execute("UPDATE audit_state SET frontier = ?1", [other]).unwrap();
+        conn.execute("UPDATE audit_state SET frontier = ?1", [other])
+            .unwrap();
     });
 }
 
 #[test]
 fn a_wrong_counter_is_named() {
     let original = Original::of(furnished());
-    original.check_sql(&["counter events says 4, there are 3"], "UPDATE counters SET value = 4 WHERE name = 'events'");
-    original.check_sql(&["counter bank.1 says 0, there are 3"], "DELETE FROM counters WHERE name = 'bank.1'");
-    original.check_sql(&["counter nonsense says 1, there are 0"], "INSERT INTO counters VALUES ('nonsense', 1)");
+    original.check_sql(
+        &["counter events says 4, there are 3"],
+        "UPDATE counters SET value = 4 WHERE name = 'events'",
+    );
+    original.check_sql(
+        &["counter bank.1 says 0, there are 3"],
+        "DELETE FROM counters WHERE name = 'bank.1'",
+    );
+    original.check_sql(
+        &["counter nonsense says 1, there are 0"],
+        "INSERT INTO counters VALUES ('nonsense', 1)",
+    );
 }
 
 #[test]
 fn a_changed_schema_is_named() {
     let original = Original::of(furnished());
-    original.check_sql(&["schema: index cases_by_place is missing"], "DROP INDEX cases_by_place");
+    original.check_sql(
+        &["schema: index cases_by_place is missing"],
+        "DROP INDEX cases_by_place",
+    );
     original.check_sql(
         &["schema: trigger quiet was added"],
         "CREATE TRIGGER quiet AFTER INSERT ON cases BEGIN DELETE FROM cases WHERE id = new.id; END",
     );
     original.check_sql(&["schema: table extra was added"], "CREATE TABLE extra (a)");
-    original.check_sql(&["schema: table banks was changed"], "ALTER TABLE banks ADD COLUMN extra TEXT");
+    original.check_sql(
+        &["schema: table banks was changed"],
+        "ALTER TABLE banks ADD COLUMN extra TEXT",
+    );
 }
 
 #[test]
 fn another_key_signs_nothing_here() {
     let mut original = Original::of(furnished());
-    original.key = SigningKey::from_seed([8; 32], "forum.example/log").unwrap().verifying_key();
+    original.key = SigningKey::from_seed([8; 32], "forum.example/log")
+        .unwrap()
+        .verifying_key();
     original.check(&["is not signed by key"], |_| ());
 }
 
@@ -348,9 +502,15 @@ fn a_log_left_behind_is_not_written_on() {
     let it = furnished();
     let path = it.path();
     it.store.close_blocking().unwrap();
-    Connection::open(&path).unwrap().execute_batch("DELETE FROM audit_leaves WHERE seq > 5").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("DELETE FROM audit_leaves WHERE seq > 5")
+        .unwrap();
     let error = manara_store::Store::open(&path, crate::fixtures::options()).unwrap_err();
-    assert!(error.to_string().contains("it ends after 6 leaves"), "{error}");
+    assert!(
+        error.to_string().contains("it ends after 6 leaves"),
+        "{error}"
+    );
 }
 
 /// Everything a reader could see, apart from what no leaf vouches for.
@@ -368,7 +528,9 @@ fn everything(path: &Path) -> Result<Vec<(String, Vec<Value>)>, rusqlite::Error>
         let mut statement = conn.prepare(&format!("SELECT {} FROM {table}", names.join(", ")))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let values = (0..names.len()).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+            let values = (0..names.len())
+                .map(|column| row.get(column))
+                .collect::<Result<_, _>>()?;
             all.push((table.clone(), values));
         }
     }
@@ -392,16 +554,50 @@ fn a_flipped_bit_anywhere_in_the_file_is_found_or_changes_nothing() {
         let mut bytes = intact.clone();
         bytes[byte] ^= 1 << bit;
         std::fs::write(&path, bytes).unwrap();
-        if original.findings(&path).is_ok_and(|findings| findings.is_empty()) {
+        if original
+            .findings(&path)
+            .is_ok_and(|findings| findings.is_empty())
+        {
             // Not found, so it has to be a place that holds nothing, or nothing vouched for.
             let after = std::panic::catch_unwind(|| everything(&path).unwrap());
-            assert!(after.is_ok_and(|after| after == before), "byte {byte} bit {bit} went unnoticed");
+            assert!(
+                after.is_ok_and(|after| after == before),
+                "byte {byte} bit {bit} went unnoticed"
+            );
             harmless += 1;
         } else {
             found += 1;
         }
     }
     assert!(found > 30, "{found} found, {harmless} harmless");
+}
+
+#[test]
+fn a_damaged_table_does_not_hide_damage_elsewhere() {
+    let original = Original::of(furnished());
+    let path = original.copy();
+    let conn = Connection::open(&path).unwrap();
+    let page: i64 = conn
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'strikes'",
+            [],
+            |r| r.get(0),
+        )
+        .unwrap();
+    conn.execute_batch("UPDATE banks SET description = 'other' WHERE id = 1")
+        .unwrap();
+    conn.close().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = page as usize;
+    bytes[(page - 1) * 4096..page * 4096].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let found = original.findings(&path).unwrap().join("\n");
+    for expect in [
+        "strikes could not be checked to the end",
+        "record banks/1 does not match leaf",
+    ] {
+        assert!(found.contains(expect), "{found}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Group commit: jobs that share a commit do not share a fate, and what was answered is kept.
 
-use crate::fixtures::{Fixture, at, bank, open, options, plain, verify};
+use crate::fixtures::{Fixture, at, bank, open, options, phrase, plain, verify};
 use manara_model::Author;
 use manara_store::{Committed, Options, Recorded, Store, StoreError};
 use std::sync::mpsc;
@@ -25,7 +25,14 @@ fn hold(store: &Store) -> mpsc::Sender<()> {
 }
 
 fn names(store: &Store) -> Vec<String> {
-    store.read(|r| Ok(r.banks()?.into_iter().map(|bank| bank.name.to_string()).collect())).unwrap()
+    store
+        .read(|r| {
+            Ok(r.banks()?
+                .into_iter()
+                .map(|bank| bank.name.to_string())
+                .collect())
+        })
+        .unwrap()
 }
 
 #[test]
@@ -38,7 +45,8 @@ fn a_job_that_fails_or_panics_is_undone_alone() {
             .map(|n| {
                 scope.spawn(move || {
                     queue.write_blocking(move |tx| {
-                        let made = tx.create_bank(&bank(&format!("B{n}")), "", &Author::System, at(n))?;
+                        let made =
+                            tx.create_bank(&bank(&format!("B{n}")), "", &Author::System, at(n))?;
                         match n % 3 {
                             0 => Ok(made),
                             1 => Err(StoreError::Aborted("changed my mind".into())),
@@ -56,10 +64,17 @@ fn a_job_that_fails_or_panics_is_undone_alone() {
     });
     let aborted = || Err(StoreError::Aborted("changed my mind".into()));
     for (n, ended) in ended.into_iter().enumerate() {
-        assert_eq!(ended, [Ok(()), aborted(), Err(StoreError::Closed)][n % 3], "job {n}");
+        assert_eq!(
+            ended,
+            [Ok(()), aborted(), Err(StoreError::Closed)][n % 3],
+            "job {n}"
+        );
     }
     assert_eq!(names(&it.store), ["B0", "B3", "B6"]);
-    assert_eq!(it.store.read(manara_store::Reader::totals).unwrap().leaves, 3);
+    assert_eq!(
+        it.store.read(manara_store::Reader::totals).unwrap().leaves,
+        3
+    );
     it.verify();
     it.reopened().verify();
 }
@@ -67,25 +82,47 @@ fn a_job_that_fails_or_panics_is_undone_alone() {
 #[test]
 fn a_step_that_failed_cannot_be_swallowed() {
     let it = Fixture::new();
-    let ended = it.store.write_blocking(|tx| {
-        // The leaf of this step is open when it fails: `kind` is not one.
-        let _ = tx.note("Not A Kind", &Author::System, at(0), None);
-        tx.create_bank(&bank("A"), "", &Author::System, at(0))
-    });
-    assert_eq!(ended, Ok(()), "sealing took the leaf away, so nothing was left behind");
-    let ended: Result<(), _> = it.store.write_blocking(|tx| {
-        let missing = tx.remove_member(&bank("A"), manara_model::MemberId(1), "", &Author::System, at(0));
-        assert!(missing.is_err());
-        let _ = tx.import(
-            &bank("A"),
-            std::iter::once(Err(StoreError::Aborted("bad row".into()))),
-            &Author::System,
-            at(0),
-            |_| (),
+    it.write(|tx| tx.create_bank(&bank("A"), "", &Author::System, at(0)));
+    let swallowed = |step: &str| {
+        Err(StoreError::Aborted(format!(
+            "the step `{step}` of this write failed and was not passed on"
+        )))
+    };
+    let no_author = || Author::Reviewer(String::new());
+    let ended = it.store.write_blocking(move |tx| {
+        // Fails when its leaf is sealed, after the row was written: no author is that short.
+        assert!(
+            tx.set_bank_enabled(&bank("A"), false, &no_author(), at(0))
+                .is_err()
         );
         Ok(tx.unchanged(()))
     });
-    assert_eq!(ended, Ok(()), "both failed before they wrote");
+    assert_eq!(ended, swallowed("bank.disabled"));
+    let ended = it.store.write_blocking(|tx| {
+        let rows = [
+            Ok((phrase("ash"), String::new())),
+            Err(StoreError::Aborted("bad row".into())),
+        ];
+        assert!(
+            tx.import(&bank("A"), rows.into_iter(), &Author::System, at(0), |_| ())
+                .is_err()
+        );
+        Ok(tx.unchanged(()))
+    });
+    assert_eq!(ended, swallowed("bank.imported"));
+    let ended = it.store.write_blocking(|tx| {
+        let missing = tx.remove_member(
+            &bank("A"),
+            manara_model::MemberId(1),
+            "",
+            &Author::System,
+            at(0),
+        );
+        assert!(missing.is_err());
+        Ok(tx.unchanged(()))
+    });
+    assert_eq!(ended, Ok(()), "this one failed before it wrote anything");
+    assert!(it.store.read(manara_store::Reader::banks).unwrap()[0].enabled);
     it.verify();
 }
 
@@ -101,7 +138,10 @@ fn a_full_queue_says_so_at_once() {
     })
     .take(5000)
     .collect();
-    let busy = queued.iter().filter(|(_, polled)| *polled == Some(Err(StoreError::Busy))).count();
+    let busy = queued
+        .iter()
+        .filter(|(_, polled)| *polled == Some(Err(StoreError::Busy)))
+        .count();
     assert!(busy > 3000 && busy < 5000, "{busy} of 5000 were refused");
     drop(release);
     assert_eq!(it.store.write_blocking(|tx| Ok(tx.unchanged(1))), Ok(1));
@@ -124,13 +164,18 @@ fn writes_from_many_threads_are_all_kept() {
             scope.spawn(move || {
                 for n in 0..50 {
                     let event = plain(&format!("post-{t}-{n}"));
-                    let recorded = store.write_blocking(move |tx| tx.record_events(vec![event])).unwrap();
+                    let recorded = store
+                        .write_blocking(move |tx| tx.record_events(vec![event]))
+                        .unwrap();
                     assert!(matches!(recorded[..], [Recorded::New(_)]));
                 }
             });
         }
     });
-    assert_eq!(it.store.read(manara_store::Reader::totals).unwrap().events, 400);
+    assert_eq!(
+        it.store.read(manara_store::Reader::totals).unwrap().events,
+        400
+    );
     it.verify();
 }
 
@@ -139,7 +184,10 @@ fn after_close_writes_say_so() {
     let it = Fixture::new();
     let other = it.store.clone();
     it.store.close_blocking().unwrap();
-    assert_eq!(other.write_blocking(|tx| Ok(tx.unchanged(()))), Err(StoreError::Closed));
+    assert_eq!(
+        other.write_blocking(|tx| Ok(tx.unchanged(()))),
+        Err(StoreError::Closed)
+    );
     verify(&other);
 }
 
@@ -171,8 +219,12 @@ fn two_stores_on_one_file_take_turns_in_one_log() {
         for (name, store) in [("a", &it.store), ("b", &other)] {
             scope.spawn(move || {
                 for n in 0..40 {
-                    let events = (0..5).map(|m| plain(&format!("post-{name}-{n}-{m}"))).collect();
-                    store.write_blocking(move |tx| tx.record_events(events)).unwrap();
+                    let events = (0..5)
+                        .map(|m| plain(&format!("post-{name}-{n}-{m}")))
+                        .collect();
+                    store
+                        .write_blocking(move |tx| tx.record_events(events))
+                        .unwrap();
                 }
             });
         }
@@ -187,11 +239,16 @@ fn two_stores_on_one_file_take_turns_in_one_log() {
 fn a_full_database_loses_nothing_it_acknowledged_and_goes_on_when_it_may_grow() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("manara.db");
-    let limited = Options { max_bytes: Some(1024 * 1024), ..options() };
+    let limited = Options {
+        max_bytes: Some(1024 * 1024),
+        ..options()
+    };
     let store = Store::open(&path, limited).unwrap();
     let mut kept = 0;
     let full = loop {
-        let events = (0..20).map(|n| plain(&format!("post-{}", kept + n))).collect();
+        let events = (0..20)
+            .map(|n| plain(&format!("post-{}", kept + n)))
+            .collect();
         match store.write_blocking(move |tx| tx.record_events(events)) {
             Ok(recorded) => kept += recorded.len(),
             Err(error) => break error,
@@ -199,21 +256,35 @@ fn a_full_database_loses_nothing_it_acknowledged_and_goes_on_when_it_may_grow() 
         assert!(kept < 100_000, "the limit does not hold");
     };
     assert!(matches!(full, StoreError::Full { .. }), "{full:?}");
-    assert!(store.trouble().is_some_and(|why| why.contains("cannot grow")));
+    assert!(
+        store
+            .trouble()
+            .is_some_and(|why| why.contains("cannot grow"))
+    );
     assert!(kept > 100, "{kept}");
     let count = |store: &Store| store.read(manara_store::Reader::totals).unwrap().events;
     assert_eq!(count(&store), kept as u64);
     // Reading goes on, and so does what needs no room.
     let again = plain("post-0");
-    assert!(store.read(|r| r.event("forum.example", "post-0")).unwrap().is_some());
+    assert!(
+        store
+            .read(|r| r.event("forum.example", "post-0"))
+            .unwrap()
+            .is_some()
+    );
     assert!(store.write_blocking(|tx| Ok(tx.unchanged(()))).is_ok());
     verify(&store);
     store.close_blocking().unwrap();
 
     let store = open(&path);
     assert_eq!(count(&store), kept as u64);
-    let recorded = store.write_blocking(move |tx| tx.record_events(vec![again, plain("post-new")])).unwrap();
-    assert!(matches!(recorded[..], [Recorded::Duplicate(_), Recorded::New(_)]), "{recorded:?}");
+    let recorded = store
+        .write_blocking(move |tx| tx.record_events(vec![again, plain("post-new")]))
+        .unwrap();
+    assert!(
+        matches!(recorded[..], [Recorded::Duplicate(_), Recorded::New(_)]),
+        "{recorded:?}"
+    );
     assert_eq!(store.trouble(), None);
     verify(&store);
 }
@@ -221,10 +292,14 @@ fn a_full_database_loses_nothing_it_acknowledged_and_goes_on_when_it_may_grow() 
 #[test]
 fn many_records_are_spread_over_several_leaves() {
     let it = Fixture::new();
-    it.store.set_receivers((0..40).map(|n| format!("receiver-{n}")).collect());
+    it.store
+        .set_receivers((0..40).map(|n| format!("receiver-{n}")).collect());
     let effects: Vec<_> = (0..20)
         .map(|n| {
-            let mut effect = crate::fixtures::effect(manara_model::ActionKind::Label, manara_model::EntityType::Content);
+            let mut effect = crate::fixtures::effect(
+                manara_model::ActionKind::Label,
+                manara_model::EntityType::Content,
+            );
             effect.detail.label = Some(format!("label_{n}").parse().unwrap());
             effect
         })

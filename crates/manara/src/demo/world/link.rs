@@ -38,16 +38,6 @@ pub(crate) enum LinkDisguise {
     Respelled,
 }
 
-/// All disguises of links.
-pub(crate) const LINK_DISGUISES: &[LinkDisguise] = &[
-    LinkDisguise::Plain,
-    LinkDisguise::Tracking,
-    LinkDisguise::UpperCase,
-    LinkDisguise::PercentEncoded,
-    LinkDisguise::Userinfo,
-    LinkDisguise::Respelled,
-];
-
 /// Writes one of the Order's links in that disguise.
 pub(crate) fn order_link(disguise: LinkDisguise, prng: &mut Prng) -> String {
     let link = *prng.pick(LINKS);
@@ -140,6 +130,16 @@ pub(crate) fn everyday_link(prng: &mut Prng) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All disguises of links.
+    const LINK_DISGUISES: &[LinkDisguise] = &[
+        LinkDisguise::Plain,
+        LinkDisguise::Tracking,
+        LinkDisguise::UpperCase,
+        LinkDisguise::PercentEncoded,
+        LinkDisguise::Userinfo,
+        LinkDisguise::Respelled,
+    ];
 
     #[test]
     fn a_disguised_link_goes_to_the_same_place() {

@@ -508,3 +508,77 @@ impl Planner {
 fn everyday_post(prng: &mut Prng) -> Post {
     Post::saying(talk::everyday(prng))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn planned(seed: u64, events: usize) -> Vec<Draft> {
+        day(
+            &Prng::new(seed),
+            "2026-11-22T15:30:00Z".parse().unwrap(),
+            events,
+            25,
+        )
+    }
+
+    #[test]
+    fn a_day_is_in_order_of_time_and_no_longer_than_a_day() {
+        let day_end: Timestamp = "2026-11-22T15:30:00Z".parse().unwrap();
+        let times: Vec<Timestamp> = planned(1, 1000).iter().map(|d| d.event.time).collect();
+        assert!(times.is_sorted());
+        let day = SignedDuration::from_hours(24);
+        assert!(
+            times
+                .iter()
+                .all(|at| *at <= day_end && day_end.duration_since(*at) <= day)
+        );
+    }
+
+    #[test]
+    fn every_kind_is_planted_as_often_as_it_should_be() {
+        for (events, scale) in [(EVENTS, 1), (EVENTS * 2, 2)] {
+            let drafts = planned(2, events);
+            assert_eq!(drafts.len(), events);
+            for (kind, quota) in QUOTAS {
+                let found = drafts.iter().filter(|d| d.kind == *kind).count();
+                assert_eq!(found, quota * scale, "{kind:?}");
+            }
+        }
+        let shortest = planned(2, 1);
+        assert!(
+            QUOTAS
+                .iter()
+                .all(|(kind, _)| shortest.iter().any(|d| d.kind == *kind))
+        );
+    }
+
+    #[test]
+    fn nobody_posts_before_their_account_is_made() {
+        let drafts = planned(3, 3000);
+        let ids: HashSet<&str> = drafts.iter().map(|d| d.event.id.as_str()).collect();
+        assert_eq!(ids.len(), drafts.len());
+        for draft in &drafts {
+            let account = draft.event.account.as_ref().unwrap();
+            assert!(
+                account.created_at.unwrap() <= draft.event.time,
+                "{:?}",
+                draft.event
+            );
+            assert_eq!(draft.pictures.len(), draft.event.media().len());
+        }
+    }
+
+    #[test]
+    fn another_seed_is_another_day() {
+        let texts = |seed| {
+            planned(seed, 200)
+                .into_iter()
+                .map(|d| d.event)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(texts(4), texts(4));
+        assert_ne!(texts(4), texts(5));
+    }
+}

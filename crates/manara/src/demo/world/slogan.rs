@@ -98,33 +98,6 @@ use Disguise::{
     SpacedLetters, Tatweel, ZeroWidth,
 };
 
-/// The disguises that make sense in a script, the combination apart.
-pub(crate) fn disguises_of(script: Script) -> &'static [Disguise] {
-    match script {
-        Script::Arabic => &[
-            Plain,
-            Tatweel,
-            Diacritics,
-            CompatibilityForms,
-            LookalikeLetters,
-            SpacedLetters,
-            ZeroWidth,
-            Elongated,
-        ],
-        Script::Latin => &[
-            Plain,
-            MixedCase,
-            Diacritics,
-            CompatibilityForms,
-            LookalikeLetters,
-            SpacedLetters,
-            ZeroWidth,
-            Elongated,
-            Leet,
-        ],
-    }
-}
-
 /// Pairs that people do combine; one that changes the letters first, then one that adds to them.
 const COMBINED_ARABIC: &[(Disguise, Disguise)] = &[
     (LookalikeLetters, Tatweel),
@@ -397,6 +370,33 @@ fn presentation_forms(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The disguises that make sense in a script, the combination apart.
+    fn disguises_of(script: Script) -> &'static [Disguise] {
+        match script {
+            Script::Arabic => &[
+                Plain,
+                Tatweel,
+                Diacritics,
+                CompatibilityForms,
+                LookalikeLetters,
+                SpacedLetters,
+                ZeroWidth,
+                Elongated,
+            ],
+            Script::Latin => &[
+                Plain,
+                MixedCase,
+                Diacritics,
+                CompatibilityForms,
+                LookalikeLetters,
+                SpacedLetters,
+                ZeroWidth,
+                Elongated,
+                Leet,
+            ],
+        }
+    }
 
     #[test]
     fn presentation_forms_are_those_of_the_letters_places() {

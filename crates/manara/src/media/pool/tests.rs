@@ -418,38 +418,22 @@ fn a_worker_ends_when_its_input_does() {
 }
 
 #[test]
-fn the_blocking_pool_signs_all_and_holds_few() {
+fn the_blocking_pool_serves_many_threads() {
     let pool = BlockingPool::start(behind("", &[])).unwrap();
-    let (taken, mut held_most, mut sum) = (std::cell::Cell::new(0), 0, 0);
-    let media = (0..100_u32).map(|i| {
-        taken.set(taken.get() + 1);
-        (i, Bytes::from(jpeg(50 + i, 40, i)))
+    std::thread::scope(|scope| {
+        for thread in 0..8_u32 {
+            let pool = &pool;
+            scope.spawn(move || {
+                for i in 0..10 {
+                    let signed = pool.sign(jpeg(50 + thread, 40 + i, i).into());
+                    check_decoded(&signed);
+                    assert_eq!((signed.width, signed.height), (50 + thread, 40 + i));
+                }
+            });
+        }
     });
-    let mut done = 0;
-    pool.sign_all(media, |i, signed| {
-        check_decoded(&signed);
-        assert_eq!(signed.width, 50 + i);
-        held_most = held_most.max(taken.get() - done);
-        done += 1;
-        sum += i;
-    });
-    assert_eq!((taken.get(), done, sum), (100, 100, 4950));
-    assert!(held_most <= 4, "{held_most} media were held at once");
     check_problem(&pool.sign(Bytes::from_static(b"text")), "not an image");
-    assert!(
-        pool.preview(jpeg(64, 64, 1).into()).is_ok()
-            && pool.thumbnail(jpeg(64, 64, 1).into()).is_ok()
-    );
-}
-
-#[test]
-fn a_panic_of_the_caller_is_the_callers() {
-    let pool = BlockingPool::start(behind("", &[])).unwrap();
-    let broken = std::panic::AssertUnwindSafe(|| {
-        pool.sign_all([((), Bytes::from(jpeg(64, 64, 1)))], |(), _| panic!("mine"))
-    });
-    assert!(std::panic::catch_unwind(broken).is_err());
-    check_decoded(&pool.sign(jpeg(64, 64, 1).into()));
+    assert!(pool.thumbnail(jpeg(64, 64, 1).into()).is_ok());
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! The media worker as a process: what it may do, what it answers, when it ends.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// One pixel, grey.
+const PNG: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\x3a\x7e\x9b\x55\
+    \0\0\0\x0aIDAT\x78\x9c\x63\x60\0\0\0\x02\0\x01\x48\xaf\xa4\x71\0\0\0\0IEND\xae\x42\x60\x82";
+
+fn worker() -> Child {
+    Command::new(env!("CARGO_BIN_EXE_manara"))
+        .arg("media-worker")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starting the worker")
+}
+
+/// A request to sign, with the usual limits.
+fn request(medium: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0];
+    frame.extend(50_000_000_u64.to_le_bytes());
+    frame.extend(12_000_u32.to_le_bytes());
+    frame.extend((256_u64 * 1024 * 1024).to_le_bytes());
+    frame.extend(10_000_u32.to_le_bytes());
+    frame.extend((medium.len() as u32).to_le_bytes());
+    frame.extend(medium);
+    frame
+}
+
+/// Sends requests, closes stdin, and gives all that was answered.
+fn converse(requests: &[u8]) -> (Vec<u8>, ExitStatus) {
+    let mut worker = worker();
+    worker
+        .stdin
+        .take()
+        .expect("stdin")
+        .write_all(requests)
+        .expect("asking");
+    let mut answers = Vec::new();
+    worker
+        .stdout
+        .take()
+        .expect("stdout")
+        .read_to_end(&mut answers)
+        .expect("reading answers");
+    (answers, worker.wait().expect("waiting"))
+}
+
+#[test]
+fn it_answers_each_request_and_ends_with_its_input() {
+    let (answers, status) = converse(&[request(PNG), request(b"GIF89a"), request(PNG)].concat());
+    assert!(status.success(), "{status}");
+    let signs = |answer: &[u8]| {
+        // Status 0, not retiring, 270 bytes; then width, height and frames of 1.
+        assert_eq!(answer[..6], [0, 0, 14, 1, 0, 0]);
+        assert_eq!(answer[6..18], [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
+    };
+    signs(&answers[..276]);
+    signs(&answers[answers.len() - 276..]);
+    let between = &answers[276..answers.len() - 276];
+    assert_eq!(between[0], 2, "a problem");
+    assert!(between.len() > 6, "which says something");
+}
+
+#[test]
+fn it_ends_at_once_without_input() {
+    let (answers, status) = converse(b"");
+    assert!(answers.is_empty() && status.success(), "{status}");
+}
+
+#[test]
+fn it_refuses_frames_that_the_pool_never_sends() {
+    for frame in [vec![9; 29], request(PNG)[..40].to_vec()] {
+        let (answers, status) = converse(&frame);
+        assert!(answers.is_empty(), "{answers:?}");
+        assert_eq!(status.code(), Some(2), "{status}");
+    }
+}
+
+#[test]
+fn it_has_given_up_what_decoding_does_not_need() {
+    let mut worker = worker();
+    let mut stdin = worker.stdin.take().expect("stdin");
+    stdin.write_all(&request(PNG)).expect("asking");
+    // Once it has answered, its limits are in place.
+    worker
+        .stdout
+        .as_mut()
+        .expect("stdout")
+        .read_exact(&mut [0; 276])
+        .expect("an answer");
+    let limits =
+        std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).expect("its limits");
+    let check = |name: &str, most: u64| {
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_else(|| panic!("{name} in {limits}"));
+        let values: Vec<u64> = line[name.len()..]
+            .split_whitespace()
+            .take(2)
+            .map(|v| v.parse().unwrap_or(u64::MAX))
+            .collect();
+        assert!(
+            values.len() == 2 && values.iter().all(|value| *value <= most),
+            "{line}"
+        );
+    };
+    check("Max file size", 0);
+    check("Max core file size", 0);
+    check("Max processes", 0);
+    check("Max open files", 3);
+    check("Max address space", 1536 * 1024 * 1024);
+    check("Max cpu time", 600);
+    drop(stdin);
+    assert!(worker.wait().expect("waiting").success());
+}
