@@ -14,8 +14,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const WORDS: &[&str] = &[
-    "market", "river", "coffee", "match", "evening", "the", "a", "of", "with", "new", "garden", "train", "music",
-    "صباح", "الخير", "مدينة", "كتاب", "جميل", "سوق", "pagi", "kota", "buku", "город", "книга", "утро",
+    "market",
+    "river",
+    "coffee",
+    "match",
+    "evening",
+    "the",
+    "a",
+    "of",
+    "with",
+    "new",
+    "garden",
+    "train",
+    "music",
+    "صباح",
+    "الخير",
+    "مدينة",
+    "كتاب",
+    "جميل",
+    "سوق",
+    "pagi",
+    "kota",
+    "buku",
+    "город",
+    "книга",
+    "утро",
 ];
 
 struct Load {
@@ -31,10 +54,21 @@ struct Load {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let flags: HashMap<&str, &str> = arguments.chunks(2).filter_map(|p| Some((p.first()?.as_str(), p.get(1)?.as_str()))).collect();
-    let number = |name: &str, default: u64| flags.get(name).map_or(default, |v| v.parse().expect("a number"));
+    let flags: HashMap<&str, &str> = arguments
+        .chunks(2)
+        .filter_map(|p| Some((p.first()?.as_str(), p.get(1)?.as_str())))
+        .collect();
+    let number = |name: &str, default: u64| {
+        flags
+            .get(name)
+            .map_or(default, |v| v.parse().expect("a number"))
+    };
     let load = Arc::new(Load {
-        address: flags.get("--address").copied().unwrap_or("127.0.0.1:8080").to_owned(),
+        address: flags
+            .get("--address")
+            .copied()
+            .unwrap_or("127.0.0.1:8080")
+            .to_owned(),
         key: flags.get("--key").copied().unwrap_or_default().to_owned(),
         events: number("--events", 100_000),
         batch: number("--batch", 100),
@@ -49,11 +83,19 @@ fn main() {
             std::thread::spawn(move || connection(&load))
         })
         .collect();
-    let mut latencies: Vec<Duration> = threads.into_iter().flat_map(|t| t.join().expect("a connection")).collect();
+    let mut latencies: Vec<Duration> = threads
+        .into_iter()
+        .flat_map(|t| t.join().expect("a connection"))
+        .collect();
     let took = load.started.elapsed();
     latencies.sort_unstable();
-    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!(
+    let at =
+        |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    #[expect(
+        clippy::print_stdout,
+        reason = "the figure is what this program is for"
+    )]
+    let () = println!(
         "{} events in {:.2} s = {:.0} events/s; request of {}: median {:.1} ms, 90 % {:.1} ms, 99 % {:.1} ms, longest {:.1} ms",
         load.events,
         took.as_secs_f64(),
@@ -92,7 +134,10 @@ fn connection(load: &Load) -> Vec<Duration> {
             load.key,
             body.len()
         );
-        writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(body.as_bytes())).expect("sent");
+        writer
+            .write_all(head.as_bytes())
+            .and_then(|()| writer.write_all(body.as_bytes()))
+            .expect("sent");
         expect_answers(&mut reader);
         latencies.push(begin.elapsed());
     }
@@ -147,5 +192,9 @@ fn expect_answers(reader: &mut BufReader<TcpStream>) {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("a body");
-    assert!(!body.windows(10).any(|w| w == b"\"problem\":"), "{}", String::from_utf8_lossy(&body));
+    assert!(
+        !body.windows(10).any(|w| w == b"\"problem\":"),
+        "{}",
+        String::from_utf8_lossy(&body)
+    );
 }

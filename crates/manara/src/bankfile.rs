@@ -64,7 +64,10 @@ pub(crate) struct BadRow {
 impl BadRow {
     /// The same in one line, for lists.
     pub(crate) fn in_one_line(&self) -> String {
-        format!("{}:{}:{}: {}; {}", self.file, self.line, self.column, self.problem, self.hint)
+        format!(
+            "{}:{}:{}: {}; {}",
+            self.file, self.line, self.column, self.problem, self.hint
+        )
     }
 }
 
@@ -100,18 +103,37 @@ impl BankFile {
         let opened = || -> io::Result<File> {
             let file = File::open(path)?;
             if file.metadata()?.is_dir() {
-                return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory: name the file in it"));
+                return Err(io::Error::new(
+                    io::ErrorKind::IsADirectory,
+                    "it is a directory: name the file in it",
+                ));
             }
             Ok(file)
         };
-        let file = opened().map_err(|source| ReadError::Io { file: name.clone(), source })?;
-        Ok(Self::from_reader(&name, format_of(path), Box::new(BufReader::with_capacity(1 << 16, file))))
+        let file = opened().map_err(|source| ReadError::Io {
+            file: name.clone(),
+            source,
+        })?;
+        Ok(Self::from_reader(
+            &name,
+            format_of(path),
+            Box::new(BufReader::with_capacity(1 << 16, file)),
+        ))
     }
 
     /// Reads from anywhere; `name` stands in error messages.
-    pub(crate) fn from_reader(name: &str, format: Option<Format>, reader: Box<dyn BufRead + Send>) -> Self {
+    pub(crate) fn from_reader(
+        name: &str,
+        format: Option<Format>,
+        reader: Box<dyn BufRead + Send>,
+    ) -> Self {
         Self {
-            lines: Lines { reader, number: 0, bytes: 0, ahead: VecDeque::new() },
+            lines: Lines {
+                reader,
+                number: 0,
+                bytes: 0,
+                ahead: VecDeque::new(),
+            },
             file: name.into(),
             format: None,
             named_format: format,
@@ -126,7 +148,13 @@ impl BankFile {
         self.lines.bytes
     }
 
-    fn bad(&self, line: u64, offset: usize, problem: impl Into<String>, hint: impl Into<String>) -> BadRow {
+    fn bad(
+        &self,
+        line: u64,
+        offset: usize,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> BadRow {
         BadRow {
             file: self.file.clone(),
             line,
@@ -138,21 +166,38 @@ impl BankFile {
 
     /// Looks at the first bytes: byte order marks, and the format when the name did not tell.
     fn begin(&mut self) -> Result<Format, ReadError> {
-        let start = self.lines.peek().map_err(|source| ReadError::Io { file: self.file.clone(), source })?;
+        let start = self.lines.peek().map_err(|source| ReadError::Io {
+            file: self.file.clone(),
+            source,
+        })?;
         if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-            return Err(ReadError::File(self.bad(1, 0, "the file is UTF-16", "save it as UTF-8")));
+            return Err(ReadError::File(self.bad(
+                1,
+                0,
+                "the file is UTF-16",
+                "save it as UTF-8",
+            )));
         }
         let text = start.strip_prefix(UTF8_BOM).unwrap_or(start);
         let first = text.iter().copied().find(|b| !b.is_ascii_whitespace());
         let has_bom = text.len() < start.len();
         if first == Some(b'[') && self.named_format != Some(Format::Csv) {
             let hint = "write one object a line, for example with `jq -c '.[]'`";
-            return Err(ReadError::File(self.bad(1, 0, "the file is a JSON array", hint)));
+            return Err(ReadError::File(self.bad(
+                1,
+                0,
+                "the file is a JSON array",
+                hint,
+            )));
         }
         if has_bom {
             self.lines.skip(UTF8_BOM.len());
         }
-        let seen = if first == Some(b'{') { Format::Ndjson } else { Format::Csv };
+        let seen = if first == Some(b'{') {
+            Format::Ndjson
+        } else {
+            Format::Csv
+        };
         Ok(*self.format.insert(self.named_format.unwrap_or(seen)))
     }
 
@@ -167,13 +212,21 @@ impl BankFile {
             let read = self.lines.next(&mut row);
             let line = self.lines.number;
             let parsed = match read {
-                Err(source) => Err(ReadError::Io { file: self.file.clone(), source }),
+                Err(source) => Err(ReadError::Io {
+                    file: self.file.clone(),
+                    source,
+                }),
                 Ok(None) => return Ok(None),
-                Ok(Some(length)) if length > ROW_BYTES_MAX as u64 => Err(self.too_long(line, length)),
+                Ok(Some(length)) if length > ROW_BYTES_MAX as u64 => {
+                    Err(self.too_long(line, length))
+                }
                 Ok(Some(_)) if is_blank(&row) => Ok(None),
                 Ok(Some(_)) => match format {
                     Format::Csv => self.csv_row(&mut row, line),
-                    Format::Ndjson => self.ndjson_row(&row, line).map(Some).map_err(ReadError::Row),
+                    Format::Ndjson => self
+                        .ndjson_row(&row, line)
+                        .map(Some)
+                        .map_err(ReadError::Row),
                 },
             };
             self.row = row;
@@ -186,7 +239,12 @@ impl BankFile {
 
     fn too_long(&self, line: u64, length: u64) -> ReadError {
         let problem = format!("the line is {length} bytes long, the limit is {ROW_BYTES_MAX}");
-        ReadError::Row(self.bad(line, 0, problem, "check that the file is a bank file, one row a line"))
+        ReadError::Row(self.bad(
+            line,
+            0,
+            problem,
+            "check that the file is a bank file, one row a line",
+        ))
     }
 
     fn utf8<'a>(&self, row: &'a [u8], line: u64) -> Result<&'a str, BadRow> {
@@ -194,7 +252,12 @@ impl BankFile {
             let at = error.valid_up_to();
             let byte = row.get(at).copied().unwrap_or_default();
             let (below, offset) = place(row, at);
-            self.bad(line + below, offset, format!("byte 0x{byte:02x} is not UTF-8"), "save the file as UTF-8")
+            self.bad(
+                line + below,
+                offset,
+                format!("byte 0x{byte:02x} is not UTF-8"),
+                "save the file as UTF-8",
+            )
         })
     }
 
@@ -212,15 +275,35 @@ impl BankFile {
             let (below, column) = at(offset);
             self.bad(line + below, column, problem, hint)
         };
-        let ty: SignalType = signal_type.text.trim().parse().map_err(|e: UnknownSignalType| {
-            let known = "use one of sha256, md5, pdq, text, url";
-            let hint = e.nearest.map_or_else(|| known.to_owned(), |near| format!("did you mean `{near}`?"));
-            bad(signal_type.at, format!("unknown signal type `{}`", shown(signal_type.text.trim())), &hint)
-        })?;
+        let ty: SignalType = signal_type
+            .text
+            .trim()
+            .parse()
+            .map_err(|e: UnknownSignalType| {
+                let known = "use one of sha256, md5, pdq, text, url";
+                let hint = e.nearest.map_or_else(
+                    || known.to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                bad(
+                    signal_type.at,
+                    format!("unknown signal type `{}`", shown(signal_type.text.trim())),
+                    &hint,
+                )
+            })?;
         // In a phrase, spaces at the ends are the author's; around a hash or address they are slips.
-        let text = if ty == SignalType::Text { &*signal.text } else { signal.text.trim() };
-        let parsed = Signal::parse(ty, text)
-            .map_err(|e| bad(signal.at, e.to_string(), "correct the signal, or leave bad rows out with --skip-bad"))?;
+        let text = if ty == SignalType::Text {
+            &*signal.text
+        } else {
+            signal.text.trim()
+        };
+        let parsed = Signal::parse(ty, text).map_err(|e| {
+            bad(
+                signal.at,
+                e.to_string(),
+                "correct the signal, or leave bad rows out with --skip-bad",
+            )
+        })?;
         let note_at = note.as_ref().map_or(signal.at, |n| n.at);
         let mut text = note.map_or_else(String::new, |n| n.text.into_owned());
         for (name, value) in extra.iter().filter(|(_, value)| !value.is_empty()) {
@@ -228,18 +311,32 @@ impl BankFile {
             text.extend([separator, name, "=", value]);
         }
         if text.len() > NOTE_BYTES_MAX {
-            let with = if extra.is_empty() { "" } else { " with its extra columns" };
-            let problem = format!("the note{with} is {} bytes long, the limit is {NOTE_BYTES_MAX}", text.len());
+            let with = if extra.is_empty() {
+                ""
+            } else {
+                " with its extra columns"
+            };
+            let problem = format!(
+                "the note{with} is {} bytes long, the limit is {NOTE_BYTES_MAX}",
+                text.len()
+            );
             return Err(bad(note_at, problem, "shorten it, or leave columns out"));
         }
-        Ok(Row { line, signal: parsed, note: text })
+        Ok(Row {
+            line,
+            signal: parsed,
+            note: text,
+        })
     }
 
     // ---- CSV ----
 
     /// `None` for a header.
     fn csv_row(&mut self, row: &mut Vec<u8>, line: u64) -> Result<Option<Row>, ReadError> {
-        self.complete_quotes(row).map_err(|source| ReadError::Io { file: self.file.clone(), source })?;
+        self.complete_quotes(row).map_err(|source| ReadError::Io {
+            file: self.file.clone(),
+            source,
+        })?;
         if row.last() == Some(&b'\r') {
             row.pop();
         }
@@ -253,12 +350,17 @@ impl BankFile {
         };
         if !self.columns.known {
             self.columns.known = true;
-            if values.iter().any(|v| v.text.trim().eq_ignore_ascii_case("signal_type")) {
+            if values
+                .iter()
+                .any(|v| v.text.trim().eq_ignore_ascii_case("signal_type"))
+            {
                 self.columns = self.header(&values, line).map_err(ReadError::File)?;
                 return Ok(None);
             }
         }
-        self.csv_values(text, values, line).map(Some).map_err(ReadError::Row)
+        self.csv_values(text, values, line)
+            .map(Some)
+            .map_err(ReadError::Row)
     }
 
     /// Reads on while a quote is open: a quoted value may hold line ends. A quote that is never
@@ -273,7 +375,8 @@ impl BankFile {
                 self.undo(row, first_line, taken);
                 break;
             };
-            let fits = row.len() as u64 + 1 + length <= ROW_BYTES_MAX as u64 && std::str::from_utf8(&next).is_ok();
+            let fits = row.len() as u64 + 1 + length <= ROW_BYTES_MAX as u64
+                && std::str::from_utf8(&next).is_ok();
             if fits {
                 quotes += count_quotes(&next);
                 row.push(b'\n');
@@ -297,16 +400,31 @@ impl BankFile {
     fn quoting(&self, row: &str, line: u64, wrong: &WrongQuote) -> BadRow {
         let double = "double quotes inside a value (\"\")";
         let (problem, hint) = match wrong.kind {
-            QuoteKind::Unclosed => ("the quote that begins this value is never closed", format!("close it, and {double}")),
-            QuoteKind::After => ("text follows the closing quote of this value", format!("{double}, and put a comma after it")),
-            QuoteKind::Inside => ("this value holds a quote but does not begin with one", format!("put the whole value in quotes and {double}")),
+            QuoteKind::Unclosed => (
+                "the quote that begins this value is never closed",
+                format!("close it, and {double}"),
+            ),
+            QuoteKind::After => (
+                "text follows the closing quote of this value",
+                format!("{double}, and put a comma after it"),
+            ),
+            QuoteKind::Inside => (
+                "this value holds a quote but does not begin with one",
+                format!("put the whole value in quotes and {double}"),
+            ),
         };
         let (below, column) = place(row.as_bytes(), wrong.at);
         self.bad(line + below, column, problem, hint)
     }
 
     fn header(&self, values: &[Value<'_>], line: u64) -> Result<Columns, BadRow> {
-        let mut columns = Columns { known: true, header: true, note: None, count: values.len(), ..Columns::default() };
+        let mut columns = Columns {
+            known: true,
+            header: true,
+            note: None,
+            count: values.len(),
+            ..Columns::default()
+        };
         let (mut signal_type, mut signal) = (None, None);
         for (index, value) in values.iter().enumerate() {
             let name = value.text.trim();
@@ -314,17 +432,36 @@ impl BankFile {
                 "signal_type" => &mut signal_type,
                 "signal" => &mut signal,
                 "note" => &mut columns.note,
-                "" => return Err(self.bad(line, value.at, format!("column {} has no name", index + 1), "name every column in the header")),
+                "" => {
+                    return Err(self.bad(
+                        line,
+                        value.at,
+                        format!("column {} has no name", index + 1),
+                        "name every column in the header",
+                    ));
+                }
                 _ => {
                     columns.extra.push((index, name.to_owned()));
                     continue;
                 }
             };
             if slot.replace(index).is_some() {
-                return Err(self.bad(line, value.at, format!("the header names `{name}` twice"), "keep one of the two"));
+                return Err(self.bad(
+                    line,
+                    value.at,
+                    format!("the header names `{name}` twice"),
+                    "keep one of the two",
+                ));
             }
         }
-        let missing = || self.bad(line, 0, "the header has no column `signal`", format!("name the columns `{HEADER}`"));
+        let missing = || {
+            self.bad(
+                line,
+                0,
+                "the header has no column `signal`",
+                format!("name the columns `{HEADER}`"),
+            )
+        };
         columns.signal_type = signal_type.unwrap_or_default();
         columns.signal = signal.ok_or_else(missing)?;
         Ok(columns)
@@ -335,17 +472,35 @@ impl BankFile {
         let at = |offset| place(row.as_bytes(), offset);
         if let Some(surplus) = values.get(columns.count) {
             let (below, column) = at(surplus.at);
-            let known = if columns.header { "the header names" } else { "without a header there are at most" };
-            let problem = format!("this row has {} columns, {known} {}", values.len(), columns.count);
+            let known = if columns.header {
+                "the header names"
+            } else {
+                "without a header there are at most"
+            };
+            let problem = format!(
+                "this row has {} columns, {known} {}",
+                values.len(),
+                columns.count
+            );
             let hint = "put values that hold commas in quotes, or name every column in a header";
             return Err(self.bad(line + below, column, problem, hint));
         }
-        let mut take = |index: usize| values.get_mut(index).map(|v| Value { at: v.at, text: std::mem::take(&mut v.text) });
+        let mut take = |index: usize| {
+            values.get_mut(index).map(|v| Value {
+                at: v.at,
+                text: std::mem::take(&mut v.text),
+            })
+        };
         let signal_type = take(columns.signal_type);
         let signal = take(columns.signal);
         let (Some(signal_type), Some(signal)) = (signal_type, signal) else {
             let problem = "this row has no signal: it ends before that column";
-            return Err(self.bad(line, row.len(), problem, format!("give at least a signal type and a signal, as in `{HEADER}`")));
+            return Err(self.bad(
+                line,
+                row.len(),
+                problem,
+                format!("give at least a signal type and a signal, as in `{HEADER}`"),
+            ));
         };
         let note = columns.note.and_then(&mut take);
         let extra: Vec<_> = columns
@@ -373,25 +528,51 @@ impl BankFile {
         let mut extra = Vec::new();
         for (name, raw) in object.0 {
             let at = offset(raw);
-            let Some(slot) = ["signal_type", "signal", "note"].iter().position(|k| *k == name) else {
+            let Some(slot) = ["signal_type", "signal", "note"]
+                .iter()
+                .position(|k| *k == name)
+            else {
                 extra.push((name, plain(raw)));
                 continue;
             };
-            let value: Text<'_> = serde_json::from_str(raw.get())
-                .map_err(|_| self.bad(line, at, format!("`{name}` is not a string"), "put it in quotes"))?;
+            let value: Text<'_> = serde_json::from_str(raw.get()).map_err(|_| {
+                self.bad(
+                    line,
+                    at,
+                    format!("`{name}` is not a string"),
+                    "put it in quotes",
+                )
+            })?;
             if let Some(before) = known.get_mut(slot)
                 && before.replace(Value { at, text: value.0 }).is_some()
             {
-                return Err(self.bad(line, at, format!("`{name}` is given twice"), "keep one of the two"));
+                return Err(self.bad(
+                    line,
+                    at,
+                    format!("`{name}` is given twice"),
+                    "keep one of the two",
+                ));
             }
         }
         let [signal_type, signal, note] = known;
         let missing = |name: &str| {
-            self.bad(line, 0, format!("`{name}` is missing"), r#"write {"signal_type":"…","signal":"…","note":"…"}"#)
+            self.bad(
+                line,
+                0,
+                format!("`{name}` is missing"),
+                r#"write {"signal_type":"…","signal":"…","note":"…"}"#,
+            )
         };
         let signal_type = signal_type.ok_or_else(|| missing("signal_type"))?;
         let signal = signal.ok_or_else(|| missing("signal"))?;
-        self.finish(|offset| (0, offset), &signal_type, &signal, note, &extra, line)
+        self.finish(
+            |offset| (0, offset),
+            &signal_type,
+            &signal,
+            note,
+            &extra,
+            line,
+        )
     }
 }
 
@@ -426,9 +607,18 @@ impl<W: Write> BankWriter<W> {
     pub(crate) fn row(&mut self, signal: &Signal, note: &str) -> io::Result<()> {
         let (signal_type, value) = (signal.signal_type(), signal.encode());
         match self.format {
-            Format::Csv => writeln!(self.out, "{signal_type},{},{}", quoted(&value), quoted(note)),
+            Format::Csv => writeln!(
+                self.out,
+                "{signal_type},{},{}",
+                quoted(&value),
+                quoted(note)
+            ),
             Format::Ndjson => {
-                let row = Written { signal_type, signal: &value, note };
+                let row = Written {
+                    signal_type,
+                    signal: &value,
+                    note,
+                };
                 serde_json::to_writer(&mut self.out, &row)?;
                 self.out.write_all(b"\n")
             }
@@ -480,7 +670,15 @@ struct Columns {
 /// Without a header.
 impl Default for Columns {
     fn default() -> Self {
-        Self { known: false, header: false, signal_type: 0, signal: 1, note: Some(2), extra: Vec::new(), count: 3 }
+        Self {
+            known: false,
+            header: false,
+            signal_type: 0,
+            signal: 1,
+            note: Some(2),
+            extra: Vec::new(),
+            count: 3,
+        }
     }
 }
 
@@ -544,7 +742,11 @@ fn split(row: &str) -> Result<Vec<Value<'_>>, WrongQuote> {
     let mut at = 0;
     loop {
         let rest = row.get(at..).unwrap_or_default();
-        let (value, next) = if rest.starts_with('"') { quoted_value(row, at)? } else { plain_value(row, at)? };
+        let (value, next) = if rest.starts_with('"') {
+            quoted_value(row, at)?
+        } else {
+            plain_value(row, at)?
+        };
         values.push(value);
         match row.as_bytes().get(next) {
             Some(_comma) => at = next + 1,
@@ -558,9 +760,18 @@ fn plain_value(row: &str, at: usize) -> Result<(Value<'_>, usize), WrongQuote> {
     let rest = row.get(at..).unwrap_or_default();
     let text = rest.split(',').next().unwrap_or_default();
     if text.contains('"') {
-        return Err(WrongQuote { at, kind: QuoteKind::Inside });
+        return Err(WrongQuote {
+            at,
+            kind: QuoteKind::Inside,
+        });
     }
-    Ok((Value { at, text: Cow::Borrowed(text) }, at + text.len()))
+    Ok((
+        Value {
+            at,
+            text: Cow::Borrowed(text),
+        },
+        at + text.len(),
+    ))
 }
 
 /// A value in quotes, and where it ends.
@@ -570,7 +781,12 @@ fn quoted_value(row: &str, at: usize) -> Result<(Value<'_>, usize), WrongQuote> 
     let mut doubled = false;
     loop {
         let rest = row.get(close..).unwrap_or_default();
-        let Some(quote) = rest.find('"') else { return Err(WrongQuote { at, kind: QuoteKind::Unclosed }) };
+        let Some(quote) = rest.find('"') else {
+            return Err(WrongQuote {
+                at,
+                kind: QuoteKind::Unclosed,
+            });
+        };
         close += quote;
         if row.as_bytes().get(close + 1) != Some(&b'"') {
             break;
@@ -579,10 +795,17 @@ fn quoted_value(row: &str, at: usize) -> Result<(Value<'_>, usize), WrongQuote> 
         close += 2;
     }
     if !matches!(row.as_bytes().get(close + 1), None | Some(b',')) {
-        return Err(WrongQuote { at, kind: QuoteKind::After });
+        return Err(WrongQuote {
+            at,
+            kind: QuoteKind::After,
+        });
     }
     let text = row.get(start..close).unwrap_or_default();
-    let text = if doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) };
+    let text = if doubled {
+        Cow::Owned(text.replace("\"\"", "\""))
+    } else {
+        Cow::Borrowed(text)
+    };
     Ok((Value { at, text }, close + 1))
 }
 
@@ -592,14 +815,20 @@ fn count_quotes(bytes: &[u8]) -> usize {
 
 /// What followed the first line was taken in because of a quote that is wrong: it gets its own chance.
 fn lines_below_the_first(row: &str) -> VecDeque<(Vec<u8>, u64)> {
-    row.split('\n').skip(1).map(|line| (line.as_bytes().to_vec(), line.len() as u64)).collect()
+    row.split('\n')
+        .skip(1)
+        .map(|line| (line.as_bytes().to_vec(), line.len() as u64))
+        .collect()
 }
 
 /// The byte `at` of a row that may span lines: how many lines below the first, and at which byte of that line.
 fn place(row: &[u8], at: usize) -> (u64, usize) {
     let before = row.get(..at).unwrap_or(row);
     let below = before.split(|b| *b == b'\n').count() as u64 - 1;
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
+    let start = before
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |newline| newline + 1);
     (below, at - start)
 }
 
@@ -664,7 +893,9 @@ impl Lines {
             }
             any = true;
             let newline = buffer.iter().position(|b| *b == b'\n');
-            let part = buffer.get(..newline.unwrap_or(buffer.len())).unwrap_or_default();
+            let part = buffer
+                .get(..newline.unwrap_or(buffer.len()))
+                .unwrap_or_default();
             let room = ROW_BYTES_MAX.saturating_sub(into.len());
             into.extend_from_slice(part.get(..room).unwrap_or(part));
             length += part.len() as u64;
@@ -695,9 +926,15 @@ mod tests {
     fn read(format: Option<Format>, input: &[u8]) -> Vec<String> {
         let file = BankFile::from_reader("bank", format, Box::new(io::Cursor::new(input.to_vec())));
         file.map(|row| match row {
-            Ok(Row { line, signal, note }) => format!("{line} {} {} | {note}", signal.signal_type(), signal.encode()),
+            Ok(Row { line, signal, note }) => format!(
+                "{line} {} {} | {note}",
+                signal.signal_type(),
+                signal.encode()
+            ),
             Err(ReadError::Row(bad)) => format!("{}:{} {}", bad.line, bad.column, bad.problem),
-            Err(ReadError::File(bad)) => format!("the file: {}:{} {}", bad.line, bad.column, bad.problem),
+            Err(ReadError::File(bad)) => {
+                format!("the file: {}:{} {}", bad.line, bad.column, bad.problem)
+            }
             Err(ReadError::Io { source, .. }) => format!("io: {source}"),
         })
         .collect()
@@ -710,10 +947,19 @@ mod tests {
 
     #[test]
     fn csv_with_and_without_its_header() {
-        check("signal_type,signal,note\ntext,grey banner,slogan\n", &["2 text grey banner | slogan"]);
-        check("text,grey banner,slogan\n", &["1 text grey banner | slogan"]);
+        check(
+            "signal_type,signal,note\ntext,grey banner,slogan\n",
+            &["2 text grey banner | slogan"],
+        );
+        check(
+            "text,grey banner,slogan\n",
+            &["1 text grey banner | slogan"],
+        );
         check("text,grey banner", &["1 text grey banner | "]);
-        check("note,Signal,SIGNAL_TYPE\nslogan,grey banner,text\n", &["2 text grey banner | slogan"]);
+        check(
+            "note,Signal,SIGNAL_TYPE\nslogan,grey banner,text\n",
+            &["2 text grey banner | slogan"],
+        );
         check("signal_type,signal,note\n", &[]);
         check("", &[]);
     }
@@ -721,93 +967,162 @@ mod tests {
     #[test]
     fn further_columns_go_into_the_note() {
         let csv = "signal_type,signal,note,source,seen\ntext,grey banner,slogan,partner,2026\ntext,grey tower,,,2025\ntext,ash\n";
-        check(csv, &[
-            "2 text grey banner | slogan; source=partner; seen=2026",
-            "3 text grey tower | seen=2025",
-            "4 text ash | ",
-        ]);
+        check(
+            csv,
+            &[
+                "2 text grey banner | slogan; source=partner; seen=2026",
+                "3 text grey tower | seen=2025",
+                "4 text ash | ",
+            ],
+        );
         let json = r#"{"note":"slogan","source":"part\u006eer","n":3,"x":null,"signal_type":"text","signal":"ash"}"#;
         check(json, &["1 text ash | slogan; source=partner; n=3"]);
-        check("text,ash,slogan,partner\n", &["1:17 this row has 4 columns, without a header there are at most 3"]);
+        check(
+            "text,ash,slogan,partner\n",
+            &["1:17 this row has 4 columns, without a header there are at most 3"],
+        );
     }
 
     #[test]
     fn quoting_follows_rfc_4180() {
-        check("text,\"a \"\"b\"\", c\",\"two\r\nlines\"\r\ntext,ash,x\r\n", &[
-            "1 text a \"b\", c | two\r\nlines",
-            "3 text ash | x",
-        ]);
+        check(
+            "text,\"a \"\"b\"\", c\",\"two\r\nlines\"\r\ntext,ash,x\r\n",
+            &["1 text a \"b\", c | two\r\nlines", "3 text ash | x"],
+        );
     }
 
     #[test]
     fn wrong_quotes_are_named_and_cost_no_other_row() {
-        check("text,\"never\ntext,ash,x\ntext,fog,y\n", &[
-            "1:6 the quote that begins this value is never closed",
-            "2 text ash | x",
-            "3 text fog | y",
-        ]);
-        check("text,ash,5\" wide\ntext,fog,y\n", &[
-            "1:10 this value holds a quote but does not begin with one",
-            "2 text fog | y",
-        ]);
-        check("text,\"ash\"x,\ntext,fog,y\n", &[
-            "1:6 text follows the closing quote of this value",
-            "2 text fog | y",
-        ]);
-        check("text,\"one\ntext,\"two\ntext,fog,y\n", &[
-            "1:6 text follows the closing quote of this value",
-            "2:6 the quote that begins this value is never closed",
-            "3 text fog | y",
-        ]);
-        let far = format!("text,\"one\n{}text,fog,\"y\"\n", "text,ash,x\n".repeat(10_000));
+        check(
+            "text,\"never\ntext,ash,x\ntext,fog,y\n",
+            &[
+                "1:6 the quote that begins this value is never closed",
+                "2 text ash | x",
+                "3 text fog | y",
+            ],
+        );
+        check(
+            "text,ash,5\" wide\ntext,fog,y\n",
+            &[
+                "1:10 this value holds a quote but does not begin with one",
+                "2 text fog | y",
+            ],
+        );
+        check(
+            "text,\"ash\"x,\ntext,fog,y\n",
+            &[
+                "1:6 text follows the closing quote of this value",
+                "2 text fog | y",
+            ],
+        );
+        check(
+            "text,\"one\ntext,\"two\ntext,fog,y\n",
+            &[
+                "1:6 text follows the closing quote of this value",
+                "2:6 the quote that begins this value is never closed",
+                "3 text fog | y",
+            ],
+        );
+        let far = format!(
+            "text,\"one\n{}text,fog,\"y\"\n",
+            "text,ash,x\n".repeat(10_000)
+        );
         let rows = read(None, far.as_bytes());
-        assert_eq!((rows.len(), rows[0].as_str()), (10_002, "1:6 the quote that begins this value is never closed"));
+        assert_eq!(
+            (rows.len(), rows[0].as_str()),
+            (
+                10_002,
+                "1:6 the quote that begins this value is never closed"
+            )
+        );
         assert_eq!(rows[10_001], "10002 text fog | y");
     }
 
     #[test]
     fn marks_and_line_ends_of_other_systems_are_tolerated() {
-        check("\u{feff}signal_type,signal,note\r\n\r\ntext,ash,x\r\n", &["3 text ash | x"]);
-        check("\u{feff}{\"signal_type\":\"text\",\"signal\":\"ash\"}\r\n\r\n", &["1 text ash | "]);
+        check(
+            "\u{feff}signal_type,signal,note\r\n\r\ntext,ash,x\r\n",
+            &["3 text ash | x"],
+        );
+        check(
+            "\u{feff}{\"signal_type\":\"text\",\"signal\":\"ash\"}\r\n\r\n",
+            &["1 text ash | "],
+        );
         check(b"\xff\xfet\0e\0", &["the file: 1:1 the file is UTF-16"]);
     }
 
     #[test]
     fn bad_rows_are_named_by_line_and_byte() {
-        check("signal_type,signal,note\npdqq,00,x\n", &["2:1 unknown signal type `pdqq`"]);
-        check("text,ash,x\nmd5,00,\n", &[
-            "1 text ash | x",
-            "2:5 an md5 signal is 32 hexadecimal digits, this has 2: check that it was copied whole",
-        ]);
-        check(b"text,ash,x\ntext,\xff\xfe,x\ntext,fog,y", &[
-            "1 text ash | x",
-            "2:6 byte 0xff is not UTF-8",
-            "3 text fog | y",
-        ]);
-        check("text\n", &["1:5 this row has no signal: it ends before that column"]);
-        check("signal_type,value\ntext,ash\n", &["the file: 1:1 the header has no column `signal`"]);
-        check("signal_type,signal,signal\n", &["the file: 1:20 the header names `signal` twice"]);
-        check(format!("text,ash,{}\n", "n".repeat(1025)), &["1:10 the note is 1025 bytes long, the limit is 1024"]);
+        check(
+            "signal_type,signal,note\npdqq,00,x\n",
+            &["2:1 unknown signal type `pdqq`"],
+        );
+        check(
+            "text,ash,x\nmd5,00,\n",
+            &[
+                "1 text ash | x",
+                "2:5 an md5 signal is 32 hexadecimal digits, this has 2: check that it was copied whole",
+            ],
+        );
+        check(
+            b"text,ash,x\ntext,\xff\xfe,x\ntext,fog,y",
+            &[
+                "1 text ash | x",
+                "2:6 byte 0xff is not UTF-8",
+                "3 text fog | y",
+            ],
+        );
+        check(
+            "text\n",
+            &["1:5 this row has no signal: it ends before that column"],
+        );
+        check(
+            "signal_type,value\ntext,ash\n",
+            &["the file: 1:1 the header has no column `signal`"],
+        );
+        check(
+            "signal_type,signal,signal\n",
+            &["the file: 1:20 the header names `signal` twice"],
+        );
+        check(
+            format!("text,ash,{}\n", "n".repeat(1025)),
+            &["1:10 the note is 1025 bytes long, the limit is 1024"],
+        );
     }
 
     #[test]
     fn bad_json_is_named_by_line_and_byte() {
-        check("{\"signal_type\":\"text\",\"signal\":\"ash\"}\n{\"signal_type\":\"text\"\n", &[
-            "1 text ash | ",
-            "2:21 EOF while parsing an object",
-        ]);
-        check("{\"signal_type\":\"txt\",\"signal\":\"ash\"}", &["1:16 unknown signal type `txt`"]);
-        check("{\"signal_type\":\"text\",\"signal\":5}", &["1:32 `signal` is not a string"]);
+        check(
+            "{\"signal_type\":\"text\",\"signal\":\"ash\"}\n{\"signal_type\":\"text\"\n",
+            &["1 text ash | ", "2:21 EOF while parsing an object"],
+        );
+        check(
+            "{\"signal_type\":\"txt\",\"signal\":\"ash\"}",
+            &["1:16 unknown signal type `txt`"],
+        );
+        check(
+            "{\"signal_type\":\"text\",\"signal\":5}",
+            &["1:32 `signal` is not a string"],
+        );
         check("{\"signal_type\":\"text\"}", &["1:1 `signal` is missing"]);
-        check("{\"signal\":\"a\",\"signal\":\"b\"}", &["1:24 `signal` is given twice"]);
-        check("[{\"signal\":\"a\"}]", &["the file: 1:1 the file is a JSON array"]);
+        check(
+            "{\"signal\":\"a\",\"signal\":\"b\"}",
+            &["1:24 `signal` is given twice"],
+        );
+        check(
+            "[{\"signal\":\"a\"}]",
+            &["the file: 1:1 the file is a JSON array"],
+        );
     }
 
     #[test]
     fn a_hint_comes_with_each() {
         let mut rows = BankFile::from_reader("a.csv", None, Box::new(io::Cursor::new("pdqq,00")));
         let error = rows.next().unwrap().unwrap_err();
-        assert_eq!(error.to_string(), "unknown signal type `pdqq`\n  --> a.csv:1:1\nhint: did you mean `pdq`?");
+        assert_eq!(
+            error.to_string(),
+            "unknown signal type `pdqq`\n  --> a.csv:1:1\nhint: did you mean `pdq`?"
+        );
     }
 
     #[test]
@@ -816,15 +1131,25 @@ mod tests {
         let reader = io::Read::chain(endless, io::Cursor::new("\ntext,ash,x\n"));
         let mut rows = BankFile::from_reader("big", None, Box::new(BufReader::new(reader)));
         let error = rows.next().unwrap().unwrap_err().to_string();
-        assert!(error.starts_with("the line is 209715200 bytes long, the limit is 65536\n  --> big:1:1"), "{error}");
+        assert!(
+            error
+                .starts_with("the line is 209715200 bytes long, the limit is 65536\n  --> big:1:1"),
+            "{error}"
+        );
         assert!(rows.row.capacity() <= 2 * ROW_BYTES_MAX);
         assert_eq!(rows.next().unwrap().unwrap().line, 2);
     }
 
     #[test]
     fn the_name_decides_the_format_before_the_content() {
-        let as_csv = read(Some(Format::Csv), b"{\"signal_type\":\"text\",\"signal\":\"ash\"}");
-        assert_eq!(as_csv, ["1:1 this value holds a quote but does not begin with one"]);
+        let as_csv = read(
+            Some(Format::Csv),
+            b"{\"signal_type\":\"text\",\"signal\":\"ash\"}",
+        );
+        assert_eq!(
+            as_csv,
+            ["1:1 this value holds a quote but does not begin with one"]
+        );
         assert_eq!(format_of(Path::new("a/b.CSV")), Some(Format::Csv));
         assert_eq!(format_of(Path::new("a/b.jsonl")), Some(Format::Ndjson));
         assert_eq!(format_of(Path::new("a/csv")), None);
@@ -836,11 +1161,15 @@ mod tests {
             let mut out = Vec::new();
             let mut writer = BankWriter::new(&mut out, format).unwrap();
             for (signal_type, value, note) in rows {
-                writer.row(&Signal::parse(*signal_type, value).unwrap(), note).unwrap();
+                writer
+                    .row(&Signal::parse(*signal_type, value).unwrap(), note)
+                    .unwrap();
             }
             writer.finish().unwrap();
             let file = BankFile::from_reader("bank", Some(format), Box::new(io::Cursor::new(out)));
-            let back: Vec<_> = file.map(|row| row.map(|r| (r.signal, r.note)).unwrap()).collect();
+            let back: Vec<_> = file
+                .map(|row| row.map(|r| (r.signal, r.note)).unwrap())
+                .collect();
             let expect: Vec<_> = rows
                 .iter()
                 .map(|(t, v, n)| (Signal::parse(*t, v).unwrap(), (*n).to_owned()))
@@ -852,8 +1181,16 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_the_same() {
         check_round_trip(&[
-            (SignalType::Pdq, "f8f8f0cee0f4a84f06370a22038f63f0b36e2ed596621e1d33e6b39c4e9c9b22", "plain"),
-            (SignalType::Text, "راية الرماد ترتفع", "quotes \" and, commas\r\nand lines\n"),
+            (
+                SignalType::Pdq,
+                "f8f8f0cee0f4a84f06370a22038f63f0b36e2ed596621e1d33e6b39c4e9c9b22",
+                "plain",
+            ),
+            (
+                SignalType::Text,
+                "راية الرماد ترتفع",
+                "quotes \" and, commas\r\nand lines\n",
+            ),
             (SignalType::Text, "say \"rise\", all", ""),
             (SignalType::Url, "https://grey.example/a,b?c=d", "=1+1"),
             (SignalType::Text, "ash", "\"\""),

@@ -15,7 +15,11 @@ pub(crate) fn load(store: &Store, matcher: &Matcher) -> Result<BankCursor, Store
     let mut others: Vec<Change> = Vec::new();
     let cursor = store.read(|reader| {
         reader.bank_changes(&BankCursor::default(), &mut |change| match change {
-            BankChange::Member { bank, member, signal: Signal::Pdq(hash) } => hashes.push((bank, member, hash)),
+            BankChange::Member {
+                bank,
+                member,
+                signal: Signal::Pdq(hash),
+            } => hashes.push((bank, member, hash)),
             change => put(matcher, &mut others, change),
         })
     })?;
@@ -26,7 +30,11 @@ pub(crate) fn load(store: &Store, matcher: &Matcher) -> Result<BankCursor, Store
 }
 
 /// Brings the matcher up to date from `cursor` on.
-pub(crate) fn follow(store: &Store, matcher: &Matcher, cursor: BankCursor) -> Result<BankCursor, StoreError> {
+pub(crate) fn follow(
+    store: &Store,
+    matcher: &Matcher,
+    cursor: BankCursor,
+) -> Result<BankCursor, StoreError> {
     let mut batch = Vec::new();
     let cursor = store.read(|reader| {
         reader.bank_changes(&cursor, &mut |change| {
@@ -43,7 +51,23 @@ pub(crate) fn follow(store: &Store, matcher: &Matcher, cursor: BankCursor) -> Re
 fn put(matcher: &Matcher, batch: &mut Vec<Change>, change: BankChange) {
     match change {
         BankChange::Bank { name, enabled } => matcher.set_bank(&name, enabled),
-        BankChange::Member { bank, member, signal } => batch.push(Change::Add { bank, member, signal }),
-        BankChange::Removed { bank, member, signal_type } => batch.push(Change::Remove { bank, member, signal_type }),
+        BankChange::Member {
+            bank,
+            member,
+            signal,
+        } => batch.push(Change::Add {
+            bank,
+            member,
+            signal,
+        }),
+        BankChange::Removed {
+            bank,
+            member,
+            signal_type,
+        } => batch.push(Change::Remove {
+            bank,
+            member,
+            signal_type,
+        }),
     }
 }

@@ -1,10 +1,13 @@
 //! The one place that reads the clock and draws randomness; everything else is handed the result.
 
 use jiff::Timestamp;
-use manara_model::{CaseId, DecisionId};
+use manara_model::DecisionId;
 
 /// The time now, to the microsecond: what the stores keep.
-#[expect(clippy::disallowed_methods, reason = "this module is where the clock is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module is where the clock is read"
+)]
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
@@ -24,10 +27,6 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 
 pub(crate) fn decision_id(now: Timestamp) -> DecisionId {
     DecisionId::new(unix_ms(now), u128::from_be_bytes(random()))
-}
-
-pub(crate) fn case_id(now: Timestamp) -> CaseId {
-    CaseId::new(unix_ms(now), u128::from_be_bytes(random()))
 }
 
 fn unix_ms(now: Timestamp) -> u64 {

@@ -72,7 +72,10 @@ pub(crate) struct Webhook {
 // The secret stays out of logs and panics.
 impl std::fmt::Debug for Webhook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Webhook").field("name", &self.name).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Webhook")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,7 +101,11 @@ impl Default for Config {
                 allow_nets: Vec::new(),
                 dihedral: true,
             },
-            delivery: Delivery { timeout_ms: 10_000, attempts_max: 12, first_retry_ms: 1_000 },
+            delivery: Delivery {
+                timeout_ms: 10_000,
+                attempts_max: 12,
+                first_retry_ms: 1_000,
+            },
             webhooks: Vec::new(),
         }
     }
@@ -119,31 +126,52 @@ pub(crate) fn load(file: &Path, named: bool, overrides: &Overrides) -> Result<Co
         bail!("there is no configuration file {}", file.display());
     }
     // `MANARA_LIMITS__BODY_BYTES` sets `limits.body_bytes`; the key and the data directory are flags' own.
-    let environment = Env::prefixed("MANARA_").ignore(&["api_key", "data", "config", "log", "bin"]).split("__");
+    let environment = Env::prefixed("MANARA_")
+        .ignore(&["api_key", "data", "config", "log", "bin"])
+        .split("__");
     let config: Config = Figment::from(Serialized::defaults(Config::default()))
-        .merge(if file.exists() { Toml::file_exact(file) } else { Toml::string("") })
+        .merge(if file.exists() {
+            Toml::file_exact(file)
+        } else {
+            Toml::string("")
+        })
         .merge(environment)
         .merge(Serialized::defaults(overrides))
         .extract()
         .map_err(|error| anyhow::anyhow!("{error}"))
-        .with_context(|| format!("reading the configuration ({} and MANARA_* variables)", file.display()))?;
+        .with_context(|| {
+            format!(
+                "reading the configuration ({} and MANARA_* variables)",
+                file.display()
+            )
+        })?;
     check(&config)?;
     Ok(config)
 }
 
 fn check(config: &Config) -> Result<()> {
     if !(1..=1000).contains(&config.limits.events_per_array) {
-        bail!("limits.events_per_array is {}: choose 1 to 1000", config.limits.events_per_array);
+        bail!(
+            "limits.events_per_array is {}: choose 1 to 1000",
+            config.limits.events_per_array
+        );
     }
     let mut names = std::collections::HashSet::new();
     for webhook in &config.webhooks {
         if !names.insert(&webhook.name) || webhook.name.is_empty() || webhook.name.len() > 64 {
-            bail!("webhook `{}`: give each webhook a name of its own, at most 64 bytes", webhook.name);
+            bail!(
+                "webhook `{}`: give each webhook a name of its own, at most 64 bytes",
+                webhook.name
+            );
         }
         let url = reqwest::Url::parse(&webhook.url)
             .with_context(|| format!("webhook `{}`: url `{}`", webhook.name, webhook.url))?;
         if !matches!(url.scheme(), "http" | "https") {
-            bail!("webhook `{}`: the url's scheme is `{}`: use https (or http inside your own network)", webhook.name, url.scheme());
+            bail!(
+                "webhook `{}`: the url's scheme is `{}`: use https (or http inside your own network)",
+                webhook.name,
+                url.scheme()
+            );
         }
         standardwebhooks::Webhook::new(&webhook.secret).map_err(|error| {
             anyhow::anyhow!("webhook `{}`: the secret is not `whsec_` and base64 ({error}): make one with `openssl rand -base64 32`", webhook.name)
@@ -178,7 +206,13 @@ mod tests {
     fn wrong_settings_are_named() {
         refused("lisen = \"x\"", "lisen");
         refused("[limits]\nevents_per_array = 5000", "events_per_array");
-        refused("[[webhook]]\nname=\"a\"\nurl=\"ftp://x\"\nsecret=\"whsec_AAAA\"", "scheme is `ftp`");
-        refused("[[webhook]]\nname=\"a\"\nurl=\"https://x.example\"\nsecret=\"%%\"", "secret");
+        refused(
+            "[[webhook]]\nname=\"a\"\nurl=\"ftp://x\"\nsecret=\"whsec_AAAA\"",
+            "scheme is `ftp`",
+        );
+        refused(
+            "[[webhook]]\nname=\"a\"\nurl=\"https://x.example\"\nsecret=\"%%\"",
+            "secret",
+        );
     }
 }

@@ -26,7 +26,10 @@ impl DataDir {
     /// Opens `path`, making it (readable by its owner only) when it is missing.
     pub(crate) fn open_or_create(path: &Path) -> Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path);
         made.with_context(|| format!("making the data directory {}", path.display()))?;
         Ok(Self(path.to_owned()))
     }
@@ -43,9 +46,6 @@ impl DataDir {
         Ok(dir)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
     pub(crate) fn database(&self) -> PathBuf {
         self.0.join("manara.db")
     }
@@ -59,13 +59,19 @@ impl DataDir {
     /// Takes the server's lock, or says who holds it.
     pub(crate) fn lock(&self, listen: &str) -> Result<Lock> {
         let path = self.0.join("manara.lock");
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
         let mut file = opened.with_context(|| format!("opening {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                file.read_to_string(&mut holder).context("reading who holds the lock")?;
+                file.read_to_string(&mut holder)
+                    .context("reading who holds the lock")?;
                 bail!(
                     "{} is in use by another Manara server: {}. Stop that one first, or give this one a --data directory of its own",
                     self.0.display(),
@@ -76,10 +82,15 @@ impl DataDir {
                 return Err(error).with_context(|| format!("locking {}", path.display()));
             }
         }
-        let holder = format!("process {}, listening on {listen}, since {}\n", std::process::id(), clock::now());
+        let holder = format!(
+            "process {}, listening on {listen}, since {}\n",
+            std::process::id(),
+            clock::now()
+        );
         file.set_len(0)?;
         file.rewind()?;
-        file.write_all(holder.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
+        file.write_all(holder.as_bytes())
+            .with_context(|| format!("writing {}", path.display()))?;
         Ok(Lock(file))
     }
 
@@ -105,7 +116,11 @@ impl DataDir {
 impl Lock {
     /// Says where the server really listens, once it is known.
     pub(crate) fn announce(&mut self, listen: &str) -> Result<()> {
-        let holder = format!("process {}, listening on {listen}, since {}\n", std::process::id(), clock::now());
+        let holder = format!(
+            "process {}, listening on {listen}, since {}\n",
+            std::process::id(),
+            clock::now()
+        );
         self.0.set_len(0)?;
         self.0.rewind()?;
         Ok(self.0.write_all(holder.as_bytes())?)
@@ -114,7 +129,9 @@ impl Lock {
 
 fn parse_seed(text: &str) -> Result<[u8; 32]> {
     let bytes = hex::decode(text.trim()).context("not hexadecimal")?;
-    bytes.try_into().map_err(|b: Vec<u8>| anyhow::anyhow!("{} bytes long, expected 32", b.len()))
+    bytes
+        .try_into()
+        .map_err(|b: Vec<u8>| anyhow::anyhow!("{} bytes long, expected 32", b.len()))
 }
 
 /// Writes a new seed so that a crash leaves either none or a whole one.
@@ -123,8 +140,12 @@ fn write_seed(path: &Path) -> Result<[u8; 32]> {
     let seed: [u8; 32] = clock::random();
     let temporary = path.with_extension("key.new");
     let write = || -> std::io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
         file.write_all(format!("{}\n", hex::encode(seed)).as_bytes())?;
         file.sync_all()?;
         // `hard_link` refuses to replace a key that another process made in the meantime.
@@ -147,7 +168,10 @@ mod tests {
         let dir = DataDir::open_or_create(&temporary.path().join("data")).unwrap();
         let seed = dir.audit_seed().unwrap();
         assert_eq!(dir.audit_seed().unwrap(), seed);
-        let mode = std::fs::metadata(dir.path().join("audit.key")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(dir.0.join("audit.key"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -166,7 +190,10 @@ mod tests {
         let dir = DataDir::open_or_create(temporary.path()).unwrap();
         let _held = dir.lock("127.0.0.1:1").unwrap();
         let error = dir.lock("127.0.0.1:2").unwrap_err().to_string();
-        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(
+            error.contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
         assert!(error.contains("listening on 127.0.0.1:1"), "{error}");
     }
 }

@@ -65,7 +65,12 @@ struct EventRef<'a> {
 }
 
 impl Deliverer {
-    pub(crate) fn new(store: Store, webhooks: &[Webhook], delivery: Delivery, bell: Arc<Notify>) -> Result<Self> {
+    pub(crate) fn new(
+        store: Store,
+        webhooks: &[Webhook],
+        delivery: Delivery,
+        bell: Arc<Notify>,
+    ) -> Result<Self> {
         let client = Client::builder()
             .timeout(Duration::from_millis(delivery.timeout_ms))
             // A redirect would carry a signed action to somebody who was not configured.
@@ -75,7 +80,13 @@ impl Deliverer {
             .build()
             .context("preparing the webhook client")?;
         let receivers = webhooks.iter().map(receiver).collect::<Result<_>>()?;
-        Ok(Self { store, client, receivers, delivery, bell })
+        Ok(Self {
+            store,
+            client,
+            receivers,
+            delivery,
+            bell,
+        })
     }
 
     /// Delivers what is due, waits for the bell or the next half second, and again.
@@ -104,13 +115,21 @@ impl Deliverer {
             }
             let now = clock::now();
             // Longer than any attempt can take, so a lease ends only when this process died.
-            let until = now + SignedDuration::from_millis(self.delivery.timeout_ms as i64 * 2 + 30_000);
+            let until =
+                now + SignedDuration::from_millis(self.delivery.timeout_ms as i64 * 2 + 30_000);
             let name = receiver.name.clone();
-            let items = self.store.lease_outbox(&name, now, until, room).await.context("taking from the outbox")?;
+            let items = self
+                .store
+                .lease_outbox(&name, now, until, room)
+                .await
+                .context("taking from the outbox")?;
             for item in items {
                 taken += 1;
                 let (this, receiver) = (Arc::clone(self), Arc::clone(receiver));
-                let permit = Arc::clone(&receiver.slots).acquire_owned().await.context("waiting for a slot")?;
+                let permit = Arc::clone(&receiver.slots)
+                    .acquire_owned()
+                    .await
+                    .context("waiting for a slot")?;
                 tokio::spawn(async move {
                     this.attempt(&receiver, item).await;
                     drop(permit);
@@ -125,10 +144,17 @@ impl Deliverer {
         let result = self.post(receiver, &item).await;
         let attempt = match &result {
             Ok(()) => Attempt::Delivered,
-            Err(Failure { reason, .. }) if item.attempt >= self.delivery.attempts_max => Attempt::Dead { error: reason.clone() },
+            Err(Failure { reason, .. }) if item.attempt >= self.delivery.attempts_max => {
+                Attempt::Dead {
+                    error: reason.clone(),
+                }
+            }
             Err(Failure { reason, wait }) => {
                 let wait = wait.unwrap_or_else(|| backoff(&self.delivery, item.attempt));
-                Attempt::Failed { error: reason.clone(), next_at: clock::now() + wait }
+                Attempt::Failed {
+                    error: reason.clone(),
+                    next_at: clock::now() + wait,
+                }
             }
         };
         let word = match &attempt {
@@ -142,7 +168,11 @@ impl Deliverer {
         }
         // When this cannot be written the lease runs out and the same action goes out again under
         // the same key: at least once, never under two keys.
-        if let Err(error) = self.store.settle_outbox(item.token, attempt, clock::now()).await {
+        if let Err(error) = self
+            .store
+            .settle_outbox(item.token, attempt, clock::now())
+            .await
+        {
             tracing::warn!(action.id = %item.action.id, "recording a delivery: {error}");
         }
     }
@@ -152,10 +182,18 @@ impl Deliverer {
         let data = Data {
             action: &item.action,
             decision: item.decision.to_string(),
-            event: item.event.as_ref().map(|(source, id)| EventRef { source, id }),
+            event: item
+                .event
+                .as_ref()
+                .map(|(source, id)| EventRef { source, id }),
         };
-        let payload = Payload { r#type: "action.requested", timestamp: item.requested_at, data };
-        let body = serde_json::to_vec(&payload).map_err(|e| Failure::new(format!("writing the payload: {e}")))?;
+        let payload = Payload {
+            r#type: "action.requested",
+            timestamp: item.requested_at,
+            data,
+        };
+        let body = serde_json::to_vec(&payload)
+            .map_err(|e| Failure::new(format!("writing the payload: {e}")))?;
         let id = item.action.id.as_str();
         let signature = receiver
             .signer
@@ -171,13 +209,17 @@ impl Deliverer {
             .body(body)
             .send()
             .await;
-        let response = sent.map_err(|error| Failure::new(explain(&error, self.delivery.timeout_ms)))?;
+        let response =
+            sent.map_err(|error| Failure::new(explain(&error, self.delivery.timeout_ms)))?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
         }
         let wait = retry_after(&response).filter(|_| matches!(status.as_u16(), 429 | 503));
-        Err(Failure { reason: format!("the receiver answered {status}"), wait })
+        Err(Failure {
+            reason: format!("the receiver answered {status}"),
+            wait,
+        })
     }
 }
 
@@ -208,24 +250,40 @@ fn receiver(webhook: &Webhook) -> Result<(String, Arc<Receiver>)> {
 
 fn explain(error: &reqwest::Error, timeout_ms: u64) -> String {
     if error.is_timeout() {
-        format!("the receiver did not answer within {timeout_ms} ms; it may have done the work, and will see the same webhook-id again")
+        format!(
+            "the receiver did not answer within {timeout_ms} ms; it may have done the work, and will see the same webhook-id again"
+        )
     } else if error.is_connect() {
         "the receiver cannot be reached".into()
     } else {
         // The URL may hold a token, so it stays out.
-        format!("the request broke off: {}", std::error::Error::source(error).map_or_else(|| "no reason given".into(), ToString::to_string))
+        format!(
+            "the request broke off: {}",
+            std::error::Error::source(error)
+                .map_or_else(|| "no reason given".into(), ToString::to_string)
+        )
     }
 }
 
 fn retry_after(response: &reqwest::Response) -> Option<Duration> {
-    let seconds: u64 = response.headers().get("retry-after")?.to_str().ok()?.parse().ok()?;
+    let seconds: u64 = response
+        .headers()
+        .get("retry-after")?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_MAX))
 }
 
 /// Twice as long after each failure, with up to a quarter more at random, so that a receiver that
 /// comes back is not met by everything at once.
 fn backoff(delivery: &Delivery, attempt: u32) -> Duration {
-    let doubled = delivery.first_retry_ms.saturating_mul(1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX));
+    let doubled = delivery.first_retry_ms.saturating_mul(
+        1_u64
+            .checked_shl(attempt.saturating_sub(1))
+            .unwrap_or(u64::MAX),
+    );
     let capped = doubled.min(RETRY_MAX.as_millis() as u64);
     let jitter = u64::from(u16::from_be_bytes(clock::random())) * capped / 4 / u64::from(u16::MAX);
     Duration::from_millis(capped + jitter)
@@ -237,10 +295,23 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_six_hours() {
-        let delivery = Delivery { timeout_ms: 1, attempts_max: 12, first_retry_ms: 1000 };
-        for (attempt, at_least_ms) in [(1, 1000), (2, 2000), (5, 16_000), (40, 21_600_000), (200, 21_600_000)] {
+        let delivery = Delivery {
+            timeout_ms: 1,
+            attempts_max: 12,
+            first_retry_ms: 1000,
+        };
+        for (attempt, at_least_ms) in [
+            (1, 1000),
+            (2, 2000),
+            (5, 16_000),
+            (40, 21_600_000),
+            (200, 21_600_000),
+        ] {
             let wait = backoff(&delivery, attempt).as_millis() as u64;
-            assert!((at_least_ms..=at_least_ms * 5 / 4).contains(&wait), "attempt {attempt}: {wait} ms");
+            assert!(
+                (at_least_ms..=at_least_ms * 5 / 4).contains(&wait),
+                "attempt {attempt}: {wait} ms"
+            );
         }
     }
 }

@@ -25,7 +25,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The decoder is this same program, and must set its limits before anything else happens.
-    if std::env::args_os().nth(1).is_some_and(|arg| arg == media::WORKER_COMMAND) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|arg| arg == media::WORKER_COMMAND)
+    {
         return exit_code(media::worker::run().map(|()| cli::Done::Found));
     }
     let arguments = cli::Arguments::parse();
@@ -48,19 +51,32 @@ fn exit_code(result: Result<cli::Done>) -> ExitCode {
 /// The reader of our output has seen enough (`manara … | head`): not an error.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
 
 fn log_to_stderr(verbose: bool) {
     use tracing_subscriber::{EnvFilter, fmt};
-    let default = if verbose { "manara=debug,info" } else { "manara=info,warn" };
+    let default = if verbose {
+        "manara=debug,info"
+    } else {
+        "manara=info,warn"
+    };
     let filter = EnvFilter::try_from_env("MANARA_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
 }
 
 /// Opens the database of a data directory, with the key that signs its log.
-pub(crate) fn open_store(dir: &data_dir::DataDir, config: &config::Config) -> Result<manara_store::Store> {
+pub(crate) fn open_store(
+    dir: &data_dir::DataDir,
+    config: &config::Config,
+) -> Result<manara_store::Store> {
     let options = manara_store::Options {
         audit_seed: dir.audit_seed()?,
         origin: config.origin.clone(),

@@ -28,7 +28,10 @@ fn key_of(bank: usize, member: MemberId) -> u64 {
 }
 
 fn bank_and_member(key: u64) -> (usize, MemberId) {
-    ((key >> MEMBER_BITS) as usize, MemberId((key & ((1 << MEMBER_BITS) - 1)) as i64))
+    (
+        (key >> MEMBER_BITS) as usize,
+        MemberId((key & ((1 << MEMBER_BITS) - 1)) as i64),
+    )
 }
 
 #[derive(Debug)]
@@ -62,8 +65,16 @@ pub(crate) struct MediaSignals {
 /// A change to one bank's contents.
 #[derive(Debug)]
 pub(crate) enum Change {
-    Add { bank: BankName, member: MemberId, signal: Signal },
-    Remove { bank: BankName, member: MemberId, signal_type: SignalType },
+    Add {
+        bank: BankName,
+        member: MemberId,
+        signal: Signal,
+    },
+    Remove {
+        bank: BankName,
+        member: MemberId,
+        signal_type: SignalType,
+    },
 }
 
 impl Matcher {
@@ -110,7 +121,10 @@ impl Matcher {
     /// Number of members over all banks, and of banks.
     pub(crate) fn size(&self) -> (u64, usize) {
         let indexes = self.read();
-        (indexes.banks.iter().map(|b| b.members).sum(), indexes.banks.len())
+        (
+            indexes.banks.iter().map(|b| b.members).sum(),
+            indexes.banks.len(),
+        )
     }
 
     /// Whether a bank of this name is known.
@@ -121,11 +135,18 @@ impl Matcher {
     /// All matches of the event's texts, links and media, nearest first.
     pub(crate) fn matches(&self, event: &Event, media: &[MediaSignals]) -> Vec<Match> {
         let indexes = self.read();
-        let mut found = Found { indexes: &indexes, matches: Vec::new(), seen: HashSet::new() };
+        let mut found = Found {
+            indexes: &indexes,
+            matches: Vec::new(),
+            seen: HashSet::new(),
+        };
         for (field, text) in event.texts() {
             found.text(field, text);
         }
-        let links = event.content.iter().flat_map(|c| c.links.iter().enumerate());
+        let links = event
+            .content
+            .iter()
+            .flat_map(|c| c.links.iter().enumerate());
         for (i, link) in links {
             found.link(link, || format!("content.links[{i}]"), None);
         }
@@ -138,7 +159,11 @@ impl Matcher {
     /// All matches of a text on its own, as if it were in `field`.
     pub(crate) fn matches_of_text(&self, field: &str, text: &str) -> Vec<Match> {
         let indexes = self.read();
-        let mut found = Found { indexes: &indexes, matches: Vec::new(), seen: HashSet::new() };
+        let mut found = Found {
+            indexes: &indexes,
+            matches: Vec::new(),
+            seen: HashSet::new(),
+        };
         found.text(field, text);
         found.finish()
     }
@@ -146,7 +171,11 @@ impl Matcher {
     /// All matches of a medium on its own, as if it were in `field`.
     pub(crate) fn matches_of_medium(&self, field: &str, medium: &MediaSignals) -> Vec<Match> {
         let indexes = self.read();
-        let mut found = Found { indexes: &indexes, matches: Vec::new(), seen: HashSet::new() };
+        let mut found = Found {
+            indexes: &indexes,
+            matches: Vec::new(),
+            seen: HashSet::new(),
+        };
         found.medium(medium, field);
         found.finish()
     }
@@ -158,7 +187,11 @@ impl Indexes {
         if let Some(at) = self.banks.iter().position(|b| b.name == *name) {
             return at;
         }
-        self.banks.push(BankEntry { name: name.clone(), enabled: true, members: 0 });
+        self.banks.push(BankEntry {
+            name: name.clone(),
+            enabled: true,
+            members: 0,
+        });
         self.banks.len() - 1
     }
 
@@ -170,7 +203,11 @@ impl Indexes {
 
     fn apply(&mut self, change: Change) {
         match change {
-            Change::Add { bank, member, signal } => {
+            Change::Add {
+                bank,
+                member,
+                signal,
+            } => {
                 let bank = self.bank(&bank);
                 let key = key_of(bank, member);
                 match &signal {
@@ -180,7 +217,11 @@ impl Indexes {
                 }
                 self.count(bank, 1);
             }
-            Change::Remove { bank, member, signal_type } => {
+            Change::Remove {
+                bank,
+                member,
+                signal_type,
+            } => {
                 let bank = self.bank(&bank);
                 let key = key_of(bank, member);
                 let removed = match signal_type {
@@ -206,7 +247,7 @@ struct Found<'a> {
 impl Found<'_> {
     fn text(&mut self, field: &str, text: &str) {
         let indexes = self.indexes;
-        if indexes.phrases.len() > 0 {
+        if !indexes.phrases.is_empty() {
             let normalised: Normalised = normalise(text);
             let mut hits = Vec::new();
             indexes.phrases.find(&normalised, &mut hits);
@@ -214,24 +255,36 @@ impl Found<'_> {
                 self.phrase(field, &hit);
             }
         }
-        if indexes.exact.len() > 0 {
+        if !indexes.exact.is_empty() {
             for link in find_links(text) {
-                let span = Span { start: link.original.start, end: link.original.end };
+                let span = Span {
+                    start: link.original.start,
+                    end: link.original.end,
+                };
                 self.exact(&Signal::Url(link.url), || field.to_owned(), Some(span));
             }
         }
     }
 
     fn phrase(&mut self, field: &str, hit: &PhraseHit) {
-        let span = Span { start: hit.original.start, end: hit.original.end };
+        let span = Span {
+            start: hit.original.start,
+            end: hit.original.end,
+        };
         let how = match hit.level {
             Level::Strict => None,
             Level::Folded => Some(format!("folded: {}", hit.evasions)),
         };
-        self.add(hit.key, SignalType::Text, 0, || field.to_owned(), |m| {
-            m.span = Some(span);
-            m.how = how;
-        });
+        self.add(
+            hit.key,
+            SignalType::Text,
+            0,
+            || field.to_owned(),
+            |m| {
+                m.span = Some(span);
+                m.how = how;
+            },
+        );
     }
 
     fn link(&mut self, link: &str, field: impl FnOnce() -> String, span: Option<Span>) {
@@ -250,12 +303,20 @@ impl Found<'_> {
                 continue;
             }
             let mut hits: Vec<PdqHit> = Vec::new();
-            self.indexes.pdq.query(&hash.hash, PDQ_DISTANCE_MAX, &mut hits);
+            self.indexes
+                .pdq
+                .query(&hash.hash, PDQ_DISTANCE_MAX, &mut hits);
             for hit in hits {
-                self.add(hit.key, SignalType::Pdq, hit.distance, || field.to_owned(), |m| {
-                    m.quality = Some(hash.quality);
-                    m.how = (*form != "original").then(|| (*form).to_owned());
-                });
+                self.add(
+                    hit.key,
+                    SignalType::Pdq,
+                    hit.distance,
+                    || field.to_owned(),
+                    |m| {
+                        m.quality = Some(hash.quality);
+                        m.how = (*form != "original").then(|| (*form).to_owned());
+                    },
+                );
             }
         }
     }
@@ -268,7 +329,13 @@ impl Found<'_> {
         }
         let field = field();
         for key in keys {
-            self.add(key, signal.signal_type(), 0, || field.clone(), |m| m.span = span);
+            self.add(
+                key,
+                signal.signal_type(),
+                0,
+                || field.clone(),
+                |m| m.span = span,
+            );
         }
     }
 
@@ -282,7 +349,9 @@ impl Found<'_> {
         detail: impl FnOnce(&mut Match),
     ) {
         let (bank, member) = bank_and_member(key);
-        let Some(entry) = self.indexes.banks.get(bank).filter(|b| b.enabled) else { return };
+        let Some(entry) = self.indexes.banks.get(bank).filter(|b| b.enabled) else {
+            return;
+        };
         let field = field();
         if !self.seen.insert((key, field.clone())) {
             return self.keep_nearer(&entry.name, member, &field, distance, detail);
@@ -310,7 +379,10 @@ impl Found<'_> {
         distance: u32,
         detail: impl FnOnce(&mut Match),
     ) {
-        let same = self.matches.iter_mut().find(|m| m.member == member && m.bank == *bank && m.field == field);
+        let same = self
+            .matches
+            .iter_mut()
+            .find(|m| m.member == member && m.bank == *bank && m.field == field);
         if let Some(known) = same.filter(|known| known.distance > distance) {
             known.distance = distance;
             detail(known);
@@ -319,7 +391,8 @@ impl Found<'_> {
 
     fn finish(mut self) -> Vec<Match> {
         self.matches.sort_by(|a, b| {
-            (a.distance, &a.field, &a.bank, a.member).cmp(&(b.distance, &b.field, &b.bank, b.member))
+            (a.distance, &a.field, &a.bank, a.member)
+                .cmp(&(b.distance, &b.field, &b.bank, b.member))
         });
         self.matches.truncate(MATCHES_MAX);
         self.matches

@@ -6,10 +6,10 @@
 //! Everything here happens before the commit and changes nothing; [`commit`] is the only write.
 
 use crate::api::problem::Problem;
-use crate::matcher::{MediaSignals, Matcher};
+use crate::clock;
+use crate::matcher::{Matcher, MediaSignals};
 use crate::media::{Fetcher, Pool, SignedMedia};
 use crate::rulebook::Rulebook;
-use crate::clock;
 use base64::Engine;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use manara_model::{
     Action, ActionKind, Author, Decision, Decoding, Event, Facts, Match, MediaFacts, Medium, Mode,
     Origin, Traced, Verdict, Warning, actions_of,
 };
-use manara_signal::pdq::{Pdq, PdqHash};
+use manara_signal::pdq::PdqHash;
 use manara_signal::{Signal, SignalType};
 use manara_store::{NewEvent, Preview, Recorded, Store};
 use serde::Serialize;
@@ -80,25 +80,48 @@ impl Pipeline {
     pub(crate) async fn prepare(&self, json: &[u8]) -> Result<Prepared, Problem> {
         let received_at = clock::now();
         let (event, warnings) = Event::from_json(json, Origin::Http)?;
-        event.check_clock(received_at).map_err(|e| Problem::from(e).with_id(Some(event.id.clone())))?;
+        event
+            .check_clock(received_at)
+            .map_err(|e| Problem::from(e).with_id(Some(event.id.clone())))?;
         let id = event.id.clone();
-        self.decide(event, warnings, received_at).await.map_err(|problem| problem.with_id(Some(id)))
+        self.decide(event, warnings, received_at)
+            .await
+            .map_err(|problem| problem.with_id(Some(id)))
     }
 
-    async fn decide(&self, mut event: Event, warnings: Vec<Warning>, received_at: Timestamp) -> Result<Prepared, Problem> {
+    async fn decide(
+        &self,
+        mut event: Event,
+        warnings: Vec<Warning>,
+        received_at: Timestamp,
+    ) -> Result<Prepared, Problem> {
         let fingerprint = fingerprint(&event);
         let signed = self.sign(&event).await?;
         strip(&mut event, &signed);
         let signals: Vec<MediaSignals> = signed.iter().map(|s| s.signals.clone()).collect();
         let matches = self.matcher.matches(&event, &signals);
         let media: Vec<MediaFacts> = signals.into_iter().map(|s| s.facts).collect();
-        let facts = Facts { event: &event, media: &media, matches: &matches, received_at };
+        let facts = Facts {
+            event: &event,
+            media: &media,
+            matches: &matches,
+            received_at,
+        };
         let verdicts = self.rulebook.rules().evaluate(&facts);
         let decision = decision_on(&event, verdicts, received_at);
         let previews = self.previews(&decision, &signed).await;
-        let body = serde_json::to_string(&event).map_err(|e| Problem::internal(e.to_string(), "report this as a bug"))?;
+        let body = serde_json::to_string(&event)
+            .map_err(|e| Problem::internal(e.to_string(), "report this as a bug"))?;
         Ok(Prepared {
-            new: NewEvent { event, body, media, fingerprint, received_at, decision, previews },
+            new: NewEvent {
+                event,
+                body,
+                media,
+                fingerprint,
+                received_at,
+                decision,
+                previews,
+            },
             warnings,
         })
     }
@@ -124,13 +147,20 @@ impl Pipeline {
             return Ok(Signed::from_ready(medium));
         };
         let media = self.media.sign(bytes.clone()).await;
-        Ok(Signed { signals: signals_of(&media, self.dihedral), media: Some((media, bytes)) })
+        Ok(Signed {
+            signals: signals_of(&media, self.dihedral),
+            media: Some((media, bytes)),
+        })
     }
 
     /// Previews for the reviewers, made only when a case will need them.
     async fn previews(&self, decision: &Decision, signed: &[Signed]) -> Vec<Preview> {
         let mut previews = Vec::new();
-        if !decision.actions.iter().any(|a| a.kind == ActionKind::Enqueue) {
+        if !decision
+            .actions
+            .iter()
+            .any(|a| a.kind == ActionKind::Enqueue)
+        {
             return previews;
         }
         for (media, bytes) in signed.iter().filter_map(|s| s.media.as_ref()) {
@@ -138,7 +168,11 @@ impl Pipeline {
                 continue;
             }
             match self.media.preview(bytes.clone()).await {
-                Ok(preview) => previews.push(Preview { sha256: media.sha256.0, content_type: preview.content_type.to_owned(), bytes: preview.bytes }),
+                Ok(preview) => previews.push(Preview {
+                    sha256: media.sha256.0,
+                    content_type: preview.content_type.clone(),
+                    bytes: preview.bytes,
+                }),
                 Err(error) => tracing::warn!("no preview for a medium of a case: {error}"),
             }
         }
@@ -154,17 +188,44 @@ struct Signed {
 
 impl Signed {
     fn unavailable(problem: String) -> Self {
-        let facts = MediaFacts { decoding: Decoding::Unavailable, problem: Some(problem), width: 0, height: 0, quality: None };
-        Self { signals: MediaSignals { facts, exact: vec![], pdq: vec![] }, media: None }
+        let facts = MediaFacts {
+            decoding: Decoding::Unavailable,
+            problem: Some(problem),
+            width: 0,
+            height: 0,
+            quality: None,
+        };
+        Self {
+            signals: MediaSignals {
+                facts,
+                exact: vec![],
+                pdq: vec![],
+            },
+            media: None,
+        }
     }
 
     fn from_ready(medium: &Medium) -> Self {
         // The event was checked at the edge, so each signal parses.
-        let signals: Vec<Signal> =
-            medium.signals.iter().filter_map(|(t, v)| Signal::parse(*t, v).ok()).collect();
+        let signals: Vec<Signal> = medium
+            .signals
+            .iter()
+            .filter_map(|(t, v)| Signal::parse(*t, v).ok())
+            .collect();
         let quality = medium.quality.unwrap_or(100);
-        let (pdq, exact): (Vec<_>, Vec<_>) = signals.into_iter().partition(|s| matches!(s, Signal::Pdq(_)));
-        let pdq: Vec<_> = pdq.into_iter().filter_map(|s| if let Signal::Pdq(hash) = s { Some((PdqHash { hash, quality }, "original")) } else { None }).collect();
+        let (pdq, exact): (Vec<_>, Vec<_>) = signals
+            .into_iter()
+            .partition(|s| matches!(s, Signal::Pdq(_)));
+        let pdq: Vec<_> = pdq
+            .into_iter()
+            .filter_map(|s| {
+                if let Signal::Pdq(hash) = s {
+                    Some((PdqHash { hash, quality }, "original"))
+                } else {
+                    None
+                }
+            })
+            .collect();
         let facts = MediaFacts {
             decoding: Decoding::SignalsOnly,
             problem: None,
@@ -172,7 +233,10 @@ impl Signed {
             height: 0,
             quality: pdq.first().map(|_| quality),
         };
-        Self { signals: MediaSignals { facts, exact, pdq }, media: None }
+        Self {
+            signals: MediaSignals { facts, exact, pdq },
+            media: None,
+        }
     }
 }
 
@@ -183,7 +247,7 @@ pub(crate) fn signals_of(media: &SignedMedia, dihedral: bool) -> MediaSignals {
         .iter()
         .zip(FORMS)
         .take(if dihedral { 8 } else { 1 })
-        .map(|(hash, form)| (hash.clone(), form))
+        .map(|(hash, form)| (*hash, form))
         .collect();
     let facts = MediaFacts {
         decoding: media.decoding,
@@ -202,14 +266,24 @@ const FORMS: [&str; 8] = manara_signal::pdq::Dihedral::NAMES;
 /// Takes the bytes out of the event and puts the signals in, so that what is kept can be compared
 /// again without the medium itself.
 fn strip(event: &mut Event, signed: &[Signed]) {
-    let Some(content) = &mut event.content else { return };
+    let Some(content) = &mut event.content else {
+        return;
+    };
     for (medium, signed) in content.media.iter_mut().zip(signed) {
         medium.data = None;
-        let Some((media, _)) = &signed.media else { continue };
-        medium.signals.insert(SignalType::Sha256, Signal::Sha256(media.sha256).encode());
-        medium.signals.insert(SignalType::Md5, Signal::Md5(media.md5).encode());
+        let Some((media, _)) = &signed.media else {
+            continue;
+        };
+        medium
+            .signals
+            .insert(SignalType::Sha256, Signal::Sha256(media.sha256).encode());
+        medium
+            .signals
+            .insert(SignalType::Md5, Signal::Md5(media.md5).encode());
         if let Some(first) = media.pdq.as_ref().and_then(|forms| forms.first()) {
-            medium.signals.insert(SignalType::Pdq, Signal::Pdq(first.hash).encode());
+            medium
+                .signals
+                .insert(SignalType::Pdq, Signal::Pdq(first.hash).encode());
             medium.quality = Some(first.quality);
         }
     }
@@ -231,7 +305,9 @@ fn fingerprint(event: &Event) -> [u8; 32] {
     let mut hashing = std::io::BufWriter::with_capacity(1024, Hashing(Sha256::new()));
     // Serialising a parsed event into a hasher cannot fail: it holds no foreign types and no writer that can.
     let _ = serde_json::to_writer(&mut hashing, event);
-    hashing.into_inner().map_or([0; 32], |hashing| hashing.0.finalize().into())
+    hashing
+        .into_inner()
+        .map_or([0; 32], |hashing| hashing.0.finalize().into())
 }
 
 fn decision_on(event: &Event, verdicts: Vec<Verdict>, at: Timestamp) -> Decision {
@@ -252,30 +328,58 @@ fn decision_on(event: &Event, verdicts: Vec<Verdict>, at: Timestamp) -> Decision
 fn decode_base64(index: usize, data: &str, bytes_max: usize) -> Result<Bytes, Problem> {
     let field = || format!("content.media[{index}].data");
     if data.len() / 4 * 3 > bytes_max {
-        let detail = format!("about {} bytes, the limit is {bytes_max}", data.len() / 4 * 3);
-        return Err(Problem { field: field(), ..Problem::invalid(detail, "send it by `url`, or as ready-made `signals`") });
+        let detail = format!(
+            "about {} bytes, the limit is {bytes_max}",
+            data.len() / 4 * 3
+        );
+        return Err(Problem {
+            field: field(),
+            ..Problem::invalid(detail, "send it by `url`, or as ready-made `signals`")
+        });
     }
-    let decoded = base64::engine::general_purpose::STANDARD.decode(data).map_err(|error| Problem {
-        field: field(),
-        ..Problem::invalid(format!("not base64: {error}"), "encode the file's bytes with the standard alphabet and padding")
-    })?;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(data)
+        .map_err(|error| Problem {
+            field: field(),
+            ..Problem::invalid(
+                format!("not base64: {error}"),
+                "encode the file's bytes with the standard alphabet and padding",
+            )
+        })?;
     Ok(Bytes::from(decoded))
 }
 
 /// Commits events that were prepared together; each is answered on its own.
-pub(crate) async fn commit(store: &Store, prepared: Vec<Prepared>) -> Result<Vec<Result<Answer, Problem>>, Problem> {
-    let (events, warnings): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new, p.warnings)).unzip();
+pub(crate) async fn commit(
+    store: &Store,
+    prepared: Vec<Prepared>,
+) -> Result<Vec<Result<Answer, Problem>>, Problem> {
+    let (events, warnings): (Vec<_>, Vec<_>) =
+        prepared.into_iter().map(|p| (p.new, p.warnings)).unzip();
     let recorded = store.write(move |tx| tx.record_events(events)).await?;
-    Ok(recorded.into_iter().zip(warnings).map(|(recorded, warnings)| answer(recorded, warnings)).collect())
+    Ok(recorded
+        .into_iter()
+        .zip(warnings)
+        .map(|(recorded, warnings)| answer(recorded, warnings))
+        .collect())
 }
 
 fn answer(recorded: Recorded, warnings: Vec<Warning>) -> Result<Answer, Problem> {
     let (decision, duplicate) = match recorded {
         Recorded::New(decision) => (decision, false),
         Recorded::Duplicate(decision) => (decision, true),
-        Recorded::Conflict { id, first_received_at } => {
-            let detail = format!("this source and id were used at {first_received_at} for an event with another body; both are kept and shown to reviewers");
-            return Err(Problem::conflict(detail, "give each event an id of its own, or send the first body again").with_id(Some(id)));
+        Recorded::Conflict {
+            id,
+            first_received_at,
+        } => {
+            let detail = format!(
+                "this source and id were used at {first_received_at} for an event with another body; both are kept and shown to reviewers"
+            );
+            return Err(Problem::conflict(
+                detail,
+                "give each event an id of its own, or send the first body again",
+            )
+            .with_id(Some(id)));
         }
     };
     let id = decision.event.map(|(_, id)| id).unwrap_or_default();

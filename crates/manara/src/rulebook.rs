@@ -41,28 +41,44 @@ pub(crate) fn read_sources(path: &Path) -> Result<Vec<Source>> {
     if path.is_file() {
         files.push(path.to_owned());
     } else if path.exists() {
-        let entries = std::fs::read_dir(path).with_context(|| format!("reading the rules folder {}", path.display()))?;
+        let entries = std::fs::read_dir(path)
+            .with_context(|| format!("reading the rules folder {}", path.display()))?;
         for entry in entries {
-            let file = entry.with_context(|| format!("reading the rules folder {}", path.display()))?.path();
+            let file = entry
+                .with_context(|| format!("reading the rules folder {}", path.display()))?
+                .path();
             if file.extension().is_some_and(|e| e == "rules") {
                 files.push(file);
             }
         }
     }
     if files.len() > FILES_MAX {
-        bail!("{} holds {} rule files, the limit is {FILES_MAX}", path.display(), files.len());
+        bail!(
+            "{} holds {} rule files, the limit is {FILES_MAX}",
+            path.display(),
+            files.len()
+        );
     }
     files.sort();
     files.iter().map(|file| read_source(file)).collect()
 }
 
 fn read_source(file: &Path) -> Result<Source> {
-    let length = std::fs::metadata(file).with_context(|| format!("reading rule file {}", file.display()))?.len();
+    let length = std::fs::metadata(file)
+        .with_context(|| format!("reading rule file {}", file.display()))?
+        .len();
     if length > FILE_BYTES_MAX {
-        bail!("rule file {} is {length} bytes long, the limit is {FILE_BYTES_MAX}: split it", file.display());
+        bail!(
+            "rule file {} is {length} bytes long, the limit is {FILE_BYTES_MAX}: split it",
+            file.display()
+        );
     }
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading rule file {}", file.display()))?;
-    Ok(Source { name: file.display().to_string(), text })
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("reading rule file {}", file.display()))?;
+    Ok(Source {
+        name: file.display().to_string(),
+        text,
+    })
 }
 
 /// The built-in rules that `sources` do not replace, then `sources`.
@@ -71,17 +87,27 @@ pub(crate) fn with_builtin(sources: Vec<Source>) -> Vec<Source> {
         .split_inclusive("\n}\n")
         .filter(|rule| !rule_name(rule).is_some_and(|name| defines(&sources, name)))
         .collect();
-    let builtin = Source { name: BUILTIN_NAME.into(), text: kept.concat() };
+    let builtin = Source {
+        name: BUILTIN_NAME.into(),
+        text: kept.concat(),
+    };
     std::iter::once(builtin).chain(sources).collect()
 }
 
 fn rule_name(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix("rule "))?.split_whitespace().next()
+    text.lines()
+        .find_map(|line| line.strip_prefix("rule "))?
+        .split_whitespace()
+        .next()
 }
 
 fn defines(sources: &[Source], name: &str) -> bool {
     let mut lines = sources.iter().flat_map(|s| s.text.lines());
-    lines.any(|line| line.trim_start().strip_prefix("rule ").is_some_and(|rest| rest.split_whitespace().next() == Some(name)))
+    lines.any(|line| {
+        line.trim_start()
+            .strip_prefix("rule ")
+            .is_some_and(|rest| rest.split_whitespace().next() == Some(name))
+    })
 }
 
 /// Diagnostics as text, each with its place.
@@ -107,18 +133,31 @@ impl Rulebook {
                 render(&diagnostics, &sources).join("\n")
             ),
         };
-        let status = Status { rules: Arc::new(rules), problems: Vec::new() };
-        Ok(Self { folder, status: RwLock::new(status) })
+        let status = Status {
+            rules: Arc::new(rules),
+            problems: Vec::new(),
+        };
+        Ok(Self {
+            folder,
+            status: RwLock::new(status),
+        })
     }
 
     /// What is in force now.
     pub(crate) fn status(&self) -> Status {
-        self.status.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The rules in force now.
     pub(crate) fn rules(&self) -> Arc<RuleSet> {
-        self.status.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
+        self.status
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .rules
+            .clone()
     }
 
     fn set(&self, status: Status) {
@@ -155,8 +194,12 @@ impl Rulebook {
             Ok(rules) => match record(rules, store).await {
                 Ok(rules) => {
                     tracing::info!(rules = rules.rules().len(), "rules reloaded");
-                    metrics::counter!("manara_rules_reloads_total", "result" => "in_force").increment(1);
-                    self.set(Status { rules: Arc::new(rules), problems: Vec::new() });
+                    metrics::counter!("manara_rules_reloads_total", "result" => "in_force")
+                        .increment(1);
+                    self.set(Status {
+                        rules: Arc::new(rules),
+                        problems: Vec::new(),
+                    });
                 }
                 Err(error) => self.keep(vec![format!("{error:#}")]),
             },
@@ -167,7 +210,10 @@ impl Rulebook {
     fn keep(&self, problems: Vec<String>) {
         let mut status = self.status.write().unwrap_or_else(PoisonError::into_inner);
         if status.problems != problems {
-            tracing::warn!("the rules folder does not check; the earlier rules stay in force:\n{}", problems.join("\n"));
+            tracing::warn!(
+                "the rules folder does not check; the earlier rules stay in force:\n{}",
+                problems.join("\n")
+            );
             metrics::counter!("manara_rules_reloads_total", "result" => "refused").increment(1);
             status.problems = problems;
         }
@@ -176,12 +222,19 @@ impl Rulebook {
     /// Banks that rules ask for and nobody has made: their lookups find nothing.
     pub(crate) fn missing_banks(&self, known: impl Fn(&BankName) -> bool) -> Vec<BankName> {
         let banks = self.rules().banks();
-        banks.into_iter().map(|(name, _)| name).filter(|name| !known(name)).collect()
+        banks
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| !known(name))
+            .collect()
     }
 }
 
 fn same(a: &[Source], b: &[Source]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.name == b.name && a.text == b.text)
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|(a, b)| a.name == b.name && a.text == b.text)
 }
 
 /// Records every rule whose text is new, and gives each its version.

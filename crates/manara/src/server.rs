@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::deliver::Deliverer;
 use crate::matcher::Matcher;
-use crate::media::{Fetcher, FetchOptions, Pool, PoolOptions};
+use crate::media::{FetchOptions, Fetcher, Pool, PoolOptions};
 use crate::pipeline::Pipeline;
 use crate::rulebook::Rulebook;
 use crate::{api, banks, clock, console};
@@ -52,13 +52,16 @@ impl Shared {
 
     /// Brings the gauges up to date before they are read.
     pub(crate) fn gauges(&self) {
-        let Some(pipeline) = self.pipeline() else { return };
+        let Some(pipeline) = self.pipeline() else {
+            return;
+        };
         let (members, banks) = pipeline.matcher.size();
         metrics::gauge!("manara_bank_members").set(members as f64);
         metrics::gauge!("manara_banks").set(banks as f64);
         let status = pipeline.rulebook.status();
         metrics::gauge!("manara_rules").set(status.rules.rules().len() as f64);
-        metrics::gauge!("manara_rules_refused").set(f64::from(u8::from(!status.problems.is_empty())));
+        metrics::gauge!("manara_rules_refused")
+            .set(f64::from(u8::from(!status.problems.is_empty())));
         match self.store.read(|reader| reader.totals()) {
             Ok(totals) => {
                 metrics::gauge!("manara_events").set(totals.events as f64);
@@ -95,19 +98,31 @@ pub(crate) struct Running {
 impl Running {
     /// Waits until events can be accepted.
     pub(crate) async fn ready(&mut self) -> Result<()> {
-        self.ready.wait_for(|ready| *ready).await.map(|_| ()).context("the server stopped before it was ready")
+        self.ready
+            .wait_for(|ready| *ready)
+            .await
+            .map(|_| ())
+            .context("the server stopped before it was ready")
     }
 
     /// Completes only if serving ends by itself, which is an error.
     pub(crate) async fn ended(&mut self) -> Result<()> {
-        (&mut self.serving).await.context("serving")?.context("serving")?;
+        (&mut self.serving)
+            .await
+            .context("serving")?
+            .context("serving")?;
         anyhow::bail!("the server stopped by itself")
     }
 
     /// Serves until told to stop, then finishes what it has begun.
     async fn wait(self) -> Result<()> {
         self.serving.await.context("serving")?.context("serving")?;
-        self.shared.store.clone().close().await.context("closing the store")
+        self.shared
+            .store
+            .clone()
+            .close()
+            .await
+            .context("closing the store")
     }
 
     /// Asks the server to finish and waits for it.
@@ -119,21 +134,34 @@ impl Running {
 
 /// Starts a server; it listens when this returns, and is ready some moments later.
 pub(crate) async fn start(options: Options) -> Result<Running> {
-    let Options { data, config, api_key } = options;
+    let Options {
+        data,
+        config,
+        api_key,
+    } = options;
     let dir = DataDir::open_or_create(&data)?;
     let mut lock = dir.lock(&config.listen)?;
     let store = crate::open_store(&dir, &config)?;
     store.set_receivers(config.webhooks.iter().map(|w| w.name.clone()).collect());
     // The lock says that no other server is delivering, so what a crashed one had taken is due again.
-    store.write(|tx| tx.take_over_outbox(clock::now())).await.context("taking over the outbox")?;
+    store
+        .write(|tx| tx.take_over_outbox(clock::now()))
+        .await
+        .context("taking over the outbox")?;
     if let Some(text) = api_key {
         let key = seeded_key(&text).map_err(anyhow::Error::msg)?;
         let now = clock::now();
-        store.write(move |tx| tx.seed_key(&key, &Author::System, now)).await.context("seeding MANARA_API_KEY")?;
+        store
+            .write(move |tx| tx.seed_key(&key, &Author::System, now))
+            .await
+            .context("seeding MANARA_API_KEY")?;
     }
-    let listener = TcpListener::bind(&config.listen)
-        .await
-        .with_context(|| format!("listening on {}: choose another --listen address, or stop what has it", config.listen))?;
+    let listener = TcpListener::bind(&config.listen).await.with_context(|| {
+        format!(
+            "listening on {}: choose another --listen address, or stop what has it",
+            config.listen
+        )
+    })?;
     let address = listener.local_addr()?;
     lock.announce(&address.to_string())?;
 
@@ -167,13 +195,23 @@ pub(crate) async fn start(options: Options) -> Result<Running> {
             }
         }
     });
-    Ok(Running { address, shared, setup_link, serving, stop, ready, _lock: lock })
+    Ok(Running {
+        address,
+        shared,
+        setup_link,
+        serving,
+        stop,
+        ready,
+        _lock: lock,
+    })
 }
 
 /// Serves until a signal or `stop`; requests under way are finished.
 async fn serve(listener: TcpListener, app: Router, stop: Arc<Notify>) -> std::io::Result<()> {
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(async move { stop.notified().await }).await
+    axum::serve(listener, service)
+        .with_graceful_shutdown(async move { stop.notified().await })
+        .await
 }
 
 /// Loads everything that answering needs, then starts what goes on in the background.
@@ -187,11 +225,17 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf) -> Result<()> {
         .context("loading banks")?;
     let rulebook = Arc::new(Rulebook::open(rules, &store).await?);
     for bank in rulebook.missing_banks(|name| matcher.knows(name)) {
-        tracing::warn!("a rule looks into bank {bank}, which does not exist: it finds nothing until somebody makes it");
+        tracing::warn!(
+            "a rule looks into bank {bank}, which does not exist: it finds nothing until somebody makes it"
+        );
     }
     let media = &shared.config.media;
     let pool = Pool::start(PoolOptions {
-        workers: if media.workers == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { media.workers },
+        workers: if media.workers == 0 {
+            std::thread::available_parallelism().map_or(1, usize::from)
+        } else {
+            media.workers
+        },
         job_timeout: Duration::from_millis(media.decode_timeout_ms),
         ..PoolOptions::of_this_program().context("finding this program for its media workers")?
     });
@@ -202,7 +246,12 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf) -> Result<()> {
     })
     .context("media.allow_nets")?;
     let bell = Arc::new(Notify::new());
-    let deliverer = Deliverer::new(store.clone(), &shared.config.webhooks, shared.config.delivery.clone(), Arc::clone(&bell))?;
+    let deliverer = Deliverer::new(
+        store.clone(),
+        &shared.config.webhooks,
+        shared.config.delivery.clone(),
+        Arc::clone(&bell),
+    )?;
     let pipeline = Pipeline {
         store: store.clone(),
         matcher: Arc::clone(&matcher),
@@ -221,11 +270,18 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf) -> Result<()> {
 
 /// Follows the database: whoever changes a bank or a key, here or from the command line, it holds
 /// here within a moment.
-async fn follow(shared: Arc<Shared>, matcher: Arc<Matcher>, mut cursor: manara_store::BankCursor, bell: Arc<Notify>) {
+async fn follow(
+    shared: Arc<Shared>,
+    matcher: Arc<Matcher>,
+    mut cursor: manara_store::BankCursor,
+    bell: Arc<Notify>,
+) {
     let mut watch = match shared.store.watch() {
         Ok(watch) => watch,
         Err(error) => {
-            tracing::error!("the database cannot be watched, so changes by other processes need a restart: {error}");
+            tracing::error!(
+                "the database cannot be watched, so changes by other processes need a restart: {error}"
+            );
             return;
         }
     };
@@ -237,7 +293,7 @@ async fn follow(shared: Arc<Shared>, matcher: Arc<Matcher>, mut cursor: manara_s
         }
         bell.notify_one();
         let (store, index) = (shared.store.clone(), Arc::clone(&matcher));
-        let from = cursor.clone();
+        let from = cursor;
         let followed = tokio::task::spawn_blocking(move || {
             let cursor = banks::follow(&store, &index, from)?;
             Ok::<_, manara_store::StoreError>((cursor, store.read(|r| r.api_keys())?))
@@ -259,15 +315,30 @@ fn prometheus() -> Result<PrometheusHandle> {
     if let Some(handle) = INSTALLED.get() {
         return Ok(handle.clone());
     }
-    let seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
-    let handle = PrometheusBuilder::new().set_buckets(&seconds)?.install_recorder().context("installing metrics")?;
+    let seconds = [
+        0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+    ];
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&seconds)?
+        .install_recorder()
+        .context("installing metrics")?;
     Ok(INSTALLED.get_or_init(|| handle).clone())
 }
 
 fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Option<String>)> {
-    let public = shared.config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let token = if shared.store.read(|r| r.has_reviewers())? { None } else { Some(hex::encode(clock::random::<24>())) };
-    let link = token.as_ref().map(|token| format!("{}/setup?token={token}", public.trim_end_matches('/')));
+    let public = shared
+        .config
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{address}"));
+    let token = if shared.store.read(|r| r.has_reviewers())? {
+        None
+    } else {
+        Some(hex::encode(clock::random::<24>()))
+    };
+    let link = token
+        .as_ref()
+        .map(|token| format!("{}/setup?token={token}", public.trim_end_matches('/')));
     let extra = Arc::clone(shared);
     let state = console::ConsoleState::new(console::ConsoleOptions {
         store: shared.store.clone(),
@@ -281,7 +352,12 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
 }
 
 fn overview(shared: &Shared) -> console::OverviewExtra {
-    let Some(pipeline) = shared.pipeline() else { return console::OverviewExtra::default() };
+    let Some(pipeline) = shared.pipeline() else {
+        return console::OverviewExtra::default();
+    };
     let status = pipeline.rulebook.status();
-    console::OverviewExtra { rules: Some(status.rules), rule_problems: status.problems }
+    console::OverviewExtra {
+        rules: Some(status.rules),
+        rule_problems: status.problems,
+    }
 }

@@ -149,6 +149,9 @@ mod tests {
             assert_eq!(kind.as_str().parse::<ActionKind>().as_ref(), Ok(kind));
         }
         let wrong = "delete".parse::<ActionKind>().unwrap_err();
-        assert!(wrong.contains("`delete` is not an action") && wrong.contains("remove"), "{wrong}");
+        assert!(
+            wrong.contains("`delete` is not an action") && wrong.contains("remove"),
+            "{wrong}"
+        );
     }
 }

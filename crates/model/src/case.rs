@@ -7,7 +7,7 @@
 //! ```
 
 use crate::action::word_enum;
-use crate::{Action, ActionKind, ActionId, CaseId, DecisionId, Detail, Entity, EntityType, Name};
+use crate::{Action, ActionId, ActionKind, CaseId, DecisionId, Detail, Entity, EntityType, Name};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -82,7 +82,9 @@ pub enum Refused {
     #[error("the note is {0} bytes long, the limit is 8192: shorten it")]
     NoteTooLong(usize),
     /// There is no account to suspend.
-    #[error("no account is known for this case, so nothing can be suspended: choose remove or keep")]
+    #[error(
+        "no account is known for this case, so nothing can be suspended: choose remove or keep"
+    )]
     NoAccount,
 }
 
@@ -114,20 +116,27 @@ impl Case {
     pub fn claim(self, reviewer: &str, now: Timestamp) -> Result<Self, Refused> {
         match &self.state {
             CaseState::Open => {
-                let state = CaseState::Claimed { by: reviewer.to_owned(), since: now };
+                let state = CaseState::Claimed {
+                    by: reviewer.to_owned(),
+                    since: now,
+                };
                 Ok(Self { state, ..self })
             }
             CaseState::Claimed { by, .. } if by == reviewer => Ok(self),
             CaseState::Claimed { by, .. } => Err(Refused::HeldBy(by.clone())),
-            CaseState::Closed { outcome, by, .. } => {
-                Err(Refused::Closed { outcome: *outcome, by: by.clone() })
-            }
+            CaseState::Closed { outcome, by, .. } => Err(Refused::Closed {
+                outcome: *outcome,
+                by: by.clone(),
+            }),
         }
     }
 
     /// Puts the case back into its queue.
     pub fn release(self, reviewer: &str, now: Timestamp) -> Result<Self, Refused> {
-        Ok(Self { state: CaseState::Open, ..self.claim(reviewer, now)? })
+        Ok(Self {
+            state: CaseState::Open,
+            ..self.claim(reviewer, now)?
+        })
     }
 
     /// Closes the case with a judgement, and says what is to be done.
@@ -167,8 +176,16 @@ impl Case {
         Ok((Self { state, ..case }, actions))
     }
 
-    fn wanted(&self, outcome: Outcome, automatic: &[Action]) -> Result<Vec<(ActionKind, Entity)>, Refused> {
-        let done = |kind, target: &Entity| automatic.iter().any(|a| a.kind == kind && a.target == *target);
+    fn wanted(
+        &self,
+        outcome: Outcome,
+        automatic: &[Action],
+    ) -> Result<Vec<(ActionKind, Entity)>, Refused> {
+        let done = |kind, target: &Entity| {
+            automatic
+                .iter()
+                .any(|a| a.kind == kind && a.target == *target)
+        };
         let remove = (ActionKind::Remove, self.entity.clone());
         let mut wanted = match outcome {
             Outcome::Keep => undo(automatic),
@@ -176,11 +193,18 @@ impl Case {
             Outcome::Suspend => {
                 let account = match (&self.account, self.entity.r#type) {
                     (_, EntityType::Account) => self.entity.clone(),
-                    (Some(id), _) => Entity { r#type: EntityType::Account, id: id.clone() },
+                    (Some(id), _) => Entity {
+                        r#type: EntityType::Account,
+                        id: id.clone(),
+                    },
                     (None, _) => return Err(Refused::NoAccount),
                 };
                 let suspend = (ActionKind::Suspend, account);
-                if self.entity.r#type == EntityType::Account { vec![suspend] } else { vec![remove, suspend] }
+                if self.entity.r#type == EntityType::Account {
+                    vec![suspend]
+                } else {
+                    vec![remove, suspend]
+                }
             }
         };
         wanted.retain(|(kind, target)| !done(*kind, target));
@@ -191,7 +215,10 @@ impl Case {
 /// One `restore` for every entity that automation removed, restricted, suspended or labelled.
 fn undo(automatic: &[Action]) -> Vec<(ActionKind, Entity)> {
     let mut wanted: Vec<(ActionKind, Entity)> = Vec::new();
-    for action in automatic.iter().filter(|a| a.kind.is_delivered() && a.kind != ActionKind::Restore) {
+    for action in automatic
+        .iter()
+        .filter(|a| a.kind.is_delivered() && a.kind != ActionKind::Restore)
+    {
         let restore = (ActionKind::Restore, action.target.clone());
         if !wanted.contains(&restore) {
             wanted.push(restore);
@@ -208,7 +235,10 @@ mod tests {
         Case {
             id: CaseId::new(1, 1),
             queue: "tvec".parse().unwrap(),
-            entity: Entity { r#type: EntityType::Content, id: "p-1".into() },
+            entity: Entity {
+                r#type: EntityType::Content,
+                id: "p-1".into(),
+            },
             account: Some("a-1".into()),
             policy: "tvec_known".parse().unwrap(),
             priority: 5,
@@ -229,9 +259,19 @@ mod tests {
 
     #[track_caller]
     fn check(outcome: Outcome, automatic: &[Action], expect: &[(ActionKind, EntityType)]) {
-        let judgement = Judgement { outcome, policy: "tvec_known".parse().unwrap(), note: String::new() };
+        let judgement = Judgement {
+            outcome,
+            policy: "tvec_known".parse().unwrap(),
+            note: String::new(),
+        };
         let (closed, actions) = case()
-            .decide("noor", &judgement, automatic, DecisionId::new(2, 2), Timestamp::UNIX_EPOCH)
+            .decide(
+                "noor",
+                &judgement,
+                automatic,
+                DecisionId::new(2, 2),
+                Timestamp::UNIX_EPOCH,
+            )
             .unwrap();
         assert!(matches!(closed.state, CaseState::Closed { .. }));
         let found: Vec<_> = actions.iter().map(|a| (a.kind, a.target.r#type)).collect();
@@ -247,19 +287,41 @@ mod tests {
         check(Outcome::Remove, &[removed()], &[]);
         check(Outcome::Remove, &[], &[(Remove, Content)]);
         check(Outcome::Suspend, &[removed()], &[(Suspend, Account)]);
-        check(Outcome::Suspend, &[], &[(Remove, Content), (Suspend, Account)]);
+        check(
+            Outcome::Suspend,
+            &[],
+            &[(Remove, Content), (Suspend, Account)],
+        );
     }
 
     #[test]
     fn a_held_or_closed_case_is_refused_to_others() {
         let now = Timestamp::UNIX_EPOCH;
         let held = case().claim("noor", now).unwrap();
-        assert_eq!(held.clone().claim("sami", now), Err(Refused::HeldBy("noor".into())));
+        assert_eq!(
+            held.clone().claim("sami", now),
+            Err(Refused::HeldBy("noor".into()))
+        );
         assert_eq!(held.clone().claim("noor", now), Ok(held.clone()));
-        assert_eq!(held.clone().release("noor", now).unwrap().state, CaseState::Open);
-        let judgement = Judgement { outcome: Outcome::Keep, policy: "p".parse().unwrap(), note: String::new() };
-        let (closed, _) = held.decide("noor", &judgement, &[], DecisionId::new(1, 1), now).unwrap();
-        assert!(matches!(closed.clone().claim("sami", now), Err(Refused::Closed { .. })));
-        assert!(matches!(closed.release("noor", now), Err(Refused::Closed { .. })));
+        assert_eq!(
+            held.clone().release("noor", now).unwrap().state,
+            CaseState::Open
+        );
+        let judgement = Judgement {
+            outcome: Outcome::Keep,
+            policy: "p".parse().unwrap(),
+            note: String::new(),
+        };
+        let (closed, _) = held
+            .decide("noor", &judgement, &[], DecisionId::new(1, 1), now)
+            .unwrap();
+        assert!(matches!(
+            closed.clone().claim("sami", now),
+            Err(Refused::Closed { .. })
+        ));
+        assert!(matches!(
+            closed.release("noor", now),
+            Err(Refused::Closed { .. })
+        ));
     }
 }

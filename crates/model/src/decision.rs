@@ -117,7 +117,9 @@ pub fn actions_of(
     let mut actions: Vec<Action> = Vec::new();
     for verdict in verdicts.iter().filter(|v| v.mode == Mode::Live) {
         for effect in &verdict.effects {
-            let Some(target) = entity(effect.target, effect.index) else { continue };
+            let Some(target) = entity(effect.target, effect.index) else {
+                continue;
+            };
             let same = actions.iter_mut().find(|a| {
                 a.kind == effect.kind
                     && a.target == target
@@ -168,7 +170,10 @@ mod tests {
                 kind,
                 target: EntityType::Content,
                 index: None,
-                detail: Detail { duration_s, ..Detail::default() },
+                detail: Detail {
+                    duration_s,
+                    ..Detail::default()
+                },
             }],
         }
     }
@@ -176,10 +181,16 @@ mod tests {
     #[track_caller]
     fn check(verdicts: &[Verdict], expect: &[(ActionKind, Option<u64>)]) {
         let entity = |r#type, _| {
-            (r#type == EntityType::Content).then(|| Entity { r#type, id: "p-1".into() })
+            (r#type == EntityType::Content).then(|| Entity {
+                r#type,
+                id: "p-1".into(),
+            })
         };
         let actions = actions_of(DecisionId::new(1, 1), verdicts, entity);
-        let found: Vec<_> = actions.iter().map(|a| (a.kind, a.detail.duration_s)).collect();
+        let found: Vec<_> = actions
+            .iter()
+            .map(|a| (a.kind, a.detail.duration_s))
+            .collect();
         assert_eq!(found, expect);
     }
 
@@ -188,8 +199,14 @@ mod tests {
         use ActionKind::{Remove, Restrict};
         let live = |k, d| verdict(Mode::Live, k, d);
         check(&[live(Remove, None), live(Remove, None)], &[(Remove, None)]);
-        check(&[live(Restrict, Some(60)), live(Restrict, Some(90))], &[(Restrict, Some(90))]);
-        check(&[live(Restrict, Some(60)), live(Restrict, None)], &[(Restrict, None)]);
+        check(
+            &[live(Restrict, Some(60)), live(Restrict, Some(90))],
+            &[(Restrict, Some(90))],
+        );
+        check(
+            &[live(Restrict, Some(60)), live(Restrict, None)],
+            &[(Restrict, None)],
+        );
     }
 
     #[test]

@@ -75,7 +75,11 @@ pub struct EventError {
 
 impl EventError {
     fn new(field: impl Into<String>, problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into(), hint: hint.into() }
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+            hint: hint.into(),
+        }
     }
 }
 
@@ -253,7 +257,11 @@ impl Event {
                 "send JSON encoded as UTF-8",
             )
         })?;
-        let event = if looks_like_cloud_event(json) { unwrap_cloud_event(json)? } else { parse("", json)? };
+        let event = if looks_like_cloud_event(json) {
+            unwrap_cloud_event(json)?
+        } else {
+            parse("", json)?
+        };
         let warnings = event.check(origin)?;
         Ok((event, warnings))
     }
@@ -263,7 +271,10 @@ impl Event {
         if self.time.duration_since(now) > AHEAD_MAX {
             return Err(EventError::new(
                 "time",
-                format!("{} is more than 10 minutes ahead of this server's clock, {now}", self.time),
+                format!(
+                    "{} is more than 10 minutes ahead of this server's clock, {now}",
+                    self.time
+                ),
                 "send the time at which it happened, and check both clocks",
             ));
         }
@@ -277,7 +288,11 @@ impl Event {
         if let Some(account) = &self.account {
             check_id("account.id", &account.id)?;
             check_len("account.handle", account.handle.as_deref(), NAME_BYTES_MAX)?;
-            check_len("account.display_name", account.display_name.as_deref(), NAME_BYTES_MAX)?;
+            check_len(
+                "account.display_name",
+                account.display_name.as_deref(),
+                NAME_BYTES_MAX,
+            )?;
         }
         if let Some(space) = &self.space {
             check_id("space.id", &space.id)?;
@@ -319,7 +334,10 @@ impl Event {
             }
             EntityType::Destination | EntityType::Payee => return None,
         };
-        Some(Entity { r#type, id: id.clone() })
+        Some(Entity {
+            r#type,
+            id: id.clone(),
+        })
     }
 
     /// Every text of the event in which phrases and links are looked for, with its field's path.
@@ -328,9 +346,15 @@ impl Event {
         let space = self.space.as_ref();
         [
             ("account.handle", account.and_then(|a| a.handle.as_deref())),
-            ("account.display_name", account.and_then(|a| a.display_name.as_deref())),
+            (
+                "account.display_name",
+                account.and_then(|a| a.display_name.as_deref()),
+            ),
             ("space.name", space.and_then(|s| s.name.as_deref())),
-            ("content.text", self.content.as_ref().and_then(|c| c.text.as_deref())),
+            (
+                "content.text",
+                self.content.as_ref().and_then(|c| c.text.as_deref()),
+            ),
         ]
         .into_iter()
         .filter_map(|(field, text)| Some((field, text?)))
@@ -341,7 +365,11 @@ impl Event {
         if let Some((_, text)) = self.texts().find(|(known, _)| *known == field) {
             return Some(text);
         }
-        let index: usize = field.strip_prefix("content.links[")?.strip_suffix(']')?.parse().ok()?;
+        let index: usize = field
+            .strip_prefix("content.links[")?
+            .strip_suffix(']')?
+            .parse()
+            .ok()?;
         self.content.as_ref()?.links.get(index).map(String::as_str)
     }
 
@@ -365,7 +393,10 @@ impl Content {
         if self.media.len() > MEDIA_MAX {
             return Err(too_many("content.media", self.media.len(), MEDIA_MAX));
         }
-        self.media.iter().enumerate().try_for_each(|(i, medium)| medium.check(i, origin))
+        self.media
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, medium)| medium.check(i, origin))
     }
 }
 
@@ -396,13 +427,19 @@ impl Medium {
         }
         for (signal_type, value) in &self.signals {
             Signal::parse(*signal_type, value).map_err(|e| {
-                EventError::new(at(&format!(".signals.{signal_type}")), e.to_string(), "send it as `manara hash` prints it")
+                EventError::new(
+                    at(&format!(".signals.{signal_type}")),
+                    e.to_string(),
+                    "send it as `manara hash` prints it",
+                )
             })?;
         }
         match self.quality {
-            Some(quality) if quality > 100 => {
-                Err(EventError::new(at(".quality"), format!("{quality} is over 100"), "send 0 to 100"))
-            }
+            Some(quality) if quality > 100 => Err(EventError::new(
+                at(".quality"),
+                format!("{quality} is over 100"),
+                "send 0 to 100",
+            )),
             _ => Ok(()),
         }
     }
@@ -424,7 +461,11 @@ fn unwrap_cloud_event(json: &str) -> Result<Event, EventError> {
         ));
     }
     let time = outer.time.ok_or_else(|| {
-        EventError::new("time", "missing", "send the time at which it happened, in RFC 3339")
+        EventError::new(
+            "time",
+            "missing",
+            "send the time at which it happened, in RFC 3339",
+        )
     })?;
     let data: CloudEventData = match outer.data {
         Some(raw) => parse("data", raw.get())?,
@@ -453,7 +494,12 @@ fn parse_lax<'a, T: Deserialize<'a>>(prefix: &str, json: &'a str) -> Result<T, E
         let path = error.path().to_string();
         // `?` and `.` are the path's own words for "the value as a whole".
         let path = path.strip_suffix('?').unwrap_or(&path).trim_matches('.');
-        let mut field = [prefix, path].iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(".");
+        let mut field = [prefix, path]
+            .iter()
+            .filter(|p| !p.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(".");
         if field.len() > FIELD_CHARS_MAX {
             field = field.chars().take(FIELD_CHARS_MAX).chain(['…']).collect();
         }
@@ -462,7 +508,11 @@ fn parse_lax<'a, T: Deserialize<'a>>(prefix: &str, json: &'a str) -> Result<T, E
         EventError::new(field, problem, hint)
     })?;
     reader.end().map_err(|e| {
-        EventError::new("", e.to_string(), "send one JSON object, an array of them, or one object a line as application/x-ndjson")
+        EventError::new(
+            "",
+            e.to_string(),
+            "send one JSON object, an array of them, or one object a line as application/x-ndjson",
+        )
     })?;
     Ok(value)
 }
@@ -483,13 +533,21 @@ fn hint_for(problem: &str) -> &'static str {
 
 fn check_id(field: &str, id: &str) -> Result<(), EventError> {
     if id.is_empty() {
-        return Err(EventError::new(field, "empty", "send the platform's own identifier"));
+        return Err(EventError::new(
+            field,
+            "empty",
+            "send the platform's own identifier",
+        ));
     }
     if id.len() > ID_BYTES_MAX {
         return Err(too_long(field, id.len(), ID_BYTES_MAX));
     }
     if id.chars().any(char::is_control) {
-        return Err(EventError::new(field, "holds a control character", "send printable characters only"));
+        return Err(EventError::new(
+            field,
+            "holds a control character",
+            "send printable characters only",
+        ));
     }
     Ok(())
 }
@@ -497,14 +555,18 @@ fn check_id(field: &str, id: &str) -> Result<(), EventError> {
 fn check_type(r#type: &str) -> Result<(), EventError> {
     let part = |p: &str| {
         p.starts_with(|c: char| c.is_ascii_lowercase())
-            && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            && p.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
     };
     if r#type.len() <= ID_BYTES_MAX && r#type.contains('.') && r#type.split('.').all(part) {
         return Ok(());
     }
     Err(EventError::new(
         "type",
-        format!("`{}` is not an event type", r#type.chars().take(80).collect::<String>()),
+        format!(
+            "`{}` is not an event type",
+            r#type.chars().take(80).collect::<String>()
+        ),
         "write it as `noun.verb` in lower case, for example `post.created`",
     ))
 }
@@ -514,15 +576,27 @@ fn check_len(field: &str, text: Option<&str>, max: usize) -> Result<(), EventErr
 }
 
 fn check_len_at(field: impl FnOnce() -> String, text: &str, max: usize) -> Result<(), EventError> {
-    if text.len() > max { Err(too_long(&field(), text.len(), max)) } else { Ok(()) }
+    if text.len() > max {
+        Err(too_long(&field(), text.len(), max))
+    } else {
+        Ok(())
+    }
 }
 
 fn too_long(field: &str, bytes: usize, max: usize) -> EventError {
-    EventError::new(field, format!("{bytes} bytes long, the limit is {max}"), "shorten it, or split it into several events")
+    EventError::new(
+        field,
+        format!("{bytes} bytes long, the limit is {max}"),
+        "shorten it, or split it into several events",
+    )
 }
 
 fn too_many(field: &str, count: usize, max: usize) -> EventError {
-    EventError::new(field, format!("{count} entries, the limit is {max}"), "split them into several events")
+    EventError::new(
+        field,
+        format!("{count} entries, the limit is {max}"),
+        "split them into several events",
+    )
 }
 
 /// The known word nearest to `word`, when it is near enough to be a slip.
@@ -539,7 +613,8 @@ fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    const BASE: &str = r#""id":"1","source":"s","type":"post.created","time":"2026-11-22T10:15:00Z""#;
+    const BASE: &str =
+        r#""id":"1","source":"s","type":"post.created","time":"2026-11-22T10:15:00Z""#;
 
     #[track_caller]
     fn refused(json: &str, field: &str, says: &str) {
@@ -552,35 +627,92 @@ mod tests {
     fn a_wrong_field_is_named_with_what_to_do() {
         refused("{", "", "EOF");
         refused("[]", "", "invalid");
-        refused(&format!("{{{BASE},\"acount\":{{}}}}"), "acount", "`attributes`");
-        refused(&format!("{{{BASE},\"account\":{{\"id\":\"\"}}}}"), "account.id", "empty");
-        refused(&format!("{{{BASE},\"account\":{{\"id\":7}}}}"), "account.id", "invalid type");
-        refused(&BASE.replace("post.created", "Post").replace("\"id\"", "{\"id\"").replace("00Z\"", "00Z\"}"), "type", "noun.verb");
-        refused(&format!("{{{BASE},\"content\":{{\"id\":\"p\",\"media\":[{{\"id\":\"m\",\"kind\":\"image\",\"path\":\"/etc/passwd\"}}]}}}}"), "content.media[0].path", "may not read");
-        refused(&format!("{{{BASE},\"content\":{{\"id\":\"p\",\"media\":[{{\"id\":\"m\",\"kind\":\"image\"}}]}}}}"), "content.media[0]", "exactly one way");
-        refused(&format!("{{{BASE},\"content\":{{\"id\":\"p\",\"media\":[{{\"id\":\"m\",\"kind\":\"image\",\"signals\":{{\"pdq\":\"zz\"}}}}]}}}}"), "content.media[0].signals.pdq", "manara hash");
-        refused(&format!("{{{BASE},\"content\":{{\"id\":\"p\",\"text\":\"{}\"}}}}", "x".repeat(70_000)), "content.text", "70000 bytes");
+        refused(
+            &format!("{{{BASE},\"acount\":{{}}}}"),
+            "acount",
+            "`attributes`",
+        );
+        refused(
+            &format!("{{{BASE},\"account\":{{\"id\":\"\"}}}}"),
+            "account.id",
+            "empty",
+        );
+        refused(
+            &format!("{{{BASE},\"account\":{{\"id\":7}}}}"),
+            "account.id",
+            "invalid type",
+        );
+        refused(
+            &BASE
+                .replace("post.created", "Post")
+                .replace("\"id\"", "{\"id\"")
+                .replace("00Z\"", "00Z\"}"),
+            "type",
+            "noun.verb",
+        );
+        refused(
+            &format!(
+                "{{{BASE},\"content\":{{\"id\":\"p\",\"media\":[{{\"id\":\"m\",\"kind\":\"image\",\"path\":\"/etc/passwd\"}}]}}}}"
+            ),
+            "content.media[0].path",
+            "may not read",
+        );
+        refused(
+            &format!(
+                "{{{BASE},\"content\":{{\"id\":\"p\",\"media\":[{{\"id\":\"m\",\"kind\":\"image\"}}]}}}}"
+            ),
+            "content.media[0]",
+            "exactly one way",
+        );
+        refused(
+            &format!(
+                "{{{BASE},\"content\":{{\"id\":\"p\",\"media\":[{{\"id\":\"m\",\"kind\":\"image\",\"signals\":{{\"pdq\":\"zz\"}}}}]}}}}"
+            ),
+            "content.media[0].signals.pdq",
+            "manara hash",
+        );
+        refused(
+            &format!(
+                "{{{BASE},\"content\":{{\"id\":\"p\",\"text\":\"{}\"}}}}",
+                "x".repeat(70_000)
+            ),
+            "content.text",
+            "70000 bytes",
+        );
     }
 
     #[test]
     fn deep_json_is_refused_and_not_a_crash() {
-        let deep = format!("{{{BASE},\"attributes\":{{\"a\":{}1{}}}}}", "[".repeat(10_000), "]".repeat(10_000));
+        let deep = format!(
+            "{{{BASE},\"attributes\":{{\"a\":{}1{}}}}}",
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        );
         let error = Event::from_json(deep.as_bytes(), Origin::Http).unwrap_err();
-        assert!(error.field.starts_with("attributes.a[0]") && error.field.len() < 100, "{error}");
+        assert!(
+            error.field.starts_with("attributes.a[0]") && error.field.len() < 100,
+            "{error}"
+        );
         assert!(error.problem.starts_with("recursion limit"), "{error}");
     }
 
     #[test]
     fn non_utf8_is_refused() {
         let error = Event::from_json(b"{\"id\":\"\xff\"}", Origin::Http).unwrap_err();
-        assert!(error.to_string().contains("not UTF-8 from byte 7"), "{error}");
+        assert!(
+            error.to_string().contains("not UTF-8 from byte 7"),
+            "{error}"
+        );
     }
 
     #[test]
     fn unknown_types_are_accepted_with_a_warning() {
         let json = format!("{{{}}}", BASE.replace("post.created", "post.craeted"));
         let (_, warnings) = Event::from_json(json.as_bytes(), Origin::Http).unwrap();
-        assert!(warnings[0].0.contains("did you mean `post.created`"), "{warnings:?}");
+        assert!(
+            warnings[0].0.contains("did you mean `post.created`"),
+            "{warnings:?}"
+        );
     }
 
     #[test]
@@ -588,8 +720,16 @@ mod tests {
         let json = format!(r#"{{"specversion":"1.0",{BASE},"data":{{"account":{{"id":"a"}}}}}}"#);
         let (event, _) = Event::from_json(json.as_bytes(), Origin::Http).unwrap();
         assert_eq!(event.account.unwrap().id, "a");
-        refused(&format!(r#"{{"specversion":"0.3",{BASE}}}"#), "specversion", "CloudEvents 1.0");
-        refused(&format!(r#"{{"specversion":"1.0",{BASE},"data":{{"acount":1}}}}"#), "data.acount", "attributes");
+        refused(
+            &format!(r#"{{"specversion":"0.3",{BASE}}}"#),
+            "specversion",
+            "CloudEvents 1.0",
+        );
+        refused(
+            &format!(r#"{{"specversion":"1.0",{BASE},"data":{{"acount":1}}}}"#),
+            "data.acount",
+            "attributes",
+        );
     }
 
     #[test]
@@ -603,11 +743,16 @@ mod tests {
 
     #[test]
     fn an_event_reads_back_as_written() {
-        let json = format!(r#"{{{BASE},"content":{{"id":"p","links":["https://example.com"],"media":[{{"id":"m","kind":"image","data":"AA=="}}]}},"attributes":{{"k":[1,"x"]}}}}"#);
+        let json = format!(
+            r#"{{{BASE},"content":{{"id":"p","links":["https://example.com"],"media":[{{"id":"m","kind":"image","data":"AA=="}}]}},"attributes":{{"k":[1,"x"]}}}}"#
+        );
         let (event, _) = Event::from_json(json.as_bytes(), Origin::Http).unwrap();
         let again = serde_json::to_vec(&event).unwrap();
         assert_eq!(Event::from_json(&again, Origin::Http).unwrap().0, event);
-        assert_eq!(event.text_at("content.links[0]"), Some("https://example.com"));
+        assert_eq!(
+            event.text_at("content.links[0]"),
+            Some("https://example.com")
+        );
         assert_eq!(event.entity(EntityType::Media, None).unwrap().id, "m");
     }
 }

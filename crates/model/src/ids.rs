@@ -105,7 +105,8 @@ impl FromStr for Name {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let shape = |(i, c): (usize, char)| {
-            c.is_ascii_lowercase() || (i > 0 && (c.is_ascii_digit() || matches!(c, '_' | '.' | '-')))
+            c.is_ascii_lowercase()
+                || (i > 0 && (c.is_ascii_digit() || matches!(c, '_' | '.' | '-')))
         };
         if text.is_empty() || text.len() > 64 || !text.chars().enumerate().all(shape) {
             return Err(format!(
@@ -142,7 +143,13 @@ mod tests {
         let (early, late) = (DecisionId::new(1, u128::MAX), DecisionId::new(2, 0));
         assert_eq!(early.to_string().parse(), Ok(early));
         assert!(early < late && early.to_string() < late.to_string());
-        assert!("nonsense".parse::<CaseId>().unwrap_err().to_string().contains("is not a case id"));
+        assert!(
+            "nonsense"
+                .parse::<CaseId>()
+                .unwrap_err()
+                .to_string()
+                .contains("is not a case id")
+        );
     }
 
     #[test]

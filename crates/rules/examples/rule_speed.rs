@@ -2,7 +2,10 @@
 //!
 //! One rule of the size "three numbers, one `contains`, one `exists`", and twenty rules of several
 //! kinds on one event, both where nothing fires and where one fires with its explanation.
-#![expect(clippy::print_stdout, reason = "a measuring program prints what it measured")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a measuring program prints what it measured"
+)]
 
 use manara_model::{Decoding, Event, Facts, Match, MediaFacts, Origin};
 use manara_rules::{RuleSet, Schema, Source, Type, compile};
@@ -21,13 +24,29 @@ const EVENT: &str = r#"{
 
 fn compiled(text: &str) -> RuleSet {
     let schema = Schema::builtin().with_attribute(None, "reports", Type::Int);
-    compile(&[Source { name: "speed.rules".into(), text: text.into() }], &schema).unwrap_or_else(|problems| {
-        panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    compile(
+        &[Source {
+            name: "speed.rules".into(),
+            text: text.into(),
+        }],
+        &schema,
+    )
+    .unwrap_or_else(|problems| {
+        panic!(
+            "{}",
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        )
     })
 }
 
 fn rule(name: &str, condition: &str) -> String {
-    format!("rule {name} {{ policy p reason \"r\" on post.created when {condition} then enqueue(\"q\") }}\n")
+    format!(
+        "rule {name} {{ policy p reason \"r\" on post.created when {condition} then enqueue(\"q\") }}\n"
+    )
 }
 
 /// The fastest of many short rounds, per call: the machine's other work only ever adds to a round.
@@ -37,18 +56,35 @@ fn per_call(mut call: impl FnMut()) -> Duration {
         (0..calls).for_each(|_| call());
         begin.elapsed() / calls
     };
-    (0..1_000).map(|_| round(&mut call)).min().unwrap_or_default()
+    (0..1_000)
+        .map(|_| round(&mut call))
+        .min()
+        .unwrap_or_default()
 }
 
 fn main() {
     let (event, _) = Event::from_json(EVENT.as_bytes(), Origin::Http).expect("a valid event");
-    let media = [MediaFacts { decoding: Decoding::Decoded, problem: None, width: 640, height: 480, quality: Some(90) }];
+    let media = [MediaFacts {
+        decoding: Decoding::Decoded,
+        problem: None,
+        width: 640,
+        height: 480,
+        quality: Some(90),
+    }];
     let matches: Vec<Match> = serde_json::from_str(
         r#"[{"signal_type":"pdq","bank":"IMAGES","member":7,"distance":12,"field":"content.media[0]"}]"#,
     )
     .expect("a match");
-    let facts = Facts { event: &event, media: &media, matches: &matches, received_at: event.time };
-    let quiet = Facts { matches: &[], ..facts.clone() };
+    let facts = Facts {
+        event: &event,
+        media: &media,
+        matches: &matches,
+        received_at: event.time,
+    };
+    let quiet = Facts {
+        matches: &[],
+        ..facts.clone()
+    };
 
     let one = compiled(&rule(
         "one",
@@ -64,20 +100,71 @@ fn main() {
 
     let mut twenty = String::new();
     for i in 0..5 {
-        twenty += &rule(&format!("images_{i}"), &format!("content.media.exists(m, bank(\"B{i}\").matches(m, 31))"));
-        twenty += &rule(&format!("slogans_{i}"), &format!("bank(\"S{i}\").matches(content.text) and account.age < 24h"));
-        twenty += &rule(&format!("words_{i}"), &format!("content.text.contains(\"word number {i}\") or account.handle.startsWith(\"x{i}\")"));
-        twenty += &rule(&format!("links_{i}"), &format!("content.links.size() > {} and account.followers < 10", i + 2));
+        twenty += &rule(
+            &format!("images_{i}"),
+            &format!("content.media.exists(m, bank(\"B{i}\").matches(m, 31))"),
+        );
+        twenty += &rule(
+            &format!("slogans_{i}"),
+            &format!("bank(\"S{i}\").matches(content.text) and account.age < 24h"),
+        );
+        twenty += &rule(
+            &format!("words_{i}"),
+            &format!(
+                "content.text.contains(\"word number {i}\") or account.handle.startsWith(\"x{i}\")"
+            ),
+        );
+        twenty += &rule(
+            &format!("links_{i}"),
+            &format!(
+                "content.links.size() > {} and account.followers < 10",
+                i + 2
+            ),
+        );
     }
-    let phrases: String = (0..20).map(|i| rule(&format!("p_{i}"), &format!("content.text.containsPhrase(\"phrase number {i}\")"))).collect();
+    let phrases: String = (0..20)
+        .map(|i| {
+            rule(
+                &format!("p_{i}"),
+                &format!("content.text.containsPhrase(\"phrase number {i}\")"),
+            )
+        })
+        .collect();
     let (twenty, phrases) = (compiled(&twenty), compiled(&phrases));
-    let fires = compiled(&rule("known", "content.media.exists(m, bank(\"IMAGES\").matches(m, 31))"));
-    assert_eq!((twenty.evaluate(&facts).len(), phrases.evaluate(&facts).len(), fires.evaluate(&facts).len()), (0, 0, 1));
+    let fires = compiled(&rule(
+        "known",
+        "content.media.exists(m, bank(\"IMAGES\").matches(m, 31))",
+    ));
+    assert_eq!(
+        (
+            twenty.evaluate(&facts).len(),
+            phrases.evaluate(&facts).len(),
+            fires.evaluate(&facts).len()
+        ),
+        (0, 0, 1)
+    );
 
-    let run = |rules: &RuleSet, facts: &Facts<'_>| per_call(|| drop(black_box(rules.evaluate(black_box(facts)))));
-    println!("one rule, 3 numbers, contains, exists         {:>9.1?}", run(&plain, &quiet));
-    println!("the same with an attribute among the numbers  {:>9.1?}", run(&one, &quiet));
-    println!("20 rules, nothing fires                       {:>9.1?}", run(&twenty, &facts));
-    println!("20 phrases of one text, nothing fires         {:>9.1?}", run(&phrases, &facts));
-    println!("one rule that fires, explained                {:>9.1?}", run(&fires, &facts));
+    let run = |rules: &RuleSet, facts: &Facts<'_>| {
+        per_call(|| drop(black_box(rules.evaluate(black_box(facts)))))
+    };
+    println!(
+        "one rule, 3 numbers, contains, exists         {:>9.1?}",
+        run(&plain, &quiet)
+    );
+    println!(
+        "the same with an attribute among the numbers  {:>9.1?}",
+        run(&one, &quiet)
+    );
+    println!(
+        "20 rules, nothing fires                       {:>9.1?}",
+        run(&twenty, &facts)
+    );
+    println!(
+        "20 phrases of one text, nothing fires         {:>9.1?}",
+        run(&phrases, &facts)
+    );
+    println!(
+        "one rule that fires, explained                {:>9.1?}",
+        run(&fires, &facts)
+    );
 }

@@ -23,18 +23,37 @@ fn one_of(texts: &'static [&'static str]) -> BoxedStrategy<String> {
     prop::sample::select(texts).prop_map(str::to_owned).boxed()
 }
 
-fn binary(left: BoxedStrategy<String>, ops: &'static [&'static str], right: BoxedStrategy<String>) -> BoxedStrategy<String> {
-    (left, prop::sample::select(ops), right).prop_map(|(a, op, b)| format!("({a} {op} {b})")).boxed()
+fn binary(
+    left: BoxedStrategy<String>,
+    ops: &'static [&'static str],
+    right: BoxedStrategy<String>,
+) -> BoxedStrategy<String> {
+    (left, prop::sample::select(ops), right)
+        .prop_map(|(a, op, b)| format!("({a} {op} {b})"))
+        .boxed()
 }
 
 fn choice(depth: u32, of: fn(u32) -> BoxedStrategy<String>) -> BoxedStrategy<String> {
-    (condition(depth), of(depth), of(depth)).prop_map(|(c, a, b)| format!("({c} ? {a} : {b})")).boxed()
+    (condition(depth), of(depth), of(depth))
+        .prop_map(|(c, a, b)| format!("({c} ? {a} : {b})"))
+        .boxed()
 }
 
 const ORDER: &[&str] = &["==", "!=", "<", "<=", ">", ">="];
 
 fn int(depth: u32) -> BoxedStrategy<String> {
-    let leaf = one_of(&["0", "1", "-3", "12", "9223372036854775807", "account.followers", "space.members", "attributes.n", "content.media.size()", "attributes.ns.size()"]);
+    let leaf = one_of(&[
+        "0",
+        "1",
+        "-3",
+        "12",
+        "9223372036854775807",
+        "account.followers",
+        "space.members",
+        "attributes.n",
+        "content.media.size()",
+        "attributes.ns.size()",
+    ]);
     if depth == 0 {
         return leaf;
     }
@@ -48,7 +67,9 @@ fn int(depth: u32) -> BoxedStrategy<String> {
         1 => over_list(d, "count"),
         1 => one_of(&["bank('B').distance(content)", "bank('B').distance(content.media)"]),
     ]
-    .prop_filter("a literal division by zero is refused", |t| !t.contains("/ 0)") && !t.contains("% 0)"))
+    .prop_filter("a literal division by zero is refused", |t| {
+        !t.contains("/ 0)") && !t.contains("% 0)")
+    })
     .boxed()
 }
 
@@ -57,12 +78,26 @@ fn float(depth: u32) -> BoxedStrategy<String> {
     if depth == 0 {
         return leaf;
     }
-    prop_oneof![leaf, binary(float(depth - 1), &["+", "-", "*", "/"], float(depth - 1)), choice(depth - 1, float)].boxed()
+    prop_oneof![
+        leaf,
+        binary(float(depth - 1), &["+", "-", "*", "/"], float(depth - 1)),
+        choice(depth - 1, float)
+    ]
+    .boxed()
 }
 
 fn text(depth: u32) -> BoxedStrategy<String> {
     let leaf = one_of(&[
-        "'a'", "'Grey'", "''", "account.handle", "account.display_name", "content.text", "content.language", "space.name", "event.type", "attributes.s",
+        "'a'",
+        "'Grey'",
+        "''",
+        "account.handle",
+        "account.display_name",
+        "content.text",
+        "content.language",
+        "space.name",
+        "event.type",
+        "attributes.s",
     ]);
     if depth == 0 {
         return leaf;
@@ -91,15 +126,28 @@ fn duration(depth: u32) -> BoxedStrategy<String> {
 }
 
 fn time(depth: u32) -> BoxedStrategy<String> {
-    let leaf = one_of(&["event.time", "received_at", "account.created_at", "attributes.t", "timestamp('2026-11-22T10:00:00Z')"]);
+    let leaf = one_of(&[
+        "event.time",
+        "received_at",
+        "account.created_at",
+        "attributes.t",
+        "timestamp('2026-11-22T10:00:00Z')",
+    ]);
     if depth == 0 {
         return leaf;
     }
-    prop_oneof![leaf, binary(time(depth - 1), &["+", "-"], duration(depth - 1)), choice(depth - 1, time)].boxed()
+    prop_oneof![
+        leaf,
+        binary(time(depth - 1), &["+", "-"], duration(depth - 1)),
+        choice(depth - 1, time)
+    ]
+    .boxed()
 }
 
 fn list_of(depth: u32, of: fn(u32) -> BoxedStrategy<String>) -> BoxedStrategy<String> {
-    prop::collection::vec(of(depth), 1..4).prop_map(|items| format!("[{}]", items.join(", "))).boxed()
+    prop::collection::vec(of(depth), 1..4)
+        .prop_map(|items| format!("[{}]", items.join(", ")))
+        .boxed()
 }
 
 /// A condition over the variable `x`, of the type that the list holds.
@@ -114,22 +162,60 @@ fn about(body: &'static [&'static str]) -> BoxedStrategy<String> {
 }
 
 fn over_list(depth: u32, function: &'static str) -> BoxedStrategy<String> {
-    let of_list = |list: BoxedStrategy<String>, body| (list, body).prop_map(move |(l, b)| format!("{l}.{function}(x, {b})"));
+    let of_list = |list: BoxedStrategy<String>, body| {
+        (list, body).prop_map(move |(l, b)| format!("{l}.{function}(x, {b})"))
+    };
     prop_oneof![
         of_list(
             one_of(&["content.media"]),
-            about(&["x.undecodable", "x.width > 100", "x.quality >= 50", "x.kind == 'image'", "has(x.url)", "bank('B').matches(x)", "bank('B').matches(x, 50)", "bank('C').distance(x) < 9"]),
+            about(&[
+                "x.undecodable",
+                "x.width > 100",
+                "x.quality >= 50",
+                "x.kind == 'image'",
+                "has(x.url)",
+                "bank('B').matches(x)",
+                "bank('B').matches(x, 50)",
+                "bank('C').distance(x) < 9"
+            ]),
         ),
-        of_list(one_of(&["content.links"]), about(&["x.contains('a')", "x == 'https://a.example'", "bank('B').matches(x)", "x.size() > 17"])),
-        of_list(prop_oneof![list_of(depth.min(1), int), one_of(&["attributes.ns"])].boxed(), about(&["x > 1", "x == account.followers", "x in [1, 12]"])),
-        of_list(prop_oneof![list_of(depth.min(1), text), one_of(&["attributes.ss"])].boxed(), about(&["x == 'a'", "x.lower().contains('grey')", "x in content.links"])),
+        of_list(
+            one_of(&["content.links"]),
+            about(&[
+                "x.contains('a')",
+                "x == 'https://a.example'",
+                "bank('B').matches(x)",
+                "x.size() > 17"
+            ])
+        ),
+        of_list(
+            prop_oneof![list_of(depth.min(1), int), one_of(&["attributes.ns"])].boxed(),
+            about(&["x > 1", "x == account.followers", "x in [1, 12]"])
+        ),
+        of_list(
+            prop_oneof![list_of(depth.min(1), text), one_of(&["attributes.ss"])].boxed(),
+            about(&[
+                "x == 'a'",
+                "x.lower().contains('grey')",
+                "x in content.links"
+            ])
+        ),
         of_list(list_of(0, duration), about(&["x > 1h", "x == account.age"])),
     ]
     .boxed()
 }
 
 fn condition(depth: u32) -> BoxedStrategy<String> {
-    let leaf = one_of(&["true", "false", "attributes.flag", "has(account)", "has(space.name)", "has(content.media)", "has(attributes.ns)", "(account.followers > 3)"]);
+    let leaf = one_of(&[
+        "true",
+        "false",
+        "attributes.flag",
+        "has(account)",
+        "has(space.name)",
+        "has(content.media)",
+        "has(attributes.ns)",
+        "(account.followers > 3)",
+    ]);
     if depth == 0 {
         return leaf;
     }
@@ -161,11 +247,30 @@ fn condition(depth: u32) -> BoxedStrategy<String> {
 /// Events with anything missing, and attributes of the right type or another.
 fn event() -> impl Strategy<Value = Event> {
     let maybe = |json: &'static str| prop_oneof![Just(String::new()), Just(json.to_owned())];
-    let account = (maybe(r#","handle":"Grey_Banner""#), maybe(r#","followers":12"#), maybe(r#","created_at":"2026-11-22T10:01:00Z""#))
+    let account = (
+        maybe(r#","handle":"Grey_Banner""#),
+        maybe(r#","followers":12"#),
+        maybe(r#","created_at":"2026-11-22T10:01:00Z""#),
+    )
         .prop_map(|(a, b, c)| format!(r#","account":{{"id":"a"{a}{b}{c}}}"#));
-    let media = prop::collection::vec(one_of(&[r#"{"id":"m","kind":"image","url":"u"}"#, r#"{"id":"m","kind":"video","data":"AA=="}"#]), 0..4);
-    let content = (maybe(r#","text":"the Grey  banner: A""#), maybe(r#","links":["https://a.example","x"]"#), media)
-        .prop_map(|(a, b, media)| format!(r#","content":{{"id":"c"{a}{b},"media":[{}]}}"#, media.join(",")));
+    let media = prop::collection::vec(
+        one_of(&[
+            r#"{"id":"m","kind":"image","url":"u"}"#,
+            r#"{"id":"m","kind":"video","data":"AA=="}"#,
+        ]),
+        0..4,
+    );
+    let content = (
+        maybe(r#","text":"the Grey  banner: A""#),
+        maybe(r#","links":["https://a.example","x"]"#),
+        media,
+    )
+        .prop_map(|(a, b, media)| {
+            format!(
+                r#","content":{{"id":"c"{a}{b},"media":[{}]}}"#,
+                media.join(",")
+            )
+        });
     let attribute = |name: &'static str, right: &'static str| {
         prop_oneof![
             1 => Just(None),
@@ -205,11 +310,21 @@ fn media_facts() -> impl Strategy<Value = Vec<MediaFacts>> {
         r#"{"decoding":"signals_only","width":0,"height":0,"quality":20}"#,
     ]);
     // Sometimes fewer than there are media, which no server should do.
-    prop::collection::vec(medium.prop_map(|json| serde_json::from_str(&json).expect("media facts")), 0..4)
+    prop::collection::vec(
+        medium.prop_map(|json| serde_json::from_str(&json).expect("media facts")),
+        0..4,
+    )
 }
 
 fn matches() -> impl Strategy<Value = Vec<Match>> {
-    let field = one_of(&["content.text", "content.links[0]", "content.media[0]", "content.media[1]", "account.handle", "content.media[99999999999999999999]"]);
+    let field = one_of(&[
+        "content.text",
+        "content.links[0]",
+        "content.media[0]",
+        "content.media[1]",
+        "account.handle",
+        "content.media[99999999999999999999]",
+    ]);
     let found = (field, one_of(&["B", "C"]), 0_u32..60).prop_map(|(field, bank, distance)| {
         let json = serde_json::json!({"signal_type": "pdq", "bank": bank, "member": 1, "distance": distance, "field": field});
         serde_json::from_value(json).expect("a match")

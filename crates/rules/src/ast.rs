@@ -104,7 +104,11 @@ pub(crate) enum ExprKind {
     List(Vec<Expr>),
     Name(String),
     Field(Box<Expr>, Spanned<String>),
-    Call { receiver: Option<Box<Expr>>, name: Spanned<String>, args: Vec<Arg> },
+    Call {
+        receiver: Option<Box<Expr>>,
+        name: Spanned<String>,
+        args: Vec<Arg>,
+    },
     Not(Box<Expr>),
     Negate(Box<Expr>),
     And(Vec<Expr>),
@@ -154,7 +158,12 @@ impl ExprKind {
     pub(crate) fn depth_inside(&self) -> u16 {
         let deepest = |exprs: &[Expr]| exprs.iter().map(|e| e.depth).max().unwrap_or(0);
         match self {
-            Self::Bool(_) | Self::Int(_) | Self::Float(_) | Self::Text(_) | Self::Duration(_) | Self::Name(_) => 0,
+            Self::Bool(_)
+            | Self::Int(_)
+            | Self::Float(_)
+            | Self::Text(_)
+            | Self::Duration(_)
+            | Self::Name(_) => 0,
             Self::List(items) | Self::And(items) | Self::Or(items) => deepest(items),
             Self::Field(inner, _) | Self::Not(inner) | Self::Negate(inner) => inner.depth,
             Self::Call { receiver, args, .. } => {

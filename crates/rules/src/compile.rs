@@ -48,7 +48,13 @@ fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
         }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
-            Box::new(move |ctx| if let Bound::Bool(value) = ctx.bound(slot) { Some(value) } else { None })
+            Box::new(move |ctx| {
+                if let Bound::Bool(value) = ctx.bound(slot) {
+                    Some(value)
+                } else {
+                    None
+                }
+            })
         }
         Kind::MediumField { slot, field, .. } => {
             let (slot, field) = (*slot, *field);
@@ -69,18 +75,30 @@ fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
         Kind::Binary(Binary::In, item, list) => membership(item, list, shared),
         Kind::Binary(op, left, right) => comparison(*op, left, right, shared),
         Kind::Choose(condition, yes, no) => {
-            let (condition, yes, no) = (bool_fn(condition, shared), bool_fn(yes, shared), bool_fn(no, shared));
+            let (condition, yes, no) = (
+                bool_fn(condition, shared),
+                bool_fn(yes, shared),
+                bool_fn(no, shared),
+            );
             Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
         }
-        Kind::Text { function, receiver, arg: Some(arg) } => text_test(*function, receiver, arg, shared),
+        Kind::Text {
+            function,
+            receiver,
+            arg: Some(arg),
+        } => text_test(*function, receiver, arg, shared),
         Kind::ContainsPhrase { receiver, phrase } => {
             let (field, phrase) = (field_of(receiver), *phrase);
             let receiver = text_fn(receiver, shared);
             Box::new(move |ctx| Some(ctx.contains_phrase(field, &receiver(ctx)?, phrase)))
         }
-        Kind::Macro { which: which @ (Macro::Exists | Macro::All), list, slot, body, .. } => {
-            quantifier(*which, list, *slot, body, shared)
-        }
+        Kind::Macro {
+            which: which @ (Macro::Exists | Macro::All),
+            list,
+            slot,
+            body,
+            ..
+        } => quantifier(*which, list, *slot, body, shared),
         Kind::Has(field) => has(field, shared),
         Kind::HasEntity(entity) => {
             let entity = *entity;
@@ -174,7 +192,9 @@ fn membership(item: &Typed, list: &Typed, shared: &mut Shared) -> BoolFn {
         });
     }
     // The element becomes the bound variable of an equality, as `list.exists(x, x == item)`.
-    let Type::List(of) = &list.ty else { return Box::new(|_| None) };
+    let Type::List(of) = &list.ty else {
+        return Box::new(|_| None);
+    };
     let (ty, list) = ((**of).clone(), list_fn(list, shared));
     let equal = equal_to_element(item, &ty, shared);
     Box::new(move |ctx| {
@@ -204,15 +224,42 @@ fn equal_to_element(item: &Typed, of: &Type, shared: &mut Shared) -> ElementTest
         }
         Type::Bool => {
             let item = bool_fn(item, shared);
-            Box::new(move |ctx, element| Some(item(ctx)? == if let Bound::Bool(b) = element { b } else { return None }))
+            Box::new(move |ctx, element| {
+                Some(
+                    item(ctx)?
+                        == if let Bound::Bool(b) = element {
+                            b
+                        } else {
+                            return None;
+                        },
+                )
+            })
         }
         Type::Duration => {
             let item = duration_fn(item, shared);
-            Box::new(move |ctx, element| Some(item(ctx)? == if let Bound::Duration(b) = element { b } else { return None }))
+            Box::new(move |ctx, element| {
+                Some(
+                    item(ctx)?
+                        == if let Bound::Duration(b) = element {
+                            b
+                        } else {
+                            return None;
+                        },
+                )
+            })
         }
         Type::Time => {
             let item = time_fn(item, shared);
-            Box::new(move |ctx, element| Some(item(ctx)? == if let Bound::Time(b) = element { b } else { return None }))
+            Box::new(move |ctx, element| {
+                Some(
+                    item(ctx)?
+                        == if let Bound::Time(b) = element {
+                            b
+                        } else {
+                            return None;
+                        },
+                )
+            })
         }
         Type::Int => {
             let item = int_fn(item, shared);
@@ -238,14 +285,23 @@ fn equal_to_element(item: &Typed, of: &Type, shared: &mut Shared) -> ElementTest
 
 fn literal_texts(list: &Typed) -> Option<Vec<Box<str>>> {
     match &list.kind {
-        Kind::List(items) if !items.is_empty() => items.iter().map(|item| item.literal_text().map(Box::from)).collect(),
+        Kind::List(items) if !items.is_empty() => items
+            .iter()
+            .map(|item| item.literal_text().map(Box::from))
+            .collect(),
         _ => None,
     }
 }
 
 // ---- lists ----
 
-fn quantifier(which: Macro, list: &Typed, slot: usize, body: &Typed, shared: &mut Shared) -> BoolFn {
+fn quantifier(
+    which: Macro,
+    list: &Typed,
+    slot: usize,
+    body: &Typed,
+    shared: &mut Shared,
+) -> BoolFn {
     let (list, body) = (list_fn(list, shared), bool_fn(body, shared));
     // `exists` is decided by a true element, `all` by a false one; otherwise an unknown one counts.
     let decides = which == Macro::Exists;
@@ -270,7 +326,11 @@ fn list_fn(typed: &Typed, shared: &mut Shared) -> ListFn {
     match &typed.kind {
         Kind::Field(field) => {
             let field = *field;
-            let element = if field == Field::ContentMedia { Bound::Medium } else { Bound::Link };
+            let element = if field == Field::ContentMedia {
+                Bound::Medium
+            } else {
+                Bound::Link
+            };
             Box::new(move |ctx, visit| {
                 for index in 0..ctx.len(field)? {
                     if visit(ctx, Some(element(index))).is_break() {
@@ -281,7 +341,9 @@ fn list_fn(typed: &Typed, shared: &mut Shared) -> ListFn {
             })
         }
         Kind::Attribute(name) => {
-            let Type::List(of) = &typed.ty else { return Box::new(|_, _| None) };
+            let Type::List(of) = &typed.ty else {
+                return Box::new(|_, _| None);
+            };
             let (name, of) = (name.clone(), (**of).clone());
             Box::new(move |ctx, visit| {
                 for element in env::json_elements(ctx.attribute(&name)?, &of)? {
@@ -304,8 +366,18 @@ fn list_fn(typed: &Typed, shared: &mut Shared) -> ListFn {
             })
         }
         Kind::Choose(condition, yes, no) => {
-            let (condition, yes, no) = (bool_fn(condition, shared), list_fn(yes, shared), list_fn(no, shared));
-            Box::new(move |ctx, visit| if condition(ctx)? { yes(ctx, visit) } else { no(ctx, visit) })
+            let (condition, yes, no) = (
+                bool_fn(condition, shared),
+                list_fn(yes, shared),
+                list_fn(no, shared),
+            );
+            Box::new(move |ctx, visit| {
+                if condition(ctx)? {
+                    yes(ctx, visit)
+                } else {
+                    no(ctx, visit)
+                }
+            })
         }
         _ => Box::new(|_, _| None),
     }
@@ -392,7 +464,12 @@ fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
     match &typed.kind {
         Kind::Literal(Literal::Text(text)) => {
             let number = shared.add_literal(text);
-            Box::new(move |ctx| ctx.shared.literals.get(number).map(|text| Cow::Borrowed(&**text)))
+            Box::new(move |ctx| {
+                ctx.shared
+                    .literals
+                    .get(number)
+                    .map(|text| Cow::Borrowed(&**text))
+            })
         }
         Kind::Field(field) => {
             let field = *field;
@@ -408,17 +485,28 @@ fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
         }
         Kind::MediumField { slot, field, .. } => {
             let (slot, field) = (*slot, *field);
-            Box::new(move |ctx| ctx.medium_text(ctx.medium_index(slot)?, field).map(Cow::Borrowed))
+            Box::new(move |ctx| {
+                ctx.medium_text(ctx.medium_index(slot)?, field)
+                    .map(Cow::Borrowed)
+            })
         }
         Kind::Binary(Binary::Add, a, b) => {
             let (a, b) = (text_fn(a, shared), text_fn(b, shared));
             Box::new(move |ctx| Some(a(ctx)? + b(ctx)?))
         }
         Kind::Choose(condition, yes, no) => {
-            let (condition, yes, no) = (bool_fn(condition, shared), text_fn(yes, shared), text_fn(no, shared));
+            let (condition, yes, no) = (
+                bool_fn(condition, shared),
+                text_fn(yes, shared),
+                text_fn(no, shared),
+            );
             Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
         }
-        Kind::Text { function, receiver, arg: None } => {
+        Kind::Text {
+            function,
+            receiver,
+            arg: None,
+        } => {
             let (function, field) = (*function, field_of(receiver));
             let receiver = text_fn(receiver, shared);
             Box::new(move |ctx| Some(text_form(function, ctx, field, receiver(ctx)?)))
@@ -428,9 +516,16 @@ fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
 }
 
 /// Another form of a text.
-pub(crate) fn text_form<'a>(function: TextFunction, ctx: &Ctx<'_>, field: Option<Field>, text: Cow<'a, str>) -> Cow<'a, str> {
+pub(crate) fn text_form<'a>(
+    function: TextFunction,
+    ctx: &Ctx<'_>,
+    field: Option<Field>,
+    text: Cow<'a, str>,
+) -> Cow<'a, str> {
     match function {
-        TextFunction::LowerAscii if text.bytes().any(|b| b.is_ascii_uppercase()) => text.to_ascii_lowercase().into(),
+        TextFunction::LowerAscii if text.bytes().any(|b| b.is_ascii_uppercase()) => {
+            text.to_ascii_lowercase().into()
+        }
         TextFunction::Lower if text.chars().any(char::is_uppercase) => text.to_lowercase().into(),
         TextFunction::Normalised => ctx.normalised(field, &text).into(),
         _ => text,
@@ -484,7 +579,13 @@ fn int_fn(typed: &Typed, shared: &mut Shared) -> IntFn {
         }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
-            Box::new(move |ctx| if let Bound::Int(value) = ctx.bound(slot) { Some(value) } else { None })
+            Box::new(move |ctx| {
+                if let Bound::Int(value) = ctx.bound(slot) {
+                    Some(value)
+                } else {
+                    None
+                }
+            })
         }
         Kind::MediumField { slot, field, .. } => {
             let (slot, field) = (*slot, *field);
@@ -499,11 +600,21 @@ fn int_fn(typed: &Typed, shared: &mut Shared) -> IntFn {
             Box::new(move |ctx| ops::int(op, a(ctx)?, b(ctx)?))
         }
         Kind::Choose(condition, yes, no) => {
-            let (condition, yes, no) = (bool_fn(condition, shared), int_fn(yes, shared), int_fn(no, shared));
+            let (condition, yes, no) = (
+                bool_fn(condition, shared),
+                int_fn(yes, shared),
+                int_fn(no, shared),
+            );
             Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
         }
         Kind::Size(of) => size(of, shared),
-        Kind::Macro { which: Macro::Count, list, slot, body, .. } => count(list, *slot, body, shared),
+        Kind::Macro {
+            which: Macro::Count,
+            list,
+            slot,
+            body,
+            ..
+        } => count(list, *slot, body, shared),
         Kind::Distance(lookup) => {
             let lookup = lookup.clone();
             Box::new(move |ctx| ctx.distance(&lookup))
@@ -550,7 +661,11 @@ fn count(list: &Typed, slot: usize, body: &Typed, shared: &mut Shared) -> IntFn 
                 Some(false) => {}
                 None => counted = None,
             }
-            if counted.is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if counted.is_none() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
         counted
     })
@@ -568,7 +683,13 @@ fn float_fn(typed: &Typed, shared: &mut Shared) -> FloatFn {
         }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
-            Box::new(move |ctx| if let Bound::Float(value) = ctx.bound(slot) { Some(value) } else { None })
+            Box::new(move |ctx| {
+                if let Bound::Float(value) = ctx.bound(slot) {
+                    Some(value)
+                } else {
+                    None
+                }
+            })
         }
         Kind::Negate(inner) => {
             let inner = float_fn(inner, shared);
@@ -579,7 +700,11 @@ fn float_fn(typed: &Typed, shared: &mut Shared) -> FloatFn {
             Box::new(move |ctx| ops::float(op, a(ctx)?, b(ctx)?))
         }
         Kind::Choose(condition, yes, no) => {
-            let (condition, yes, no) = (bool_fn(condition, shared), float_fn(yes, shared), float_fn(no, shared));
+            let (condition, yes, no) = (
+                bool_fn(condition, shared),
+                float_fn(yes, shared),
+                float_fn(no, shared),
+            );
             Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
         }
         _ => Box::new(|_| None),
@@ -602,7 +727,13 @@ fn duration_fn(typed: &Typed, shared: &mut Shared) -> DurationFn {
         }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
-            Box::new(move |ctx| if let Bound::Duration(value) = ctx.bound(slot) { Some(value) } else { None })
+            Box::new(move |ctx| {
+                if let Bound::Duration(value) = ctx.bound(slot) {
+                    Some(value)
+                } else {
+                    None
+                }
+            })
         }
         Kind::Negate(inner) => {
             let inner = duration_fn(inner, shared);
@@ -617,7 +748,11 @@ fn duration_fn(typed: &Typed, shared: &mut Shared) -> DurationFn {
             Box::new(move |ctx| ops::duration(op, a(ctx)?, b(ctx)?))
         }
         Kind::Choose(condition, yes, no) => {
-            let (condition, yes, no) = (bool_fn(condition, shared), duration_fn(yes, shared), duration_fn(no, shared));
+            let (condition, yes, no) = (
+                bool_fn(condition, shared),
+                duration_fn(yes, shared),
+                duration_fn(no, shared),
+            );
             Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
         }
         _ => Box::new(|_| None),
@@ -640,7 +775,13 @@ fn time_fn(typed: &Typed, shared: &mut Shared) -> TimeFn {
         }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
-            Box::new(move |ctx| if let Bound::Time(value) = ctx.bound(slot) { Some(value) } else { None })
+            Box::new(move |ctx| {
+                if let Bound::Time(value) = ctx.bound(slot) {
+                    Some(value)
+                } else {
+                    None
+                }
+            })
         }
         Kind::Binary(op, a, b) => {
             // `duration + time` is `time + duration`.
@@ -649,7 +790,11 @@ fn time_fn(typed: &Typed, shared: &mut Shared) -> TimeFn {
             Box::new(move |ctx| ops::moved(op, time(ctx)?, by(ctx)?))
         }
         Kind::Choose(condition, yes, no) => {
-            let (condition, yes, no) = (bool_fn(condition, shared), time_fn(yes, shared), time_fn(no, shared));
+            let (condition, yes, no) = (
+                bool_fn(condition, shared),
+                time_fn(yes, shared),
+                time_fn(no, shared),
+            );
             Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
         }
         _ => Box::new(|_| None),
@@ -666,5 +811,8 @@ pub(crate) fn subject_of(ctx: &Ctx<'_>) -> EntityType {
         "space" => [Space, Content, Account],
         _ => [Content, Space, Account],
     };
-    order.into_iter().find(|entity| ctx.has_entity(*entity)).unwrap_or(order[0])
+    order
+        .into_iter()
+        .find(|entity| ctx.has_entity(*entity))
+        .unwrap_or(order[0])
 }

@@ -12,8 +12,9 @@
 use std::fmt;
 use std::ops::Range;
 
-/// Most errors reported for one file; a file with more is not a rule file with mistakes in it.
-const ERRORS_MAX: usize = 100;
+/// Most errors, and most warnings, reported for one file; a file with more is not a rule file with
+/// mistakes in it.
+const REPORTED_MAX: usize = 100;
 
 /// One rule file, as read by whoever may read files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,19 +75,27 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.severity, self.message)?;
         write!(f, "\n  --> {}:{}:{}", self.source, self.line, self.column)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+        self.hint
+            .as_ref()
+            .map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
     }
 }
 
 /// The diagnostic in plain text: three lines at most, for logs, pipes and tests.
 pub fn render_plain(diagnostic: &Diagnostic, source: &Source) -> String {
-    debug_assert_eq!(diagnostic.source, source.name, "a diagnostic is shown with its own source");
+    debug_assert_eq!(
+        diagnostic.source, source.name,
+        "a diagnostic is shown with its own source"
+    );
     diagnostic.to_string()
 }
 
 /// The diagnostic with the lines it is about, underlined and in colour, for a terminal.
 pub fn render_colour(diagnostic: &Diagnostic, source: &Source) -> String {
-    let report = Report { diagnostic, text: miette::NamedSource::new(&source.name, source.text.clone()) };
+    let report = Report {
+        diagnostic,
+        text: miette::NamedSource::new(&source.name, source.text.clone()),
+    };
     let mut out = String::new();
     let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode());
     match handler.render_report(&mut out, &report) {
@@ -119,14 +128,19 @@ impl miette::Diagnostic for Report<'_> {
         })
     }
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        self.diagnostic.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        self.diagnostic
+            .hint
+            .as_ref()
+            .map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
     }
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
         Some(&self.text)
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         let span = self.diagnostic.span.clone();
-        Some(Box::new(std::iter::once(miette::LabeledSpan::underline(span))))
+        Some(Box::new(std::iter::once(miette::LabeledSpan::underline(
+            span,
+        ))))
     }
 }
 
@@ -140,7 +154,10 @@ pub(crate) struct Span {
 impl Span {
     /// From the start of this to the end of `other`.
     pub(crate) fn to(self, other: Self) -> Self {
-        Self { start: self.start, end: other.end.max(self.end) }
+        Self {
+            start: self.start,
+            end: other.end.max(self.end),
+        }
     }
     /// The text it covers; empty when it is not a part of `text`.
     pub(crate) fn of(self, text: &str) -> &str {
@@ -155,25 +172,42 @@ pub(crate) struct Problems<'s> {
     line_starts: Vec<usize>,
     found: Vec<Diagnostic>,
     errors: usize,
+    warnings: usize,
 }
 
 impl<'s> Problems<'s> {
     pub(crate) fn of(source: &'s Source) -> Self {
         let after_newlines = source.text.match_indices('\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_newlines).collect();
-        Self { source, line_starts, found: Vec::new(), errors: 0 }
+        Self {
+            source,
+            line_starts,
+            found: Vec::new(),
+            errors: 0,
+            warnings: 0,
+        }
     }
 
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
         self.add(Severity::Error, span, message.into(), None);
     }
 
-    pub(crate) fn error_hint(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn error_hint(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.add(Severity::Error, span, message.into(), Some(hint.into()));
     }
 
     /// An error whose hint may be missing: a "did you mean" that found nothing near.
-    pub(crate) fn error_maybe(&mut self, span: Span, message: impl Into<String>, hint: Option<String>) {
+    pub(crate) fn error_maybe(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         self.add(Severity::Error, span, message.into(), hint);
     }
 
@@ -199,29 +233,54 @@ impl<'s> Problems<'s> {
         self.found
     }
 
+    /// The line of a place, from 1.
+    pub(crate) fn line(&self, at: usize) -> u32 {
+        let line = self.line_starts.partition_point(|start| *start <= at);
+        u32::try_from(line).unwrap_or(u32::MAX)
+    }
+
     /// The line of a place, from 1, and the character in it, from 1.
     pub(crate) fn line_column(&self, at: usize) -> (u32, u32) {
-        let line = self.line_starts.partition_point(|start| *start <= at);
-        let start = line.checked_sub(1).and_then(|i| self.line_starts.get(i)).copied().unwrap_or(0);
-        let column = self.source.text.get(start..at).map_or(0, |before| before.chars().count());
-        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column + 1).unwrap_or(u32::MAX))
+        let line = self.line(at);
+        let start = self
+            .line_starts
+            .get((line as usize).saturating_sub(1))
+            .copied();
+        let column = self
+            .source
+            .text
+            .get(start.unwrap_or(0)..at)
+            .map_or(0, |before| before.chars().count());
+        (line, u32::try_from(column + 1).unwrap_or(u32::MAX))
     }
 
     fn add(&mut self, severity: Severity, span: Span, message: String, hint: Option<String>) {
-        if severity == Severity::Error {
-            self.errors += 1;
-        }
-        let (message, hint) = match self.errors {
-            ..=ERRORS_MAX => (message, hint),
-            n if n == ERRORS_MAX + 1 && severity == Severity::Error => (
-                format!("more than {ERRORS_MAX} errors: the rest of this file's are not shown"),
-                None,
-            ),
+        let seen = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *seen += 1;
+        let (message, hint) = match *seen {
+            ..=REPORTED_MAX => (message, hint),
+            n if n == REPORTED_MAX + 1 => {
+                let rest = format!(
+                    "more than {REPORTED_MAX} {severity}s: the rest of this file's are not shown"
+                );
+                (rest, None)
+            }
             _ => return,
         };
         let (line, column) = self.line_column(span.start);
         let source = self.source.name.clone();
         let span = span.start..span.end.max(span.start);
-        self.found.push(Diagnostic { severity, message, source, span, hint, line, column });
+        self.found.push(Diagnostic {
+            severity,
+            message,
+            source,
+            span,
+            hint,
+            line,
+            column,
+        });
     }
 }

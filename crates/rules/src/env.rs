@@ -4,10 +4,10 @@
 //! Everything here answers `None` for what is not known; nothing allocates unless a rule asks for a
 //! normalised text.
 
+use crate::literal;
 use crate::schema::{Field, MediumField};
 use crate::typed::{LIST_MAX, Lookup, SLOTS, Target};
 use crate::types::Type;
-use crate::literal;
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{Decoding, EntityType, Facts, Match, MediaFacts, Medium};
 use manara_signal::Phrase;
@@ -84,7 +84,12 @@ pub(crate) struct Ctx<'a> {
 
 impl<'a> Ctx<'a> {
     pub(crate) fn new(facts: &'a Facts<'a>, shared: &'a Shared, memo: &'a Memo) -> Self {
-        Self { facts, shared, memo, bound: [Bound::Nothing; SLOTS] }
+        Self {
+            facts,
+            shared,
+            memo,
+            bound: [Bound::Nothing; SLOTS],
+        }
     }
 
     /// The same with a variable bound.
@@ -152,9 +157,12 @@ impl<'a> Ctx<'a> {
 
     pub(crate) fn duration(&self, field: Field) -> Option<SignedDuration> {
         match field {
-            Field::AccountAge => {
-                Some(self.facts.event.time.duration_since(self.time(Field::AccountCreatedAt)?))
-            }
+            Field::AccountAge => Some(
+                self.facts
+                    .event
+                    .time
+                    .duration_since(self.time(Field::AccountCreatedAt)?),
+            ),
             _ => None,
         }
     }
@@ -170,7 +178,13 @@ impl<'a> Ctx<'a> {
     }
 
     pub(crate) fn link(&self, index: usize) -> Option<&'a str> {
-        self.facts.event.content.as_ref()?.links.get(index).map(String::as_str)
+        self.facts
+            .event
+            .content
+            .as_ref()?
+            .links
+            .get(index)
+            .map(String::as_str)
     }
 
     pub(crate) fn has_entity(&self, entity: EntityType) -> bool {
@@ -238,11 +252,17 @@ impl<'a> Ctx<'a> {
     // ---- banks ----
 
     /// The matches a lookup rests on, in the order in which they were found: nearest first.
-    pub(crate) fn matches<'l>(&self, lookup: &'l Lookup) -> impl Iterator<Item = &'a Match> + use<'a, 'l> {
+    pub(crate) fn matches<'l>(
+        &self,
+        lookup: &'l Lookup,
+    ) -> impl Iterator<Item = &'a Match> + use<'a, 'l> {
         let ctx = *self;
         self.facts.matches.iter().filter(move |m| {
             m.bank == lookup.bank
-                && m.distance <= lookup.distance_max.unwrap_or_else(|| m.signal_type.default_distance())
+                && m.distance
+                    <= lookup
+                        .distance_max
+                        .unwrap_or_else(|| m.signal_type.default_distance())
                 && ctx.is_in(&m.field, lookup.target)
         })
     }
@@ -259,7 +279,9 @@ impl<'a> Ctx<'a> {
     /// The first medium a lookup is about that could not be compared.
     pub(crate) fn unreadable(&self, target: Target) -> Option<usize> {
         match target {
-            Target::Medium { slot } => self.medium_index(slot).filter(|index| !self.is_readable(*index)),
+            Target::Medium { slot } => self
+                .medium_index(slot)
+                .filter(|index| !self.is_readable(*index)),
             Target::AllMedia | Target::Content => {
                 (0..self.facts.event.media().len()).find(|index| !self.is_readable(*index))
             }
@@ -284,9 +306,9 @@ impl<'a> Ctx<'a> {
                 _ => false,
             },
             Target::AllMedia => field.starts_with("content.media["),
-            Target::Medium { slot } => {
-                self.medium_index(slot).is_some_and(|index| medium_of(field) == Some(index))
-            }
+            Target::Medium { slot } => self
+                .medium_index(slot)
+                .is_some_and(|index| medium_of(field) == Some(index)),
             Target::Account => field.starts_with("account."),
             Target::Space => field.starts_with("space."),
             Target::Content => field.starts_with("content."),
@@ -306,10 +328,16 @@ impl<'a> Ctx<'a> {
     pub(crate) fn contains_phrase(&self, field: Option<Field>, text: &str, phrase: u64) -> bool {
         match self.memoised(field, text) {
             Some(memo) => {
-                let found = memo.phrases.get_or_init(|| self.shared.phrases_in(&memo.normalised));
+                let found = memo
+                    .phrases
+                    .get_or_init(|| self.shared.phrases_in(&memo.normalised));
                 found.binary_search(&phrase).is_ok()
             }
-            None => self.shared.phrases_in(&normalise(text)).binary_search(&phrase).is_ok(),
+            None => self
+                .shared
+                .phrases_in(&normalise(text))
+                .binary_search(&phrase)
+                .is_ok(),
         }
     }
 
@@ -321,7 +349,10 @@ impl<'a> Ctx<'a> {
             Field::SpaceName => 3,
             _ => return None,
         };
-        let make = || TextMemo { normalised: normalise(text), phrases: OnceCell::new() };
+        let make = || TextMemo {
+            normalised: normalise(text),
+            phrases: OnceCell::new(),
+        };
         self.memo.0.get(place).map(|cell| cell.get_or_init(make))
     }
 }
@@ -368,11 +399,20 @@ pub(crate) fn json_time(json: &Json) -> Option<Timestamp> {
 
 /// The elements of an attribute as `of`, each `None` where it is of another type; `None` past the
 /// 256th, since what was not looked at is not known.
-pub(crate) fn json_elements<'a>(json: &'a Json, of: &Type) -> Option<impl Iterator<Item = Option<Bound<'a>>> + use<'a>> {
+pub(crate) fn json_elements<'a>(
+    json: &'a Json,
+    of: &Type,
+) -> Option<impl Iterator<Item = Option<Bound<'a>>> + use<'a>> {
     let of = of.clone();
     let items = json.as_array()?;
     let rest = (items.len() > LIST_MAX).then_some(None);
-    Some(items.iter().take(LIST_MAX).map(move |item| json_element(item, &of)).chain(rest))
+    Some(
+        items
+            .iter()
+            .take(LIST_MAX)
+            .map(move |item| json_element(item, &of))
+            .chain(rest),
+    )
 }
 
 fn json_element<'a>(item: &'a Json, of: &Type) -> Option<Bound<'a>> {

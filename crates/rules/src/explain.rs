@@ -41,9 +41,21 @@ pub(crate) struct Explanation {
 /// Evaluates the condition, keeping what it rests on. `text` is its rule's, which begins at `start`
 /// of the file that the condition's spans count in.
 pub(crate) fn explain(condition: &Typed, start: usize, text: &str, ctx: &Ctx<'_>) -> Explanation {
-    let mut walk = Walk { start, text, because: Vec::new(), trace: Vec::new(), media: Vec::new(), keep_trace: true };
+    let mut walk = Walk {
+        start,
+        text,
+        because: Vec::new(),
+        trace: Vec::new(),
+        media: Vec::new(),
+        keep_trace: true,
+    };
     let value = walk.eval(condition, ctx, true).as_bool();
-    let Walk { because, trace, mut media, .. } = walk;
+    let Walk {
+        because,
+        trace,
+        mut media,
+        ..
+    } = walk;
     media.sort_unstable();
     media.dedup();
     let mut unique: Vec<Match> = Vec::with_capacity(because.len());
@@ -52,12 +64,24 @@ pub(crate) fn explain(condition: &Typed, start: usize, text: &str, ctx: &Ctx<'_>
             unique.push(found);
         }
     }
-    Explanation { value, because: unique, trace, media }
+    Explanation {
+        value,
+        because: unique,
+        trace,
+        media,
+    }
 }
 
 /// The value of a condition that does not depend on the event.
 pub(crate) fn constant(condition: &Typed, ctx: &Ctx<'_>) -> Option<bool> {
-    let mut walk = Walk { start: 0, text: "", because: Vec::new(), trace: Vec::new(), media: Vec::new(), keep_trace: false };
+    let mut walk = Walk {
+        start: 0,
+        text: "",
+        because: Vec::new(),
+        trace: Vec::new(),
+        media: Vec::new(),
+        keep_trace: false,
+    };
     walk.eval(condition, ctx, true).as_bool()
 }
 
@@ -90,7 +114,11 @@ enum Value<'a> {
 
 impl Value<'_> {
     fn as_bool(&self) -> Option<bool> {
-        if let Self::Bool(value) = self { Some(*value) } else { None }
+        if let Self::Bool(value) = self {
+            Some(*value)
+        } else {
+            None
+        }
     }
     fn as_text(&self) -> Option<&str> {
         match self {
@@ -122,7 +150,9 @@ impl Value<'_> {
             Self::Unknown(why) => match why {
                 Why::Missing(path) => format!("unknown ({path} is missing)"),
                 Why::WrongType(path, ty) => format!("unknown ({path} is not of type {ty})"),
-                Why::Unreadable(index) => format!("unknown (content.media[{index}] could not be read)"),
+                Why::Unreadable(index) => {
+                    format!("unknown (content.media[{index}] could not be read)")
+                }
                 Why::NoMatch => "unknown (nothing near enough)".to_owned(),
                 Why::NoResult => "unknown (out of range or divided by zero)".to_owned(),
                 Why::TooLong => "unknown (past the 256th element)".to_owned(),
@@ -175,7 +205,10 @@ struct Mark {
 
 impl Walk<'_> {
     fn mark(&self) -> Mark {
-        Mark { because: self.because.len(), media: self.media.len() }
+        Mark {
+            because: self.because.len(),
+            media: self.media.len(),
+        }
     }
 
     fn drop_since(&mut self, mark: Mark) {
@@ -195,21 +228,35 @@ impl Walk<'_> {
     }
 
     fn note(&mut self, typed: &Typed, value: &Value<'_>) {
-        let is_plain = matches!(typed.kind, Kind::Literal(_) | Kind::And(_) | Kind::Or(_) | Kind::Not(_));
+        let is_plain = matches!(
+            typed.kind,
+            Kind::Literal(_) | Kind::And(_) | Kind::Or(_) | Kind::Not(_)
+        );
         if is_plain || !self.keep_trace || self.trace.len() >= LINES_MAX {
             return;
         }
         if matches!(typed.kind, Kind::List(_)) && typed.is_constant() {
             return;
         }
-        let span = Span { start: typed.span.start.saturating_sub(self.start), end: typed.span.end.saturating_sub(self.start) };
-        let written = span.of(self.text).split_whitespace().collect::<Vec<_>>().join(" ");
+        let span = Span {
+            start: typed.span.start.saturating_sub(self.start),
+            end: typed.span.end.saturating_sub(self.start),
+        };
+        let written = span
+            .of(self.text)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         let mut expression: String = written.chars().take(SHOWN_CHARS_MAX).collect();
         if expression.len() < written.len() {
             expression.push('…');
         }
         let value = value.show();
-        if !self.trace.iter().any(|line| line.expression == expression && line.value == value) {
+        if !self
+            .trace
+            .iter()
+            .any(|line| line.expression == expression && line.value == value)
+        {
             self.trace.push(Traced { expression, value });
         }
     }
@@ -227,11 +274,17 @@ impl Walk<'_> {
             },
             Kind::Negate(inner) => negated(&self.eval(inner, ctx, wanted)),
             Kind::And(items) => {
-                let values: Vec<_> = items.iter().map(|item| self.eval(item, ctx, wanted).as_bool()).collect();
+                let values: Vec<_> = items
+                    .iter()
+                    .map(|item| self.eval(item, ctx, wanted).as_bool())
+                    .collect();
                 Value::of_bool(ops::all(values))
             }
             Kind::Or(items) => {
-                let values: Vec<_> = items.iter().map(|item| self.eval(item, ctx, wanted).as_bool()).collect();
+                let values: Vec<_> = items
+                    .iter()
+                    .map(|item| self.eval(item, ctx, wanted).as_bool())
+                    .collect();
                 Value::of_bool(ops::any(values))
             }
             Kind::Binary(op, left, right) => {
@@ -244,11 +297,19 @@ impl Walk<'_> {
                 Some(false) => self.eval(no, ctx, wanted),
                 None => Value::Unknown(Why::Part),
             },
-            Kind::List(items) => Value::List(items.iter().map(|item| self.operand(item, ctx)).collect()),
-            Kind::Text { function, receiver, arg } => self.text(*function, receiver, arg.as_deref(), ctx),
+            Kind::List(items) => {
+                Value::List(items.iter().map(|item| self.operand(item, ctx)).collect())
+            }
+            Kind::Text {
+                function,
+                receiver,
+                arg,
+            } => self.text(*function, receiver, arg.as_deref(), ctx),
             Kind::ContainsPhrase { receiver, phrase } => {
                 let value = self.operand(receiver, ctx);
-                let found = value.as_text().map(|text| ctx.contains_phrase(field_of(receiver), text, *phrase));
+                let found = value
+                    .as_text()
+                    .map(|text| ctx.contains_phrase(field_of(receiver), text, *phrase));
                 Value::of_bool(found)
             }
             Kind::Size(of) => match self.operand(of, ctx) {
@@ -258,7 +319,13 @@ impl Walk<'_> {
                     None => Value::Unknown(Why::Part),
                 },
             },
-            Kind::Macro { which, list, slot, name, body } => self.macro_call(*which, list, (*slot, name), body, ctx, wanted),
+            Kind::Macro {
+                which,
+                list,
+                slot,
+                name,
+                body,
+            } => self.macro_call(*which, list, (*slot, name), body, ctx, wanted),
             Kind::Has(field) => match self.operand(field, ctx) {
                 Value::Unknown(_) => Value::Bool(false),
                 Value::List(items) => Value::Bool(!items.is_empty()),
@@ -277,7 +344,13 @@ impl Walk<'_> {
         self.eval(typed, ctx, true)
     }
 
-    fn text<'e>(&mut self, function: TextFunction, receiver: &'e Typed, arg: Option<&'e Typed>, ctx: &Ctx<'e>) -> Value<'e> {
+    fn text<'e>(
+        &mut self,
+        function: TextFunction,
+        receiver: &'e Typed,
+        arg: Option<&'e Typed>,
+        ctx: &Ctx<'e>,
+    ) -> Value<'e> {
         let value = self.operand(receiver, ctx);
         let Some(text) = value.as_text() else {
             if let Some(arg) = arg {
@@ -286,7 +359,11 @@ impl Walk<'_> {
             return Value::Unknown(Why::Part);
         };
         match arg {
-            None => Value::Text(text_form(function, ctx, field_of(receiver), Cow::Borrowed(text)).into_owned().into()),
+            None => Value::Text(
+                text_form(function, ctx, field_of(receiver), Cow::Borrowed(text))
+                    .into_owned()
+                    .into(),
+            ),
             Some(arg) => {
                 let part = self.operand(arg, ctx);
                 Value::of_bool(part.as_text().map(|part| text_holds(function, text, part)))
@@ -303,7 +380,9 @@ impl Walk<'_> {
         ctx: &Ctx<'e>,
         wanted: bool,
     ) -> Value<'e> {
-        let Value::List(items) = self.operand(list, ctx) else { return Value::Unknown(Why::Part) };
+        let Value::List(items) = self.operand(list, ctx) else {
+            return Value::Unknown(Why::Part);
+        };
         let mut values = Vec::with_capacity(items.len());
         // The trace shows one element in detail: the first that was found, or did not hold.
         let telling = which != Macro::All;
@@ -322,7 +401,9 @@ impl Walk<'_> {
             self.keep_trace &= !told;
             // The element may be computed here, so what is bound to it lives shorter than the facts.
             let inner: Ctx<'_> = *ctx;
-            let value = self.eval(body, &inner.with(slot, bound), wanted_inside).as_bool();
+            let value = self
+                .eval(body, &inner.with(slot, bound), wanted_inside)
+                .as_bool();
             self.keep_trace = keep;
             if !told && value == Some(telling) {
                 told = true;
@@ -344,7 +425,10 @@ impl Walk<'_> {
 
     fn note_binding(&mut self, name: &str, item: &Value<'_>) {
         if self.keep_trace && self.trace.len() < LINES_MAX {
-            self.trace.push(Traced { expression: name.to_owned(), value: item.show() });
+            self.trace.push(Traced {
+                expression: name.to_owned(),
+                value: item.show(),
+            });
         }
     }
 
@@ -359,7 +443,10 @@ impl Walk<'_> {
 
     fn distance<'e>(&mut self, lookup: &Lookup, ctx: &Ctx<'e>) -> Value<'e> {
         let nearest = ctx.distance(lookup);
-        self.because_of(ctx.matches(lookup).filter(|m| Some(i64::from(m.distance)) == nearest));
+        self.because_of(
+            ctx.matches(lookup)
+                .filter(|m| Some(i64::from(m.distance)) == nearest),
+        );
         nearest.map_or(Value::Unknown(Why::NoMatch), Value::Int)
     }
 
@@ -406,24 +493,37 @@ fn field_value<'e>(field: Field, ctx: &Ctx<'e>) -> Value<'e> {
         }),
     };
     value.unwrap_or_else(|| {
-        let missing = if field == Field::AccountAge { Field::AccountCreatedAt } else { field };
+        let missing = if field == Field::AccountAge {
+            Field::AccountCreatedAt
+        } else {
+            field
+        };
         Value::Unknown(Why::Missing(missing.path()))
     })
 }
 
 fn medium_value<'e>(slot: usize, field: crate::schema::MediumField, ctx: &Ctx<'e>) -> Value<'e> {
-    let Some(index) = ctx.medium_index(slot) else { return Value::Unknown(Why::Part) };
+    let Some(index) = ctx.medium_index(slot) else {
+        return Value::Unknown(Why::Part);
+    };
     let value = match field.ty() {
         Type::String => ctx.medium_text(index, field).map(|v| Value::Text(v.into())),
         Type::Int => ctx.medium_int(index, field).map(Value::Int),
         _ => ctx.medium_bool(index, field).map(Value::Bool),
     };
-    value.unwrap_or_else(|| Value::Unknown(Why::Missing(format!("content.media[{index}].{}", field.name()))))
+    value.unwrap_or_else(|| {
+        Value::Unknown(Why::Missing(format!(
+            "content.media[{index}].{}",
+            field.name()
+        )))
+    })
 }
 
 fn attribute_value<'e>(name: &str, ty: &Type, ctx: &Ctx<'e>) -> Value<'e> {
     let path = || format!("attributes.{name}");
-    let Some(json) = ctx.attribute(name) else { return Value::Unknown(Why::Missing(path())) };
+    let Some(json) = ctx.attribute(name) else {
+        return Value::Unknown(Why::Missing(path()));
+    };
     let value = match ty {
         Type::Bool => env::json_bool(json).map(Value::Bool),
         Type::Int => env::json_int(json).map(Value::Int),
@@ -446,7 +546,9 @@ fn attribute_value<'e>(name: &str, ty: &Type, ctx: &Ctx<'e>) -> Value<'e> {
 
 /// The true length of an attribute, of which only the first 256 elements are looked at.
 fn length<'e>(of: &Typed, ctx: &Ctx<'e>) -> Option<Value<'e>> {
-    let Kind::Attribute(name) = &of.kind else { return None };
+    let Kind::Attribute(name) = &of.kind else {
+        return None;
+    };
     Some(Value::Int(ctx.attribute(name)?.as_array()?.len() as i64))
 }
 
@@ -479,14 +581,21 @@ fn negated<'e>(value: &Value<'e>) -> Value<'e> {
 fn binary<'e>(op: Binary, left: &Value<'e>, right: &Value<'e>) -> Value<'e> {
     use Binary::{Equal, Greater, GreaterEqual, In, Less, LessEqual, NotEqual};
     if op == In {
-        let Value::List(items) = right else { return Value::Unknown(Why::Part) };
-        let equal = items.iter().map(|item| order(left, item).map(Ordering::is_eq));
+        let Value::List(items) = right else {
+            return Value::Unknown(Why::Part);
+        };
+        let equal = items
+            .iter()
+            .map(|item| order(left, item).map(Ordering::is_eq));
         return Value::of_bool(ops::any(equal));
     }
     if matches!(left, Value::Unknown(_)) || matches!(right, Value::Unknown(_)) {
         return Value::Unknown(Why::Part);
     }
-    if matches!(op, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual) {
+    if matches!(
+        op,
+        Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual
+    ) {
         return Value::of_bool(order(left, right).map(|ordering| ops::holds(op, ordering)));
     }
     let result = match (left, right) {

@@ -55,10 +55,21 @@ pub(crate) struct Lexeme {
 
 /// All tokens of the text, the last one [`Token::End`].
 pub(crate) fn lex(text: &str, problems: &mut Problems<'_>) -> Vec<Lexeme> {
-    let mut lexer = Lexer { text, at: 0, problems, tokens: Vec::with_capacity(text.len() / 4) };
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        problems,
+        tokens: Vec::with_capacity(text.len() / 4),
+    };
     while lexer.next() {}
-    let end = Span { start: text.len(), end: text.len() };
-    lexer.tokens.push(Lexeme { token: Token::End, span: end });
+    let end = Span {
+        start: text.len(),
+        end: text.len(),
+    };
+    lexer.tokens.push(Lexeme {
+        token: Token::End,
+        span: end,
+    });
     lexer.tokens
 }
 
@@ -77,7 +88,9 @@ impl<'t> Lexer<'t, '_, '_> {
     /// Reads one token or gap; false at the end.
     fn next(&mut self) -> bool {
         let rest = self.rest();
-        let Some(first) = rest.chars().next() else { return false };
+        let Some(first) = rest.chars().next() else {
+            return false;
+        };
         if first.is_whitespace() || first == '\u{feff}' {
             self.at += first.len_utf8();
         } else if rest.starts_with("//") {
@@ -98,7 +111,10 @@ impl<'t> Lexer<'t, '_, '_> {
     }
 
     fn push(&mut self, token: Token, len: usize) {
-        let span = Span { start: self.at, end: self.at + len };
+        let span = Span {
+            start: self.at,
+            end: self.at + len,
+        };
         self.tokens.push(Lexeme { token, span });
         self.at += len;
     }
@@ -108,12 +124,17 @@ impl<'t> Lexer<'t, '_, '_> {
         let body = self.rest().get(open.len()..).unwrap_or_default();
         let (len, closed) = string_len(body, quote, raw);
         let len = open.len() + len;
-        let span = Span { start: self.at, end: self.at + len };
+        let span = Span {
+            start: self.at,
+            end: self.at + len,
+        };
         if !closed {
             self.problems.error_hint(
                 span,
                 "this text has no closing quote",
-                format!("end it with `{quote}` on the same line, or begin and end it with `\"\"\"`"),
+                format!(
+                    "end it with `{quote}` on the same line, or begin and end it with `\"\"\"`"
+                ),
             );
         } else if len > STRING_BYTES_MAX {
             self.problems.error_hint(
@@ -129,8 +150,14 @@ impl<'t> Lexer<'t, '_, '_> {
         let rest = self.rest();
         let len = leading(rest, |c| c.is_ascii_alphanumeric() || c == '_');
         let word = rest.get(..len).unwrap_or_default();
-        if word.starts_with("0x") || word.starts_with("0X") || word.bytes().all(|b| b.is_ascii_digit()) {
-            let fraction = rest.get(len..).and_then(|r| r.strip_prefix('.')).map_or(0, |r| leading(r, |c| c.is_ascii_alphanumeric()));
+        if word.starts_with("0x")
+            || word.starts_with("0X")
+            || word.bytes().all(|b| b.is_ascii_digit())
+        {
+            let fraction = rest
+                .get(len..)
+                .and_then(|r| r.strip_prefix('.'))
+                .map_or(0, |r| leading(r, |c| c.is_ascii_alphanumeric()));
             let starts_with_digit = rest.as_bytes().get(len + 1).is_some_and(u8::is_ascii_digit);
             if fraction == 0 || !starts_with_digit {
                 return self.push(Token::Int, len);
@@ -146,16 +173,25 @@ impl<'t> Lexer<'t, '_, '_> {
         let word = rest.get(..len).unwrap_or_default();
         let signed = word.ends_with(['e', 'E']).then(|| {
             let after = rest.get(len..).unwrap_or_default();
-            let digits = after.strip_prefix(['+', '-']).map_or(0, |r| leading(r, |c| c.is_ascii_digit()));
+            let digits = after
+                .strip_prefix(['+', '-'])
+                .map_or(0, |r| leading(r, |c| c.is_ascii_digit()));
             if digits == 0 { 0 } else { digits + 1 }
         });
         let len = len + signed.unwrap_or(0);
         let word = rest.get(..len).unwrap_or_default();
-        if word.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')) && word.parse::<f64>().is_ok() {
+        if word
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+            && word.parse::<f64>().is_ok()
+        {
             return self.push(Token::Float, len);
         }
         if crate::literal::parse_duration(word).is_none() {
-            let span = Span { start: self.at, end: self.at + len };
+            let span = Span {
+                start: self.at,
+                end: self.at + len,
+            };
             self.problems.error_hint(
                 span,
                 format!("`{}` is neither a number nor a duration", shown(word)),
@@ -174,9 +210,14 @@ impl<'t> Lexer<'t, '_, '_> {
             _ => leading(rest, |c| !c.is_ascii() && !c.is_whitespace()),
         };
         let len = len.max(first.len_utf8());
-        let span = Span { start: self.at, end: self.at + len };
+        let span = Span {
+            start: self.at,
+            end: self.at + len,
+        };
         let hint = match first {
-            '“' | '”' | '„' | '‘' | '’' | '«' | '»' => Some("use straight quotes: `\"…\"`"),
+            '“' | '”' | '„' | '‘' | '’' | '«' | '»' => {
+                Some("use straight quotes: `\"…\"`")
+            }
             '=' => Some("write `==` to compare"),
             '&' => Some("write `&&` or `and`"),
             '|' => Some("write `||` or `or`"),
@@ -184,8 +225,16 @@ impl<'t> Lexer<'t, '_, '_> {
             c if !c.is_ascii() => Some("names are written in ASCII; put other text between quotes"),
             _ => None,
         };
-        let found = if first == '#' { "#".to_owned() } else { shown(span.of(self.text)) };
-        self.problems.error_maybe(span, format!("`{found}` means nothing here"), hint.map(str::to_owned));
+        let found = if first == '#' {
+            "#".to_owned()
+        } else {
+            shown(span.of(self.text))
+        };
+        self.problems.error_maybe(
+            span,
+            format!("`{found}` means nothing here"),
+            hint.map(str::to_owned),
+        );
         match first {
             '=' => self.push(Token::Equal, len),
             '&' => self.push(Token::And, len),
@@ -200,7 +249,9 @@ impl<'t> Lexer<'t, '_, '_> {
 pub(crate) fn shown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().take(40) {
-        if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}') {
+        if c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        {
             out.extend(format!("U+{:04X}", u32::from(c)).chars());
         } else {
             out.push(c);
@@ -214,8 +265,14 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// Length of a text in typographic quotes, or of its opening quote when none closes it nearby.
 fn curly_len(rest: &str) -> usize {
-    let nearby = rest.char_indices().skip(1).take(200).take_while(|(_, c)| *c != '\n');
-    let close = nearby.into_iter().find(|(_, c)| matches!(c, '”' | '“' | '’' | '»' | '"'));
+    let nearby = rest
+        .char_indices()
+        .skip(1)
+        .take(200)
+        .take_while(|(_, c)| *c != '\n');
+    let close = nearby
+        .into_iter()
+        .find(|(_, c)| matches!(c, '”' | '“' | '’' | '»' | '"'));
     close.map_or(0, |(at, c)| at + c.len_utf8())
 }
 
@@ -227,7 +284,10 @@ fn leading(text: &str, wanted: impl Fn(char) -> bool) -> usize {
 fn opening_quote(rest: &str) -> Option<(&str, bool)> {
     let raw = usize::from(rest.starts_with(['r', 'R']));
     let quotes = rest.get(raw..)?;
-    let len = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|q| quotes.starts_with(q))?.len();
+    let len = ["\"\"\"", "'''", "\"", "'"]
+        .into_iter()
+        .find(|q| quotes.starts_with(q))?
+        .len();
     Some((rest.get(..raw + len)?, raw == 1))
 }
 
@@ -282,7 +342,10 @@ fn punctuation(rest: &str) -> Option<(Token, usize)> {
         ("/", Token::Slash),
         ("%", Token::Percent),
     ];
-    TWO.iter().chain(ONE).find(|(text, _)| rest.starts_with(text)).map(|(text, token)| (*token, text.len()))
+    TWO.iter()
+        .chain(ONE)
+        .find(|(text, _)| rest.starts_with(text))
+        .map(|(text, token)| (*token, text.len()))
 }
 
 #[cfg(test)]
@@ -292,9 +355,15 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expect: &[(Token, &str)]) {
-        let source = Source { name: "t".into(), text: text.into() };
+        let source = Source {
+            name: "t".into(),
+            text: text.into(),
+        };
         let mut problems = Problems::of(&source);
-        let found: Vec<_> = lex(text, &mut problems).iter().map(|l| (l.token, l.span.of(text))).collect();
+        let found: Vec<_> = lex(text, &mut problems)
+            .iter()
+            .map(|l| (l.token, l.span.of(text)))
+            .collect();
         let mut expect = expect.to_vec();
         expect.push((Token::End, ""));
         assert_eq!(found, expect);
@@ -303,27 +372,59 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, says: &str) {
-        let source = Source { name: "t".into(), text: text.into() };
+        let source = Source {
+            name: "t".into(),
+            text: text.into(),
+        };
         let mut problems = Problems::of(&source);
         lex(text, &mut problems);
         let found = problems.finish();
-        assert!(found.iter().any(|d| d.to_string().contains(says)), "{found:?}");
+        assert!(
+            found.iter().any(|d| d.to_string().contains(says)),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn numbers_durations_and_fields_are_told_apart() {
         use Token::{Dot, Duration, Float, Int, Word};
-        check("12 0x1F 1.5 2e3 1e-2 2.5E+3", &[(Int, "12"), (Int, "0x1F"), (Float, "1.5"), (Float, "2e3"), (Float, "1e-2"), (Float, "2.5E+3")]);
-        check("24h 1h30m 1.5h 250ms", &[(Duration, "24h"), (Duration, "1h30m"), (Duration, "1.5h"), (Duration, "250ms")]);
+        check(
+            "12 0x1F 1.5 2e3 1e-2 2.5E+3",
+            &[
+                (Int, "12"),
+                (Int, "0x1F"),
+                (Float, "1.5"),
+                (Float, "2e3"),
+                (Float, "1e-2"),
+                (Float, "2.5E+3"),
+            ],
+        );
+        check(
+            "24h 1h30m 1.5h 250ms",
+            &[
+                (Duration, "24h"),
+                (Duration, "1h30m"),
+                (Duration, "1.5h"),
+                (Duration, "250ms"),
+            ],
+        );
         check("1.size", &[(Int, "1"), (Dot, "."), (Word, "size")]);
     }
 
     #[test]
     fn strings_keep_their_quotes_and_comments_vanish() {
         use Token::Text;
-        check(r#""a\"b" 'c' // "x"
+        check(
+            r#""a\"b" 'c' // "x"
             r"\" """d
-            "e" f""" "#, &[(Text, r#""a\"b""#), (Text, "'c'"), (Text, r#"r"\""#), (Text, "\"\"\"d\n            \"e\" f\"\"\"")]);
+            "e" f""" "#,
+            &[
+                (Text, r#""a\"b""#),
+                (Text, "'c'"),
+                (Text, r#"r"\""#),
+                (Text, "\"\"\"d\n            \"e\" f\"\"\""),
+            ],
+        );
     }
 
     #[test]

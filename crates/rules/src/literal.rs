@@ -16,7 +16,9 @@ const UNITS: &[(&str, i128)] = &[
 
 /// Reads `24h`, `1h30m`, `1.5h`, `-90s`; units are `w d h m s ms us ns`.
 pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
-    let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (negative, mut rest) = text
+        .strip_prefix('-')
+        .map_or((false, text), |rest| (true, rest));
     let mut total: i128 = 0;
     if rest.is_empty() || rest.len() > 64 {
         return None;
@@ -24,7 +26,9 @@ pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
     while !rest.is_empty() {
         let number_len = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, after) = rest.split_at(number_len);
-        let unit_len = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let unit_len = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_len);
         let (_, nanos) = UNITS.iter().find(|(name, _)| *name == unit)?;
         total = total.checked_add(scaled(number, *nanos)?)?;
@@ -42,7 +46,9 @@ fn scaled(number: &str, unit_nanos: i128) -> Option<i128> {
     let whole: i128 = whole.parse::<u64>().ok()?.into();
     let digits = u32::try_from(fraction.len()).ok().filter(|d| *d <= 9)?;
     let fraction: i128 = fraction.parse::<u64>().ok()?.into();
-    whole.checked_mul(unit_nanos)?.checked_add(fraction * unit_nanos / 10_i128.pow(digits))
+    whole
+        .checked_mul(unit_nanos)?
+        .checked_add(fraction * unit_nanos / 10_i128.pow(digits))
 }
 
 /// Writes a duration as the rule language reads it: `1d2h`, `-90s` as `-1m30s`, `0s`.
@@ -108,9 +114,14 @@ pub(crate) fn decode(literal: &str) -> Result<String, BadEscape> {
     let raw = literal.starts_with(['r', 'R']);
     let from = usize::from(raw);
     let quoted = literal.get(from..).unwrap_or_default();
-    let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|q| quoted.starts_with(q)).map_or(0, str::len);
+    let quote = ["\"\"\"", "'''", "\"", "'"]
+        .into_iter()
+        .find(|q| quoted.starts_with(q))
+        .map_or(0, str::len);
     // An unclosed literal was reported by the lexer; whatever it holds is good enough from here on.
-    let body = quoted.get(quote..quoted.len().saturating_sub(quote)).unwrap_or_default();
+    let body = quoted
+        .get(quote..quoted.len().saturating_sub(quote))
+        .unwrap_or_default();
     if raw || !body.contains('\\') {
         return Ok(body.to_owned());
     }
@@ -135,7 +146,10 @@ fn unescape(escape: &str) -> Option<(char, usize)> {
     let code = |from: usize, digits: usize, radix: u32| {
         let text = escape.get(from..from + digits)?;
         // `from_str_radix` would take a sign.
-        let number = text.bytes().all(|b| b.is_ascii_alphanumeric()).then(|| u32::from_str_radix(text, radix).ok())??;
+        let number = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric())
+            .then(|| u32::from_str_radix(text, radix).ok())??;
         Some((char::from_u32(number)?, from + digits))
     };
     let simple = |c: char| Some((c, 2));
@@ -173,18 +187,40 @@ mod tests {
         duration("1.5h", Some(5_400));
         duration("2w", Some(1_209_600));
         duration("-90s", Some(-90));
-        for wrong in ["", "h", "1", "1x", "1h2", "1.h.", "99999999999999999999h", "-", "1e3s"] {
+        for wrong in [
+            "",
+            "h",
+            "1",
+            "1x",
+            "1h2",
+            "1.h.",
+            "99999999999999999999h",
+            "-",
+            "1e3s",
+        ] {
             duration(wrong, None);
         }
     }
 
     #[test]
     fn escapes_are_those_of_cel() {
-        let check = |literal: &str, expect: &str| assert_eq!(decode(literal).ok().as_deref(), Some(expect), "{literal}");
-        check(r#""a\n\"\x41\u0628\U0001F600\101""#, "a\n\"A\u{628}\u{1F600}A");
+        let check = |literal: &str, expect: &str| {
+            assert_eq!(decode(literal).ok().as_deref(), Some(expect), "{literal}");
+        };
+        check(
+            r#""a\n\"\x41\u0628\U0001F600\101""#,
+            "a\n\"A\u{628}\u{1F600}A",
+        );
         check(r#"r"\n""#, r"\n");
         check("'''it's'''", "it's");
-        for wrong in [r#""\q""#, r#""\u12""#, r#""\ud800""#, r#""\U00110000""#, r#""\400""#, r#""\u+123""#] {
+        for wrong in [
+            r#""\q""#,
+            r#""\u12""#,
+            r#""\ud800""#,
+            r#""\U00110000""#,
+            r#""\400""#,
+            r#""\u+123""#,
+        ] {
             assert!(decode(wrong).is_err(), "{wrong}");
         }
     }

@@ -116,7 +116,10 @@ mod tests {
         assert_eq!(int(Binary::Add, i64::MAX, 1), None);
         assert_eq!(float(Binary::Divide, 1.0, 0.0), None);
         assert_eq!(float(Binary::Multiply, f64::MAX, 2.0), None);
-        assert_eq!(moved(Binary::Add, Timestamp::MAX, SignedDuration::from_secs(1)), None);
+        assert_eq!(
+            moved(Binary::Add, Timestamp::MAX, SignedDuration::from_secs(1)),
+            None
+        );
     }
 
     #[test]
@@ -130,9 +133,18 @@ mod tests {
 
     #[test]
     fn whole_numbers_and_floats_compare_exactly() {
-        assert_eq!(int_to_float((1 << 53) + 1, 9_007_199_254_740_992.0), Some(Ordering::Greater));
-        assert_eq!(int_to_float(i64::MAX, 9_223_372_036_854_775_808.0), Some(Ordering::Less));
-        assert_eq!(int_to_float(i64::MIN, -9_223_372_036_854_775_808.0), Some(Ordering::Equal));
+        assert_eq!(
+            int_to_float((1 << 53) + 1, 9_007_199_254_740_992.0),
+            Some(Ordering::Greater)
+        );
+        assert_eq!(
+            int_to_float(i64::MAX, 9_223_372_036_854_775_808.0),
+            Some(Ordering::Less)
+        );
+        assert_eq!(
+            int_to_float(i64::MIN, -9_223_372_036_854_775_808.0),
+            Some(Ordering::Equal)
+        );
         assert_eq!(int_to_float(-1, -1.5), Some(Ordering::Greater));
         assert_eq!(int_to_float(1, 1.5), Some(Ordering::Less));
     }

@@ -15,7 +15,9 @@
 //! effect = word "(" [ argument { "," argument } ] ")"      argument = [ word ":" ] expression
 //! ```
 
-use crate::ast::{Arg, Binary, Effect, Expect, Expr, ExprKind, File, Json, Members, Rule, Spanned, Test};
+use crate::ast::{
+    Arg, Binary, Effect, Expect, Expr, ExprKind, File, Json, Members, Rule, Spanned, Test,
+};
 use crate::diagnostic::{Problems, Source, Span};
 use crate::lexer::{Lexeme, Token, lex, shown};
 use crate::literal;
@@ -31,7 +33,13 @@ const TEST_PARTS: &[&str] = &["at", "event", "media", "match", "members", "expec
 /// Reads one file. `None` marks what was reported and left out.
 pub(crate) fn parse(source: &Source, problems: &mut Problems<'_>) -> File {
     let tokens = lex(&source.text, problems);
-    let mut parser = Parser { text: &source.text, tokens: &tokens, at: 0, depth: 0, problems };
+    let mut parser = Parser {
+        text: &source.text,
+        tokens: &tokens,
+        at: 0,
+        depth: 0,
+        problems,
+    };
     parser.file()
 }
 
@@ -47,8 +55,14 @@ impl<'t> Parser<'t, '_, '_> {
     // ---- tokens ----
 
     fn ahead(&self, by: usize) -> Lexeme {
-        let end = Span { start: self.text.len(), end: self.text.len() };
-        self.tokens.get(self.at + by).copied().unwrap_or(Lexeme { token: Token::End, span: end })
+        let end = Span {
+            start: self.text.len(),
+            end: self.text.len(),
+        };
+        self.tokens.get(self.at + by).copied().unwrap_or(Lexeme {
+            token: Token::End,
+            span: end,
+        })
     }
 
     fn token(&self) -> Token {
@@ -66,7 +80,11 @@ impl<'t> Parser<'t, '_, '_> {
     }
 
     fn previous_span(&self) -> Span {
-        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map(|l| l.span).unwrap_or_default()
+        self.at
+            .checked_sub(1)
+            .and_then(|i| self.tokens.get(i))
+            .map(|l| l.span)
+            .unwrap_or_default()
     }
 
     fn text_of(&self, span: Span) -> &'t str {
@@ -80,7 +98,11 @@ impl<'t> Parser<'t, '_, '_> {
 
     fn word_ahead(&self, by: usize) -> &'t str {
         let lexeme = self.ahead(by);
-        if lexeme.token == Token::Word { self.text_of(lexeme.span) } else { "" }
+        if lexeme.token == Token::Word {
+            self.text_of(lexeme.span)
+        } else {
+            ""
+        }
     }
 
     fn eat(&mut self, token: Token) -> bool {
@@ -139,7 +161,8 @@ impl<'t> Parser<'t, '_, '_> {
                 (_, "rule") => file.rules.extend(self.rule()),
                 (_, "test") => file.tests.extend(self.test()),
                 (_, word) => {
-                    let hint = nearest(word, ["rule", "test"]).map(|near| format!("did you mean `{near}`?"));
+                    let hint = nearest(word, ["rule", "test"])
+                        .map(|near| format!("did you mean `{near}`?"));
                     let message = format!("expected `rule` or `test`, found {}", self.found());
                     if self.token() != Token::Stray {
                         self.problems.error_maybe(self.span(), message, hint);
@@ -177,7 +200,11 @@ impl<'t> Parser<'t, '_, '_> {
                 Token::Word if self.begins_item() => return,
                 Token::Word if braces == 0 && clauses.contains(&self.word()) => {
                     // `content.on` is a field with a clause's name.
-                    let after_dot = self.at > 0 && self.tokens.get(self.at - 1).is_some_and(|l| l.token == Token::Dot);
+                    let after_dot = self.at > 0
+                        && self
+                            .tokens
+                            .get(self.at - 1)
+                            .is_some_and(|l| l.token == Token::Dot);
                     if !after_dot {
                         return;
                     }
@@ -191,13 +218,26 @@ impl<'t> Parser<'t, '_, '_> {
     fn rule(&mut self) -> Option<Rule> {
         let first = self.at;
         let start = self.bump().span;
-        let head = self.name("the rule's name").filter(|_| self.expect(Token::OpenBrace, "`{`").is_some());
+        let head = self
+            .name("the rule's name")
+            .filter(|_| self.expect(Token::OpenBrace, "`{`").is_some());
         let Some(name) = head else {
             self.skip_to_item();
             return None;
         };
         let (on, mode, policy, reason, when, then) = (vec![], None, None, None, None, None);
-        let mut rule = Rule { name, span: start, hash: [0; 32], on, mode, policy, reason, when, then, broken: false };
+        let mut rule = Rule {
+            name,
+            span: start,
+            hash: [0; 32],
+            on,
+            mode,
+            policy,
+            reason,
+            when,
+            then,
+            broken: false,
+        };
         loop {
             let (token, word, at) = (self.token(), self.word(), self.span());
             if token == Token::CloseBrace {
@@ -211,14 +251,21 @@ impl<'t> Parser<'t, '_, '_> {
                 break;
             }
             if !RULE_CLAUSES.contains(&word) {
-                self.expected_hint("a part of the rule", did_you_mean_or_list(word, RULE_CLAUSES));
+                self.expected_hint(
+                    "a part of the rule",
+                    did_you_mean_or_list(word, RULE_CLAUSES),
+                );
                 rule.broken = true;
                 self.bump();
                 self.skip_clause(RULE_CLAUSES);
                 continue;
             }
             if rule_has(&rule, word) {
-                self.problems.error_hint(at, format!("`{word}` is given twice"), "keep one of the two");
+                self.problems.error_hint(
+                    at,
+                    format!("`{word}` is given twice"),
+                    "keep one of the two",
+                );
             }
             self.bump();
             if self.rule_clause(word, &mut rule).is_none() {
@@ -232,7 +279,9 @@ impl<'t> Parser<'t, '_, '_> {
 
     fn rule_clause(&mut self, word: &str, rule: &mut Rule) -> Option<()> {
         match word {
-            "on" => rule.on = self.list_of(|p| p.name("an event type, for example `post.created`"))?,
+            "on" => {
+                rule.on = self.list_of(|p| p.name("an event type, for example `post.created`"))?;
+            }
             "mode" => rule.mode = Some(self.name("`live` or `shadow`")?),
             "policy" => rule.policy = Some(self.name("the policy's name")?),
             "reason" => rule.reason = Some(self.string("the reason in quotes")?),
@@ -255,13 +304,25 @@ impl<'t> Parser<'t, '_, '_> {
 
     fn test(&mut self) -> Option<Test> {
         self.bump();
-        let head = self.string("the test's name in quotes").filter(|_| self.expect(Token::OpenBrace, "`{`").is_some());
+        let head = self
+            .string("the test's name in quotes")
+            .filter(|_| self.expect(Token::OpenBrace, "`{`").is_some());
         let Some(name) = head else {
             self.skip_to_item();
             return None;
         };
-        let (at, event, media, matches, members, expect) = (None, None, vec![], vec![], vec![], vec![]);
-        let mut test = Test { name, at, event, media, matches, members, expect, broken: false };
+        let (at, event, media, matches, members, expect) =
+            (None, None, vec![], vec![], vec![], vec![]);
+        let mut test = Test {
+            name,
+            at,
+            event,
+            media,
+            matches,
+            members,
+            expect,
+            broken: false,
+        };
         loop {
             let (token, word, span) = (self.token(), self.word(), self.span());
             if token == Token::CloseBrace {
@@ -269,7 +330,8 @@ impl<'t> Parser<'t, '_, '_> {
                 return Some(test);
             }
             if token == Token::End || self.begins_item() {
-                self.problems.error(test.name.span, "this test has no closing `}`");
+                self.problems
+                    .error(test.name.span, "this test has no closing `}`");
                 test.broken = true;
                 return Some(test);
             }
@@ -282,7 +344,8 @@ impl<'t> Parser<'t, '_, '_> {
             }
             if (word == "at" && test.at.is_some()) || (word == "event" && test.event.is_some()) {
                 let hint = "a test plays one event: write a second test";
-                self.problems.error_hint(span, format!("`{word}` is given twice"), hint);
+                self.problems
+                    .error_hint(span, format!("`{word}` is given twice"), hint);
             }
             self.bump();
             if self.test_part(word, &mut test).is_none() {
@@ -294,7 +357,10 @@ impl<'t> Parser<'t, '_, '_> {
 
     fn test_part(&mut self, word: &str, test: &mut Test) -> Option<()> {
         match word {
-            "at" => test.at = Some(self.string("a time in quotes, for example `\"2026-11-22T10:15:00Z\"`")?),
+            "at" => {
+                test.at =
+                    Some(self.string("a time in quotes, for example `\"2026-11-22T10:15:00Z\"`")?);
+            }
             "event" => test.event = Some(self.json()?),
             "media" => test.media.push(self.json()?),
             "match" => test.matches.push(self.json()?),
@@ -316,11 +382,17 @@ impl<'t> Parser<'t, '_, '_> {
         let mut members = Vec::new();
         while self.token() == Token::Word && !self.begins_item() {
             let lexeme = self.bump();
-            let signal_type = Spanned { node: self.text_of(lexeme.span).to_owned(), span: lexeme.span };
+            let signal_type = Spanned {
+                node: self.text_of(lexeme.span).to_owned(),
+                span: lexeme.span,
+            };
             members.push((signal_type, self.string("the member's signal in quotes")?));
             self.eat(Token::Comma);
         }
-        self.expect(Token::CloseBrace, "a signal type and a signal, for example `text \"…\"`, or `}`")?;
+        self.expect(
+            Token::CloseBrace,
+            "a signal type and a signal, for example `text \"…\"`, or `}`",
+        )?;
         Some(Members { bank, members })
     }
 
@@ -334,11 +406,17 @@ impl<'t> Parser<'t, '_, '_> {
             ("no", "verdict") => {
                 self.bump();
                 self.bump();
-                Some(Expect::Verdict { rule: self.name("a rule's name")?, fires: false })
+                Some(Expect::Verdict {
+                    rule: self.name("a rule's name")?,
+                    fires: false,
+                })
             }
             ("verdict", _) => {
                 self.bump();
-                Some(Expect::Verdict { rule: self.name("a rule's name")?, fires: true })
+                Some(Expect::Verdict {
+                    rule: self.name("a rule's name")?,
+                    fires: true,
+                })
             }
             _ => self.effect().map(Expect::Action),
         }
@@ -362,7 +440,8 @@ impl<'t> Parser<'t, '_, '_> {
             }
             is_whole &= self.token() != Token::Stray;
             if self.token() == Token::End || self.begins_item() {
-                self.problems.error(open, "this JSON object has no closing `}`");
+                self.problems
+                    .error(open, "this JSON object has no closing `}`");
                 return None;
             }
             let last = self.bump().span;
@@ -376,7 +455,10 @@ impl<'t> Parser<'t, '_, '_> {
                     }
                 }
                 // What is no token was reported, and is no JSON either.
-                return String::from_utf8(text).ok().filter(|_| is_whole).map(|text| Json { text, span });
+                return String::from_utf8(text)
+                    .ok()
+                    .filter(|_| is_whole)
+                    .map(|text| Json { text, span });
             }
         }
     }
@@ -398,15 +480,22 @@ impl<'t> Parser<'t, '_, '_> {
             Token::Word => {
                 let mut span = self.bump().span;
                 loop {
-                    let joint = matches!(self.token(), Token::Dot | Token::Minus) && span.end == self.span().start;
-                    let part = matches!(self.ahead(1).token, Token::Word | Token::Int | Token::Duration);
+                    let joint = matches!(self.token(), Token::Dot | Token::Minus)
+                        && span.end == self.span().start;
+                    let part = matches!(
+                        self.ahead(1).token,
+                        Token::Word | Token::Int | Token::Duration
+                    );
                     if !(joint && part && self.touches(0)) {
                         break;
                     }
                     self.bump();
                     span = span.to(self.bump().span);
                 }
-                Some(Spanned { node: self.text_of(span).to_owned(), span })
+                Some(Spanned {
+                    node: self.text_of(span).to_owned(),
+                    span,
+                })
             }
             _ => {
                 self.expected(what);
@@ -428,9 +517,16 @@ impl<'t> Parser<'t, '_, '_> {
         match literal::decode(self.text_of(span)) {
             Ok(text) => Some(text),
             Err(bad) => {
-                let at = Span { start: span.start + bad.at, end: span.start + bad.at + bad.len };
+                let at = Span {
+                    start: span.start + bad.at,
+                    end: span.start + bad.at + bad.len,
+                };
                 let message = format!("`{}` is not an escape", shown(self.text_of(at)));
-                self.problems.error_hint(at, message, "write `\\\\` for a backslash, or begin the text with `r\"`");
+                self.problems.error_hint(
+                    at,
+                    message,
+                    "write `\\\\` for a backslash, or begin the text with `r\"`",
+                );
                 None
             }
         }
@@ -445,7 +541,10 @@ impl<'t> Parser<'t, '_, '_> {
         self.expect(Token::OpenParen, "`(` after the effect's name")?;
         let args = self.args()?;
         let span = name.to(self.previous_span());
-        let name = Spanned { node: self.text_of(name).to_owned(), span: name };
+        let name = Spanned {
+            node: self.text_of(name).to_owned(),
+            span: name,
+        };
         Some(Effect { name, args, span })
     }
 
@@ -456,12 +555,19 @@ impl<'t> Parser<'t, '_, '_> {
             return Some(args);
         }
         loop {
-            let name = (self.token() == Token::Word && self.ahead(1).token == Token::Colon).then(|| {
-                let span = self.bump().span;
-                self.bump();
-                Spanned { node: self.text_of(span).to_owned(), span }
+            let name =
+                (self.token() == Token::Word && self.ahead(1).token == Token::Colon).then(|| {
+                    let span = self.bump().span;
+                    self.bump();
+                    Spanned {
+                        node: self.text_of(span).to_owned(),
+                        span,
+                    }
+                });
+            args.push(Arg {
+                name,
+                value: self.expression()?,
             });
-            args.push(Arg { name, value: self.expression()? });
             if !self.eat(Token::Comma) {
                 self.expect(Token::CloseParen, "`,` or `)`")?;
                 return Some(args);
@@ -474,14 +580,19 @@ impl<'t> Parser<'t, '_, '_> {
     /// An expression that must be followed by the next clause or the end of the block.
     fn whole_expression(&mut self, clauses: &[&str]) -> Option<Expr> {
         let expr = self.expression()?;
-        if self.token() == Token::CloseBrace || self.token() == Token::End || clauses.contains(&self.word()) {
+        if self.token() == Token::CloseBrace
+            || self.token() == Token::End
+            || clauses.contains(&self.word())
+        {
             return Some(expr);
         }
         let hint = match (self.token(), self.word()) {
             (_, "AND" | "And") => "write `and` or `&&`",
             (_, "OR" | "Or") => "write `or` or `||`",
             (_, "is") => "write `==` to compare",
-            (_, "contains" | "startsWith" | "endsWith" | "matches") => "write it as a call: `text.contains(\"…\")`",
+            (_, "contains" | "startsWith" | "endsWith" | "matches") => {
+                "write it as a call: `text.contains(\"…\")`"
+            }
             (Token::CloseParen | Token::CloseBracket, _) => "there is one closing bracket too many",
             _ => "join two conditions with `and` or `or`",
         };
@@ -500,7 +611,11 @@ impl<'t> Parser<'t, '_, '_> {
 
     fn too_deep(&mut self, span: Span) {
         let hint = "split the rule, or put the values into a list or a bank";
-        self.problems.error_hint(span, format!("this expression nests deeper than {DEPTH_MAX}"), hint);
+        self.problems.error_hint(
+            span,
+            format!("this expression nests deeper than {DEPTH_MAX}"),
+            hint,
+        );
     }
 
     fn expression(&mut self) -> Option<Expr> {
@@ -523,7 +638,10 @@ impl<'t> Parser<'t, '_, '_> {
         self.expect(Token::Colon, "`:` and the value otherwise")?;
         let no = self.expression()?;
         let span = condition.span.to(no.span);
-        self.make(ExprKind::Choose(Box::new(condition), Box::new(yes), Box::new(no)), span)
+        self.make(
+            ExprKind::Choose(Box::new(condition), Box::new(yes), Box::new(no)),
+            span,
+        )
     }
 
     /// Operators at least as strong as `min`, left to right.
@@ -534,12 +652,23 @@ impl<'t> Parser<'t, '_, '_> {
             let right = self.binary(strength + 1)?;
             let span = left.span.to(right.span);
             left = match operator {
-                Operator::And => self.join(ExprKind::And, |k| matches!(k, ExprKind::And(_)), left, right)?,
-                Operator::Or => self.join(ExprKind::Or, |k| matches!(k, ExprKind::Or(_)), left, right)?,
+                Operator::And => self.join(
+                    ExprKind::And,
+                    |k| matches!(k, ExprKind::And(_)),
+                    left,
+                    right,
+                )?,
+                Operator::Or => {
+                    self.join(ExprKind::Or, |k| matches!(k, ExprKind::Or(_)), left, right)?
+                }
                 Operator::Binary(op) => {
                     if strength == RELATION && matches!(self.operator(), Some((_, RELATION))) {
                         let hint = "join two comparisons with `and`: `a < b and b < c`";
-                        self.problems.error_hint(at.to(self.span()), "comparisons do not chain", hint);
+                        self.problems.error_hint(
+                            at.to(self.span()),
+                            "comparisons do not chain",
+                            hint,
+                        );
                         return None;
                     }
                     self.make(ExprKind::Binary(op, Box::new(left), Box::new(right)), span)?
@@ -551,9 +680,19 @@ impl<'t> Parser<'t, '_, '_> {
 
     /// `a && b && c` is one conjunction of three: long chains stay flat. A parenthesised first
     /// operand that is a chain of the same operator joins too, which changes nothing it means.
-    fn join(&mut self, kind: fn(Vec<Expr>) -> ExprKind, is_same: fn(&ExprKind) -> bool, left: Expr, right: Expr) -> Option<Expr> {
+    fn join(
+        &mut self,
+        kind: fn(Vec<Expr>) -> ExprKind,
+        is_same: fn(&ExprKind) -> bool,
+        left: Expr,
+        right: Expr,
+    ) -> Option<Expr> {
         let span = left.span.to(right.span);
-        let own_depth = if is_same(&left.kind) { left.depth } else { left.depth + 1 };
+        let own_depth = if is_same(&left.kind) {
+            left.depth
+        } else {
+            left.depth + 1
+        };
         let depth = own_depth.max(right.depth + 1);
         if depth > DEPTH_MAX {
             self.too_deep(span);
@@ -564,7 +703,11 @@ impl<'t> Parser<'t, '_, '_> {
             kind => vec![Expr { kind, ..left }],
         };
         items.push(right);
-        Some(Expr { kind: kind(items), span, depth })
+        Some(Expr {
+            kind: kind(items),
+            span,
+            depth,
+        })
     }
 
     fn operator(&self) -> Option<(Operator, u8)> {
@@ -602,7 +745,8 @@ impl<'t> Parser<'t, '_, '_> {
         }
         if is_not && min > RELATION {
             let hint = "put it in parentheses: `(not …)`, or write `!`";
-            self.problems.error_hint(at, "`not` cannot stand here", hint);
+            self.problems
+                .error_hint(at, "`not` cannot stand here", hint);
             return None;
         }
         if self.depth >= DEPTH_MAX {
@@ -618,11 +762,19 @@ impl<'t> Parser<'t, '_, '_> {
             return self.postfix_of(expr);
         }
         self.depth += 1;
-        let operand = if is_not { self.binary(RELATION) } else { self.prefix(UNARY) };
+        let operand = if is_not {
+            self.binary(RELATION)
+        } else {
+            self.prefix(UNARY)
+        };
         self.depth -= 1;
         let operand = operand?;
         let span = at.to(operand.span);
-        let kind = if minus { ExprKind::Negate } else { ExprKind::Not };
+        let kind = if minus {
+            ExprKind::Negate
+        } else {
+            ExprKind::Not
+        };
         self.make(kind(Box::new(operand)), span)
     }
 
@@ -630,7 +782,10 @@ impl<'t> Parser<'t, '_, '_> {
         let span = self.bump().span;
         let number = literal::parse_int(self.text_of(span), negative);
         if number.is_none() {
-            let message = format!("`{}` is not a whole number of 64 bits", shown(self.text_of(span)));
+            let message = format!(
+                "`{}` is not a whole number of 64 bits",
+                shown(self.text_of(span))
+            );
             self.problems.error(span, message);
         }
         number
@@ -647,10 +802,17 @@ impl<'t> Parser<'t, '_, '_> {
                 Token::Dot => {
                     self.bump();
                     let lexeme = self.expect(Token::Word, "a field or function after `.`")?;
-                    let name = Spanned { node: self.text_of(lexeme.span).to_owned(), span: lexeme.span };
+                    let name = Spanned {
+                        node: self.text_of(lexeme.span).to_owned(),
+                        span: lexeme.span,
+                    };
                     let start = expr.span;
                     let kind = if self.eat(Token::OpenParen) {
-                        ExprKind::Call { receiver: Some(Box::new(expr)), name, args: self.args()? }
+                        ExprKind::Call {
+                            receiver: Some(Box::new(expr)),
+                            name,
+                            args: self.args()?,
+                        }
                     } else {
                         ExprKind::Field(Box::new(expr), name)
                     };
@@ -658,7 +820,11 @@ impl<'t> Parser<'t, '_, '_> {
                 }
                 Token::OpenBracket => {
                     let hint = "ask about any element with `.exists(x, …)`, or about all with `.all(x, …)`";
-                    self.problems.error_hint(self.span(), "elements are not picked by number", hint);
+                    self.problems.error_hint(
+                        self.span(),
+                        "elements are not picked by number",
+                        hint,
+                    );
                     return None;
                 }
                 _ => return Some(expr),
@@ -675,7 +841,11 @@ impl<'t> Parser<'t, '_, '_> {
             }
             Token::Float => {
                 self.bump();
-                let number = self.text_of(span).parse::<f64>().ok().filter(|f| f.is_finite());
+                let number = self
+                    .text_of(span)
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|f| f.is_finite());
                 if number.is_none() {
                     self.problems.error(span, "this number is too large");
                 }
@@ -697,10 +867,16 @@ impl<'t> Parser<'t, '_, '_> {
                 let inner = self.expression()?;
                 if self.token() != Token::CloseParen {
                     let (line, column) = self.problems.line_column(span.start);
-                    self.expected_hint("an operator or `)`", format!("the `(` at {line}:{column} is not closed"));
+                    self.expected_hint(
+                        "an operator or `)`",
+                        format!("the `(` at {line}:{column} is not closed"),
+                    );
                     return None;
                 }
-                Some(Expr { span: span.to(self.bump().span), ..inner })
+                Some(Expr {
+                    span: span.to(self.bump().span),
+                    ..inner
+                })
             }
             Token::OpenBracket => self.list(),
             Token::Word => self.name_or_call(),
@@ -747,7 +923,14 @@ impl<'t> Parser<'t, '_, '_> {
         if self.eat(Token::OpenParen) {
             let name = Spanned { node: word, span };
             let args = self.args()?;
-            return self.make(ExprKind::Call { receiver: None, name, args }, span.to(self.previous_span()));
+            return self.make(
+                ExprKind::Call {
+                    receiver: None,
+                    name,
+                    args,
+                },
+                span.to(self.previous_span()),
+            );
         }
         let kind = match word.as_str() {
             "true" => ExprKind::Bool(true),

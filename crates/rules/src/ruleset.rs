@@ -71,7 +71,10 @@ pub struct RuleSet {
 
 impl fmt::Debug for RuleSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RuleSet").field("rules", &self.rules).field("tests", &self.tests.len()).finish_non_exhaustive()
+        f.debug_struct("RuleSet")
+            .field("rules", &self.rules)
+            .field("tests", &self.tests.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +98,12 @@ impl fmt::Debug for RuleSet {
 /// assert_eq!(rules.rules()[0].name.as_str(), "new_account_links");
 /// ```
 pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagnostic>> {
-    let mut whole = Whole { schema, shared: Shared::default(), banks: BTreeMap::new(), names: HashMap::new() };
+    let mut whole = Whole {
+        schema,
+        shared: Shared::default(),
+        banks: BTreeMap::new(),
+        names: HashMap::new(),
+    };
     let mut found: Vec<Diagnostic> = Vec::new();
     let (mut rules, mut programs, mut tests) = (Vec::new(), Vec::new(), Vec::new());
     let mut rules_seen = 0_usize;
@@ -108,8 +116,13 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
         let room = RULES_MAX.saturating_sub(rules_seen);
         rules_seen += file.rules.len();
         if let Some(first_over) = file.rules.get(room) {
-            let message = format!("more than {RULES_MAX} rules: this one and those after it are not read");
-            problems.error_hint(first_over.name.span, message, "put what only differs by a value into a bank or a list");
+            let message =
+                format!("more than {RULES_MAX} rules: this one and those after it are not read");
+            problems.error_hint(
+                first_over.name.span,
+                message,
+                "put what only differs by a value into a bank or a list",
+            );
         }
         for rule in file.rules.iter().take(room) {
             if let Some((rule, program)) = check_rule(rule, source, &mut whole, &mut problems) {
@@ -127,12 +140,24 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
     }
     let (by_type, for_others) = index_by_type(&rules);
     let Whole { shared, banks, .. } = whole;
-    Ok(RuleSet { rules, programs, by_type, for_others, shared, banks, tests, warnings: found })
+    Ok(RuleSet {
+        rules,
+        programs,
+        by_type,
+        for_others,
+        shared,
+        banks,
+        tests,
+        warnings: found,
+    })
 }
 
 fn read(source: &Source, problems: &mut Problems<'_>) -> Option<crate::ast::File> {
     if source.text.len() > FILE_BYTES_MAX {
-        let message = format!("this file is {} bytes long, the limit is {FILE_BYTES_MAX}", source.text.len());
+        let message = format!(
+            "this file is {} bytes long, the limit is {FILE_BYTES_MAX}",
+            source.text.len()
+        );
         problems.error_hint(Span::default(), message, "split it into several files");
         return None;
     }
@@ -142,11 +167,20 @@ fn read(source: &Source, problems: &mut Problems<'_>) -> Option<crate::ast::File
 /// For each event type that some rule names, the rules that see it; and those that see the others.
 fn index_by_type(rules: &[Rule]) -> (Vec<(String, Vec<usize>)>, Vec<usize>) {
     let sees = |event_type: Option<&String>| -> Vec<usize> {
-        let sees = |rule: &Rule| rule.on.is_empty() || event_type.is_some_and(|t| rule.on.contains(t));
-        rules.iter().enumerate().filter(|(_, rule)| sees(rule)).map(|(i, _)| i).collect()
+        let sees =
+            |rule: &Rule| rule.on.is_empty() || event_type.is_some_and(|t| rule.on.contains(t));
+        rules
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| sees(rule))
+            .map(|(i, _)| i)
+            .collect()
     };
     let named: BTreeSet<&String> = rules.iter().flat_map(|rule| &rule.on).collect();
-    let by_type = named.into_iter().map(|event_type| (event_type.clone(), sees(Some(event_type)))).collect();
+    let by_type = named
+        .into_iter()
+        .map(|event_type| (event_type.clone(), sees(Some(event_type))))
+        .collect();
     (by_type, sees(None))
 }
 
@@ -159,7 +193,10 @@ impl RuleSet {
     /// The banks that rules ask about, each with the largest distance asked for, so that an
     /// operator can be told of banks that do not exist or do not match that far.
     pub fn banks(&self) -> Vec<(BankName, u32)> {
-        self.banks.iter().map(|(bank, distance)| (bank.clone(), *distance)).collect()
+        self.banks
+            .iter()
+            .map(|(bank, distance)| (bank.clone(), *distance))
+            .collect()
     }
 
     /// What the authors probably did not mean, in the order of the files.
@@ -188,16 +225,27 @@ impl RuleSet {
 
     /// The rules that see events of this type.
     fn seeing(&self, event_type: &str) -> &[usize] {
-        let at = self.by_type.binary_search_by(|(named, _)| named.as_str().cmp(event_type));
-        at.ok().and_then(|at| self.by_type.get(at)).map_or(&self.for_others, |(_, rules)| rules)
+        let at = self
+            .by_type
+            .binary_search_by(|(named, _)| named.as_str().cmp(event_type));
+        at.ok()
+            .and_then(|at| self.by_type.get(at))
+            .map_or(&self.for_others, |(_, rules)| rules)
     }
 
-    pub(crate) fn evaluate_those(&self, facts: &Facts<'_>, wanted: impl Fn(&Rule) -> bool) -> Vec<Verdict> {
+    pub(crate) fn evaluate_those(
+        &self,
+        facts: &Facts<'_>,
+        wanted: impl Fn(&Rule) -> bool,
+    ) -> Vec<Verdict> {
         let memo = Memo::default();
         let ctx = Ctx::new(facts, &self.shared, &memo);
         let mut verdicts = Vec::new();
         for index in self.seeing(&facts.event.r#type) {
-            let (Some(rule), Some(program)) = (self.rules.get(*index), self.programs.get(*index)) else { continue };
+            let (Some(rule), Some(program)) = (self.rules.get(*index), self.programs.get(*index))
+            else {
+                continue;
+            };
             if wanted(rule) && (program.condition)(&ctx) == Some(true) {
                 verdicts.push(verdict(rule, program, &ctx));
             }
@@ -215,14 +263,22 @@ impl RuleSet {
             .iter()
             .filter_map(|index| Some((self.rules.get(*index)?, self.programs.get(*index)?)))
             .filter(|(rule, _)| rule.source == source)
-            .map(|(rule, program)| (rule, explain(&program.when, program.start, &rule.text, &ctx)))
+            .map(|(rule, program)| {
+                (
+                    rule,
+                    explain(&program.when, program.start, &rule.text, &ctx),
+                )
+            })
             .filter(|(_, explanation)| explanation.value != Some(true))
             .collect();
         explained.sort_by_key(|(_, explanation)| explanation.value);
         let mut lines = Vec::new();
         for (rule, explanation) in explained.into_iter().take(max) {
             let value = explanation.value.map_or("unknown", |_| "false");
-            lines.push(format!("rule {} did not fire: its condition is {value}\n", rule.name));
+            lines.push(format!(
+                "rule {} did not fire: its condition is {value}\n",
+                rule.name
+            ));
             let shown = |t: Traced| format!("    {} = {}\n", t.expression, t.value);
             lines.extend(explanation.trace.into_iter().map(shown));
         }
@@ -234,14 +290,29 @@ impl RuleSet {
     pub(crate) fn both_answers(&self, facts: &Facts<'_>) -> Vec<(Option<bool>, Option<bool>)> {
         let memo = Memo::default();
         let ctx = Ctx::new(facts, &self.shared, &memo);
-        let both = |program: &Program| ((program.condition)(&ctx), explain(&program.when, 0, "", &ctx).value);
+        let both = |program: &Program| {
+            (
+                (program.condition)(&ctx),
+                explain(&program.when, 0, "", &ctx).value,
+            )
+        };
         self.programs.iter().map(both).collect()
     }
 }
 
 fn verdict(rule: &Rule, program: &Program, ctx: &Ctx<'_>) -> Verdict {
-    let Explanation { value, because, trace, media } = explain(&program.when, program.start, &rule.text, ctx);
-    debug_assert_eq!(value, Some(true), "the two walks disagree on rule {}", rule.name);
+    let Explanation {
+        value,
+        because,
+        trace,
+        media,
+    } = explain(&program.when, program.start, &rule.text, ctx);
+    debug_assert_eq!(
+        value,
+        Some(true),
+        "the two walks disagree on rule {}",
+        rule.name
+    );
     Verdict {
         rule: rule.name.clone(),
         version: rule.version,
@@ -250,16 +321,28 @@ fn verdict(rule: &Rule, program: &Program, ctx: &Ctx<'_>) -> Verdict {
         reason: rule.reason.clone(),
         because,
         trace,
-        effects: program.effects.iter().flat_map(|plan| effects(plan, &media, ctx)).collect(),
+        effects: program
+            .effects
+            .iter()
+            .flat_map(|plan| effects(plan, &media, ctx))
+            .collect(),
     }
 }
 
 /// The effects a plan comes to on this event: one, or one for each medium found.
 fn effects(plan: &Plan, media: &[usize], ctx: &Ctx<'_>) -> Vec<Effect> {
-    let effect = |target, index| Effect { kind: plan.kind, target, index, detail: plan.detail.clone() };
+    let effect = |target, index| Effect {
+        kind: plan.kind,
+        target,
+        index,
+        detail: plan.detail.clone(),
+    };
     match plan.target {
         PlanTarget::Entity(entity) => vec![effect(entity, None)],
         PlanTarget::Subject => vec![effect(subject_of(ctx), None)],
-        PlanTarget::FoundMedia => media.iter().map(|index| effect(EntityType::Media, Some(*index))).collect(),
+        PlanTarget::FoundMedia => media
+            .iter()
+            .map(|index| effect(EntityType::Media, Some(*index)))
+            .collect(),
     }
 }

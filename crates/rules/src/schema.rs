@@ -45,7 +45,10 @@ impl Schema {
     /// The event types and fields that come with Manara, without attributes.
     pub fn builtin() -> Self {
         let event_types = EVENT_TYPES.iter().map(|t| (*t).to_owned()).collect();
-        Self { event_types, attributes: BTreeMap::new() }
+        Self {
+            event_types,
+            attributes: BTreeMap::new(),
+        }
     }
 
     /// Adds `attributes.name` of type `ty`, for one event type or, with `None`, for all.
@@ -80,7 +83,9 @@ impl Schema {
 
     /// The attribute as a rule on these event types (all of them, when empty) may use it.
     pub(crate) fn attribute(&self, name: &str, on: &[String]) -> Declared<'_> {
-        let Some(by_type) = self.attributes.get(name) else { return Declared::No };
+        let Some(by_type) = self.attributes.get(name) else {
+            return Declared::No;
+        };
         let everywhere = by_type.get(&None);
         if on.is_empty() {
             return everywhere.map_or(Declared::NotFor(None), Declared::Yes);
@@ -174,21 +179,38 @@ const MEDIUM_FIELDS: &[(&str, MediumField)] = &[
 ];
 
 /// The words an expression may begin with.
-pub(crate) const ROOTS: &[&str] = &["event", "received_at", "account", "space", "content", "attributes"];
+pub(crate) const ROOTS: &[&str] = &[
+    "event",
+    "received_at",
+    "account",
+    "space",
+    "content",
+    "attributes",
+];
 
 /// `root.name`, when there is such a field.
 pub(crate) fn field(root: &str, name: &str) -> Option<Field> {
-    FIELDS.iter().find(|(r, n, _)| *r == root && *n == name).map(|(_, _, field)| *field)
+    FIELDS
+        .iter()
+        .find(|(r, n, _)| *r == root && *n == name)
+        .map(|(_, _, field)| *field)
 }
 
 /// The fields of `account`, `space`, `content` or `event`.
 pub(crate) fn field_names(root: &str) -> Vec<&'static str> {
-    FIELDS.iter().filter(|(r, _, _)| *r == root).map(|(_, name, _)| *name).collect()
+    FIELDS
+        .iter()
+        .filter(|(r, _, _)| *r == root)
+        .map(|(_, name, _)| *name)
+        .collect()
 }
 
 /// The field of a medium.
 pub(crate) fn medium_field(name: &str) -> Option<MediumField> {
-    MEDIUM_FIELDS.iter().find(|(n, _)| *n == name).map(|(_, field)| *field)
+    MEDIUM_FIELDS
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, field)| *field)
 }
 
 /// The fields of a medium.
@@ -210,7 +232,10 @@ impl Field {
     /// Its path, as in an event and as in a rule.
     pub(crate) fn path(self) -> String {
         let found = FIELDS.iter().find(|(_, _, field)| *field == self);
-        found.map_or_else(|| "received_at".to_owned(), |(root, name, _)| format!("{root}.{name}"))
+        found.map_or_else(
+            || "received_at".to_owned(),
+            |(root, name, _)| format!("{root}.{name}"),
+        )
     }
 
     pub(crate) fn ty(self) -> Type {
@@ -227,7 +252,10 @@ impl Field {
 
 impl MediumField {
     pub(crate) fn name(self) -> &'static str {
-        MEDIUM_FIELDS.iter().find(|(_, field)| *field == self).map_or("", |(name, _)| *name)
+        MEDIUM_FIELDS
+            .iter()
+            .find(|(_, field)| *field == self)
+            .map_or("", |(name, _)| *name)
     }
 
     pub(crate) fn ty(self) -> Type {
@@ -247,7 +275,9 @@ mod tests {
     #[test]
     fn the_built_in_event_types_are_those_of_the_model() {
         for event_type in EVENT_TYPES {
-            let json = format!(r#"{{"id":"1","source":"s","type":"{event_type}","time":"2026-11-22T10:15:00Z"}}"#);
+            let json = format!(
+                r#"{{"id":"1","source":"s","type":"{event_type}","time":"2026-11-22T10:15:00Z"}}"#
+            );
             let (_, warnings) = Event::from_json(json.as_bytes(), Origin::Http).unwrap();
             assert_eq!(warnings, [], "{event_type}");
         }
@@ -260,10 +290,19 @@ mod tests {
             .with_attribute(Some("payout.requested"), "budget", Type::Float)
             .with_attribute(None, "country", Type::String);
         let on = |types: &[&str]| types.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
-        assert_eq!(schema.attribute("country", &[]), Declared::Yes(&Type::String));
-        assert_eq!(schema.attribute("budget", &on(&["ad.requested"])), Declared::Yes(&Type::Int));
+        assert_eq!(
+            schema.attribute("country", &[]),
+            Declared::Yes(&Type::String)
+        );
+        assert_eq!(
+            schema.attribute("budget", &on(&["ad.requested"])),
+            Declared::Yes(&Type::Int)
+        );
         assert_eq!(schema.attribute("budget", &[]), Declared::NotFor(None));
-        assert_eq!(schema.attribute("budget", &on(&["post.created"])), Declared::NotFor(Some("post.created".into())));
+        assert_eq!(
+            schema.attribute("budget", &on(&["post.created"])),
+            Declared::NotFor(Some("post.created".into()))
+        );
         assert_eq!(
             schema.attribute("budget", &on(&["ad.requested", "payout.requested"])),
             Declared::Differs(&Type::Int, &Type::Float)

@@ -80,7 +80,10 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
 }
 
 /// "did you mean `x`?", when a known word is near.
-pub(crate) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+pub(crate) fn did_you_mean<'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<String> {
     nearest(word, known).map(|k| format!("did you mean `{k}`?"))
 }
 
@@ -113,7 +116,11 @@ mod tests {
     #[test]
     fn slips_case_and_other_trades_words_are_understood() {
         check("pdqq", &["pdq", "md5"], Some("pdq"));
-        check("startswith", &["startsWith", "endsWith"], Some("startsWith"));
+        check(
+            "startswith",
+            &["startsWith", "endsWith"],
+            Some("startsWith"),
+        );
         check("ban", &["remove", "suspend"], Some("suspend"));
         check("txet", &["text", "links"], Some("text"));
         check("zebra", &["text", "links"], None);

@@ -44,8 +44,13 @@ pub(crate) enum Kind {
     Field(Field),
     Attribute(Box<str>),
     /// The element a macro has bound in this slot.
-    Variable { slot: usize },
-    MediumField { slot: usize, field: MediumField },
+    Variable {
+        slot: usize,
+    },
+    MediumField {
+        slot: usize,
+        field: MediumField,
+    },
     Not(Box<Typed>),
     Negate(Box<Typed>),
     And(Vec<Typed>),
@@ -53,11 +58,24 @@ pub(crate) enum Kind {
     Binary(Binary, Box<Typed>, Box<Typed>),
     Choose(Box<Typed>, Box<Typed>, Box<Typed>),
     List(Vec<Typed>),
-    Text { function: TextFunction, receiver: Box<Typed>, arg: Option<Box<Typed>> },
+    Text {
+        function: TextFunction,
+        receiver: Box<Typed>,
+        arg: Option<Box<Typed>>,
+    },
     /// Whole words through the normaliser; the phrase's number in the rule set's index.
-    ContainsPhrase { receiver: Box<Typed>, phrase: u64 },
+    ContainsPhrase {
+        receiver: Box<Typed>,
+        phrase: u64,
+    },
     Size(Box<Typed>),
-    Macro { which: Macro, list: Box<Typed>, slot: usize, name: Box<str>, body: Box<Typed> },
+    Macro {
+        which: Macro,
+        list: Box<Typed>,
+        slot: usize,
+        name: Box<str>,
+        body: Box<Typed>,
+    },
     Has(Box<Typed>),
     HasEntity(manara_model::EntityType),
     /// Whether a bank has a member near enough.
@@ -115,7 +133,12 @@ pub(crate) enum Target {
 impl Typed {
     pub(crate) fn new(kind: Kind, ty: Type, span: Span) -> Self {
         let cost = cost_of(&kind);
-        Self { kind, ty, span, cost }
+        Self {
+            kind,
+            ty,
+            span,
+            cost,
+        }
     }
 
     pub(crate) fn wrong(span: Span) -> Self {
@@ -189,7 +212,11 @@ fn cost_of(kind: &Kind) -> u64 {
     let own = match kind {
         Kind::Wrong => 0,
         Kind::Attribute(_) => 20,
-        Kind::Text { function: TextFunction::Normalised, .. } | Kind::ContainsPhrase { .. } => NORMALISE,
+        Kind::Text {
+            function: TextFunction::Normalised,
+            ..
+        }
+        | Kind::ContainsPhrase { .. } => NORMALISE,
         Kind::Text { .. } | Kind::Size(_) => SCAN,
         Kind::Matches(_) | Kind::Distance(_) => LOOK_UP,
         Kind::Binary(Binary::In, item, list) => COMPARE * list.elements_max() + item.cost,
@@ -198,7 +225,9 @@ fn cost_of(kind: &Kind) -> u64 {
     let parts = match kind {
         Kind::Macro { list, body, .. } => list.cost + list.elements_max().saturating_mul(body.cost),
         Kind::Not(a) | Kind::Negate(a) | Kind::Size(a) | Kind::Has(a) => a.cost,
-        Kind::And(items) | Kind::Or(items) | Kind::List(items) => items.iter().map(|i| i.cost).sum(),
+        Kind::And(items) | Kind::Or(items) | Kind::List(items) => {
+            items.iter().map(|i| i.cost).sum()
+        }
         Kind::Binary(_, a, b) => a.cost + b.cost,
         Kind::Choose(a, b, c) => a.cost + b.cost.max(c.cost),
         Kind::Text { receiver, arg, .. } => receiver.cost + arg.as_ref().map_or(0, |a| a.cost),

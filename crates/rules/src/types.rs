@@ -86,7 +86,12 @@ impl FromStr for Type {
             "time" => Some(Self::Time),
             _ => None,
         };
-        let list = || text.strip_prefix("list<")?.strip_suffix('>').and_then(scalar).map(Self::list);
+        let list = || {
+            text.strip_prefix("list<")?
+                .strip_suffix('>')
+                .and_then(scalar)
+                .map(Self::list)
+        };
         scalar(text).or_else(list).ok_or_else(|| {
             let found: String = text.chars().take(64).collect();
             format!("`{found}` is not a type: use bool, int, float, string, duration, time or list<…> of one of them")
@@ -100,18 +105,33 @@ mod tests {
 
     #[test]
     fn types_read_back_as_written() {
-        for text in ["bool", "int", "float", "string", "duration", "time", "list<string>", "list<int>"] {
+        for text in [
+            "bool",
+            "int",
+            "float",
+            "string",
+            "duration",
+            "time",
+            "list<string>",
+            "list<int>",
+        ] {
             assert_eq!(text.parse::<Type>().unwrap().to_string(), text);
         }
         for wrong in ["strings", "list<>", "list<list<int>>", "account", ""] {
-            assert!(wrong.parse::<Type>().unwrap_err().contains("is not a type"), "{wrong}");
+            assert!(
+                wrong.parse::<Type>().unwrap_err().contains("is not a type"),
+                "{wrong}"
+            );
         }
     }
 
     #[test]
     fn an_empty_list_joins_any_list() {
         let empty = Type::list(Type::Never);
-        assert_eq!(empty.join(&Type::list(Type::Int)), Some(Type::list(Type::Int)));
+        assert_eq!(
+            empty.join(&Type::list(Type::Int)),
+            Some(Type::list(Type::Int))
+        );
         assert_eq!(Type::Int.join(&Type::Float), None);
         assert!(Type::Never.fits(&Type::Bool));
     }

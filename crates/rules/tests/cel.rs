@@ -29,7 +29,11 @@ fn schema() -> Schema {
 }
 
 fn map(fields: Vec<(&str, Value)>) -> Value {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<HashMap<String, Value>>().into()
+    fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect::<HashMap<String, Value>>()
+        .into()
 }
 
 /// The event as CEL sees it.
@@ -37,10 +41,24 @@ fn context() -> Context<'static, 'static> {
     let text = |t: &str| Value::from(t.to_owned());
     let texts = |items: &[&str]| Value::from(items.iter().map(|t| text(t)).collect::<Vec<Value>>());
     let mut context = Context::default();
-    let account = map(vec![("id", text("a-19")), ("handle", text("Grey_Banner")), ("followers", 12_i64.into())]);
-    let content = map(vec![("id", text("p-1")), ("text", text("Rise, رايـة!")), ("links", texts(&["https://a.example/x", "b"]))]);
+    let account = map(vec![
+        ("id", text("a-19")),
+        ("handle", text("Grey_Banner")),
+        ("followers", 12_i64.into()),
+    ]);
+    let content = map(vec![
+        ("id", text("p-1")),
+        ("text", text("Rise, رايـة!")),
+        ("links", texts(&["https://a.example/x", "b"])),
+    ]);
     let numbers = Value::from(vec![Value::from(1_i64), 12_i64.into(), (-3_i64).into()]);
-    let attributes = map(vec![("n", (-3_i64).into()), ("f", 2.5.into()), ("yes", true.into()), ("tags", texts(&["a", "Rise", ""])), ("ns", numbers)]);
+    let attributes = map(vec![
+        ("n", (-3_i64).into()),
+        ("f", 2.5.into()),
+        ("yes", true.into()),
+        ("tags", texts(&["a", "Rise", ""])),
+        ("ns", numbers),
+    ]);
     context.add_variable_from_value("account", account);
     context.add_variable_from_value("content", content);
     context.add_variable_from_value("attributes", attributes);
@@ -48,21 +66,44 @@ fn context() -> Context<'static, 'static> {
 }
 
 /// Ours: true, false, or unknown. `None` when the checker refuses the expression.
+#[expect(
+    clippy::option_option,
+    reason = "refused, unknown, or a value: the three are compared as such"
+)]
 fn ours(condition: &str) -> Option<Option<bool>> {
     let rule = |name: &str, condition: &str| {
-        format!("rule {name} {{ policy p reason \"r\" when {condition} then label(account, \"x\") }}\n")
+        format!(
+            "rule {name} {{ policy p reason \"r\" when {condition} then label(account, \"x\") }}\n"
+        )
     };
     let text = rule("yes", condition) + &rule("no", &format!("!({condition})"));
-    let rules = compile(&[Source { name: "t".into(), text }], &schema()).ok()?;
+    let rules = compile(
+        &[Source {
+            name: "t".into(),
+            text,
+        }],
+        &schema(),
+    )
+    .ok()?;
     let (event, _) = Event::from_json(EVENT.as_bytes(), Origin::Http).unwrap();
-    let facts = Facts { event: &event, media: &[], matches: &[], received_at: event.time };
-    let fired: Vec<bool> = rules.evaluate(&facts).iter().map(|v| v.rule.as_str() == "yes").collect();
+    let facts = Facts {
+        event: &event,
+        media: &[],
+        matches: &[],
+        received_at: event.time,
+    };
+    let fired: Vec<bool> = rules
+        .evaluate(&facts)
+        .iter()
+        .map(|v| v.rule.as_str() == "yes")
+        .collect();
     assert!(fired.len() <= 1, "{condition} is both true and false");
     Some(fired.first().copied())
 }
 
 fn theirs(condition: &str) -> Option<bool> {
-    let program = Program::compile(condition).unwrap_or_else(|e| panic!("CEL cannot read {condition}: {e}"));
+    let program =
+        Program::compile(condition).unwrap_or_else(|e| panic!("CEL cannot read {condition}: {e}"));
     match program.execute(&context()) {
         Ok(Value::Bool(value)) => Some(value),
         Ok(other) => panic!("{condition} is {other:?} in CEL"),
@@ -74,15 +115,36 @@ fn one_of(texts: &'static [&'static str]) -> BoxedStrategy<String> {
     prop::sample::select(texts).prop_map(str::to_owned).boxed()
 }
 
-fn binary(left: BoxedStrategy<String>, ops: &'static [&'static str], right: BoxedStrategy<String>) -> BoxedStrategy<String> {
+fn binary(
+    left: BoxedStrategy<String>,
+    ops: &'static [&'static str],
+    right: BoxedStrategy<String>,
+) -> BoxedStrategy<String> {
     // Without parentheses half of the time, so that precedence is compared too.
     (left, prop::sample::select(ops), right, any::<bool>())
-        .prop_map(|(a, op, b, bare)| if bare { format!("{a} {op} {b}") } else { format!("({a} {op} {b})") })
+        .prop_map(|(a, op, b, bare)| {
+            if bare {
+                format!("{a} {op} {b}")
+            } else {
+                format!("({a} {op} {b})")
+            }
+        })
         .boxed()
 }
 
 fn int(depth: u32) -> BoxedStrategy<String> {
-    let leaf = one_of(&["0", "1", "7", "-2", "0x10", "9223372036854775807", "account.followers", "attributes.n", "attributes.absent", "size(content.links)"]);
+    let leaf = one_of(&[
+        "0",
+        "1",
+        "7",
+        "-2",
+        "0x10",
+        "9223372036854775807",
+        "account.followers",
+        "attributes.n",
+        "attributes.absent",
+        "size(content.links)",
+    ]);
     if depth == 0 {
         return leaf;
     }
@@ -97,7 +159,16 @@ fn int(depth: u32) -> BoxedStrategy<String> {
 }
 
 fn text(depth: u32) -> BoxedStrategy<String> {
-    let leaf = one_of(&["'a'", "\"Rise\"", "''", "'\\u0631\\x61'", "r'\\n'", "account.handle", "content.text", "account.id"]);
+    let leaf = one_of(&[
+        "'a'",
+        "\"Rise\"",
+        "''",
+        "'\\u0631\\x61'",
+        "r'\\n'",
+        "account.handle",
+        "content.text",
+        "account.id",
+    ]);
     if depth == 0 {
         return leaf;
     }
@@ -105,7 +176,14 @@ fn text(depth: u32) -> BoxedStrategy<String> {
 }
 
 fn condition(depth: u32) -> BoxedStrategy<String> {
-    let leaf = one_of(&["attributes.yes", "true", "false", "has(account.handle)", "has(account.display_name)", "attributes.absent > 0"]);
+    let leaf = one_of(&[
+        "attributes.yes",
+        "true",
+        "false",
+        "has(account.handle)",
+        "has(account.display_name)",
+        "attributes.absent > 0",
+    ]);
     if depth == 0 {
         return leaf;
     }
@@ -137,7 +215,11 @@ fn generated_expressions_mean_the_same() {
     let (compared, unknown) = (Cell::new(0), Cell::new(0));
     // `PROPTEST_CASES` asks for more.
     let cases = ProptestConfig::default().cases.max(3_000);
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(condition in condition(3))| {
         // Refused here are only expressions that CEL lets fail at run time.
         if let Some(ours) = ours(&condition) {
@@ -147,5 +229,8 @@ fn generated_expressions_mean_the_same() {
         }
     });
     let (compared, unknown) = (compared.get(), unknown.get());
-    assert!(compared > cases / 2 && unknown > cases / 50 && unknown < compared / 2, "{compared} compared, {unknown} unknown");
+    assert!(
+        compared > cases / 2 && unknown > cases / 50 && unknown < compared / 2,
+        "{compared} compared, {unknown} unknown"
+    );
 }

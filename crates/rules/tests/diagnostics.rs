@@ -10,7 +10,10 @@ fn schema() -> Schema {
 
 /// Every diagnostic of the text, as a terminal without colour shows it.
 fn report(text: &str) -> String {
-    let source = Source { name: "t.rules".into(), text: text.into() };
+    let source = Source {
+        name: "t.rules".into(),
+        text: text.into(),
+    };
     let problems = match compile(std::slice::from_ref(&source), &schema()) {
         Ok(rules) => rules.warnings().to_vec(),
         Err(problems) => {
@@ -19,24 +22,38 @@ fn report(text: &str) -> String {
         }
     };
     assert!(!problems.is_empty(), "nothing is wrong with\n{text}");
-    problems.iter().map(|problem| render_plain(problem, &source)).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(|problem| render_plain(problem, &source))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The reports on several texts, each under the text itself.
 fn reports(texts: &[impl AsRef<str>]) -> String {
     let each = |text: &str| format!("{}\n{}\n", text.trim(), report(text));
-    texts.iter().map(|text| each(text.as_ref())).collect::<Vec<_>>().join("\n")
+    texts
+        .iter()
+        .map(|text| each(text.as_ref()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The reports on conditions, each inside an otherwise faultless rule.
 fn conditions(conditions: &[&str]) -> String {
-    let whole = |condition: &str| format!("rule r {{ policy p reason \"r\" on post.created when\n{condition}\nthen remove(content) }}");
+    let whole = |condition: &str| {
+        format!(
+            "rule r {{ policy p reason \"r\" on post.created when\n{condition}\nthen remove(content) }}"
+        )
+    };
     let each = |condition: &&str| format!("{condition}\n{}\n", report(&whole(condition)));
     conditions.iter().map(each).collect::<Vec<_>>().join("\n")
 }
 
 fn effects(effects: &[&str]) -> String {
-    let whole = |effect: &str| format!("rule r {{ policy p reason \"r\" when account.followers > 1 then\n{effect} }}");
+    let whole = |effect: &str| {
+        format!("rule r {{ policy p reason \"r\" when account.followers > 1 then\n{effect} }}")
+    };
     let each = |effect: &&str| format!("{effect}\n{}\n", report(&whole(effect)));
     effects.iter().map(each).collect::<Vec<_>>().join("\n")
 }
@@ -255,26 +272,46 @@ fn tests_inside_files() {
 
 #[test]
 fn a_place_is_counted_in_characters() {
-    let report = report("// راية\nrule r { policy p reason \"راية\" when account.x > 1 then remove(content) }");
+    let report = report(
+        "// راية\nrule r { policy p reason \"راية\" when account.x > 1 then remove(content) }",
+    );
     assert!(report.contains("t.rules:2:46"), "{report}");
 }
 
 #[test]
 fn the_colour_form_shows_the_line() {
     let text = "rule r {\n  policy p\n  reason \"r\"\n  when content.txet == 'x'\n  then remove(content)\n}";
-    let source = Source { name: "t.rules".into(), text: text.into() };
+    let source = Source {
+        name: "t.rules".into(),
+        text: text.into(),
+    };
     let problems = compile(std::slice::from_ref(&source), &schema()).unwrap_err();
     let shown = render_colour(&problems[0], &source);
-    assert!(shown.contains("when content.") && shown.contains("did you mean `text`?") && shown.contains("\u{1b}["), "{shown}");
+    assert!(
+        shown.contains("when content.")
+            && shown.contains("did you mean `text`?")
+            && shown.contains("\u{1b}["),
+        "{shown}"
+    );
 }
 
 #[test]
 fn every_file_is_reported_in_one_go() {
-    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let source = |name: &str, text: &str| Source {
+        name: name.into(),
+        text: text.into(),
+    };
     let good = "rule shared_name { policy p reason \"r\" when account.followers > 1 then remove(content) }";
-    let sources = [source("a.rules", good), source("b.rules", good), source("c.rules", "rule c { policy p }")];
+    let sources = [
+        source("a.rules", good),
+        source("b.rules", good),
+        source("c.rules", "rule c { policy p }"),
+    ];
     let problems = compile(&sources, &schema()).unwrap_err();
-    let places: Vec<String> = problems.iter().map(|p| format!("{}:{}:{} {}", p.source, p.line(), p.column(), p.message)).collect();
+    let places: Vec<String> = problems
+        .iter()
+        .map(|p| format!("{}:{}:{} {}", p.source, p.line(), p.column(), p.message))
+        .collect();
     assert_eq!(
         places,
         [

@@ -20,7 +20,13 @@ const EVENT: &str = r#"{
 }"#;
 
 fn media() -> Vec<MediaFacts> {
-    let medium = |decoding, width, quality| MediaFacts { decoding, problem: None, width, height: 0, quality };
+    let medium = |decoding, width, quality| MediaFacts {
+        decoding,
+        problem: None,
+        width,
+        height: 0,
+        quality,
+    };
     vec![
         medium(Decoding::Decoded, 640, Some(90)),
         medium(Decoding::Undecodable, 0, None),
@@ -53,17 +59,36 @@ fn schema() -> Schema {
 
 #[track_caller]
 fn compiled(text: &str) -> RuleSet {
-    let source = Source { name: "t.rules".into(), text: text.into() };
+    let source = Source {
+        name: "t.rules".into(),
+        text: text.into(),
+    };
     compile(&[source], &schema()).unwrap_or_else(|problems| {
-        panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        panic!(
+            "{}",
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        )
     })
 }
 
 fn verdicts_on(rules: &RuleSet, json: &str) -> Vec<Verdict> {
     let (event, _) = Event::from_json(json.as_bytes(), Origin::Http).unwrap();
-    let media = if event.media().is_empty() { vec![] } else { media() };
+    let media = if event.media().is_empty() {
+        vec![]
+    } else {
+        media()
+    };
     let received_at: Timestamp = "2026-11-22T10:16:00Z".parse().unwrap();
-    rules.evaluate(&Facts { event: &event, media: &media, matches: &matches(), received_at })
+    rules.evaluate(&Facts {
+        event: &event,
+        media: &media,
+        matches: &matches(),
+        received_at,
+    })
 }
 
 fn rule(name: &str, condition: &str) -> String {
@@ -74,7 +99,10 @@ fn rule(name: &str, condition: &str) -> String {
 #[track_caller]
 fn value(condition: &str, event: &str) -> Option<bool> {
     let rules = compiled(&(rule("yes", condition) + &rule("no", &format!("!({condition})"))));
-    let fired: Vec<String> = verdicts_on(&rules, event).iter().map(|v| v.rule.to_string()).collect();
+    let fired: Vec<String> = verdicts_on(&rules, event)
+        .iter()
+        .map(|v| v.rule.to_string())
+        .collect();
     match fired.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["yes"] => Some(true),
         ["no"] => Some(false),
@@ -90,13 +118,22 @@ fn check(condition: &str, expect: impl Into<Option<bool>>) {
 
 #[test]
 fn fields_and_comparisons() {
-    check("event.type == 'post.created' and event.source != \"x\"", true);
+    check(
+        "event.type == 'post.created' and event.source != \"x\"",
+        true,
+    );
     check("account.followers >= 12 && account.followers < 13", true);
     check("account.age == 14m", true);
     check("account.age < 24h", true);
     check("received_at - event.time == duration('1m')", true);
-    check("account.created_at > timestamp('2026-11-22T10:00:59Z')", true);
-    check("event.time + 24h == timestamp('2026-11-23T10:15:00Z')", true);
+    check(
+        "account.created_at > timestamp('2026-11-22T10:00:59Z')",
+        true,
+    );
+    check(
+        "event.time + 24h == timestamp('2026-11-23T10:15:00Z')",
+        true,
+    );
     check("account.handle < 'H'", true);
 }
 
@@ -129,7 +166,10 @@ fn texts() {
     check("account.handle.size() == 14 and size('رايـة') == 5", true);
     check("account.handle + '!' == 'Grey_Banner_17!'", true);
     check("(account.followers > 5 ? 'many' : 'few') == 'many'", true);
-    check(r#"content.text.contains("\u0631\x61") or account.id == r"a-19""#, true);
+    check(
+        r#"content.text.contains("\u0631\x61") or account.id == r"a-19""#,
+        true,
+    );
 }
 
 #[test]
@@ -141,22 +181,49 @@ fn lists() {
     check("'https://b.example/y' in content.links", true);
     check("content.links.exists(l, l.endsWith('/y'))", true);
     check("content.links.all(l, l.startsWith('https://'))", true);
-    check("content.links.count(l, l.contains('.example')) == 2 and content.links.size() == 2", true);
-    check("[account.handle, account.display_name].exists(n, n.startsWith('Grey'))", true);
-    check("[account.handle, account.display_name].exists(n, n.startsWith('Red'))", None);
-    check("content.links.exists(l, content.media.exists(m, m.url == l))", false);
-    check("[1, 2, 3].exists(n, [2, 4].exists(k, k == n and account.followers > k))", true);
-    check("(account.followers > 5 ? content.links : []).size() == 2", true);
+    check(
+        "content.links.count(l, l.contains('.example')) == 2 and content.links.size() == 2",
+        true,
+    );
+    check(
+        "[account.handle, account.display_name].exists(n, n.startsWith('Grey'))",
+        true,
+    );
+    check(
+        "[account.handle, account.display_name].exists(n, n.startsWith('Red'))",
+        None,
+    );
+    check(
+        "content.links.exists(l, content.media.exists(m, m.url == l))",
+        false,
+    );
+    check(
+        "[1, 2, 3].exists(n, [2, 4].exists(k, k == n and account.followers > k))",
+        true,
+    );
+    check(
+        "(account.followers > 5 ? content.links : []).size() == 2",
+        true,
+    );
     check("[true, account.followers > 100].all(b, b)", false);
-    check("[1.5, 2.5].exists(f, f > attributes.score) and 2 in [1.0, 2.0] and has(account)", true);
+    check(
+        "[1.5, 2.5].exists(f, f > attributes.score) and 2 in [1.0, 2.0] and has(account)",
+        true,
+    );
     check("[24h, account.age].exists(d, d < 1h)", true);
     check("[event.time, received_at].all(t, t >= event.time)", true);
 }
 
 #[test]
 fn media_of_the_event() {
-    check("content.media.exists(m, m.kind == 'video' and m.undecodable)", true);
-    check("content.media.exists(m, m.quality >= 90 and m.width == 640)", true);
+    check(
+        "content.media.exists(m, m.kind == 'video' and m.undecodable)",
+        true,
+    );
+    check(
+        "content.media.exists(m, m.quality >= 90 and m.width == 640)",
+        true,
+    );
     // The second has no quality, so it is not known whether all reach it.
     check("content.media.all(m, m.quality >= 30)", None);
     check("content.media.all(m, m.quality >= 50)", false);
@@ -168,39 +235,84 @@ fn media_of_the_event() {
 #[test]
 fn banks() {
     check("bank('IMAGES').matches(content.media)", true);
-    check("content.media.exists(m, bank('IMAGES').matches(m, 11))", None);
-    check("content.media.exists(m, bank('IMAGES').matches(m, 12))", true);
-    check("content.media.count(m, !m.undecodable and bank('IMAGES').matches(m, 256)) == 2", true);
-    check("content.media.exists(m, m.id == 'm-3' and bank('IMAGES').matches(m))", false);
-    check("content.media.exists(m, bank('IMAGES').distance(m) <= 12)", true);
-    check("bank('SLOGANS').matches(content.text) and bank('SLOGANS').matches(content)", true);
+    check(
+        "content.media.exists(m, bank('IMAGES').matches(m, 11))",
+        None,
+    );
+    check(
+        "content.media.exists(m, bank('IMAGES').matches(m, 12))",
+        true,
+    );
+    check(
+        "content.media.count(m, !m.undecodable and bank('IMAGES').matches(m, 256)) == 2",
+        true,
+    );
+    check(
+        "content.media.exists(m, m.id == 'm-3' and bank('IMAGES').matches(m))",
+        false,
+    );
+    check(
+        "content.media.exists(m, bank('IMAGES').distance(m) <= 12)",
+        true,
+    );
+    check(
+        "bank('SLOGANS').matches(content.text) and bank('SLOGANS').matches(content)",
+        true,
+    );
     check("bank('SLOGANS').matches(account)", false);
-    check("bank('NAMES').matches(account) and bank('NAMES').matches(account.handle)", true);
+    check(
+        "bank('NAMES').matches(account) and bank('NAMES').matches(account.handle)",
+        true,
+    );
     check("bank('NAMES').matches(account.display_name)", false);
     check("bank('LINKS').matches(content.links)", true);
-    check("content.links.exists(l, l.contains('b.example') and bank('LINKS').matches(l))", true);
-    check("content.links.exists(l, l.contains('a.example') and bank('LINKS').matches(l))", false);
-    check("bank('SLOGANS').matches(space.name) or bank('SLOGANS').matches(space)", false);
+    check(
+        "content.links.exists(l, l.contains('b.example') and bank('LINKS').matches(l))",
+        true,
+    );
+    check(
+        "content.links.exists(l, l.contains('a.example') and bank('LINKS').matches(l))",
+        false,
+    );
+    check(
+        "bank('SLOGANS').matches(space.name) or bank('SLOGANS').matches(space)",
+        false,
+    );
 }
 
 #[test]
 fn an_unreadable_medium_is_never_clean() {
     check("bank('OTHER').matches(content)", None);
-    check("content.media.exists(m, m.undecodable and !bank('OTHER').matches(m))", None);
-    check("content.media.exists(m, m.kind == 'image' and !bank('OTHER').matches(m))", true);
+    check(
+        "content.media.exists(m, m.undecodable and !bank('OTHER').matches(m))",
+        None,
+    );
+    check(
+        "content.media.exists(m, m.kind == 'image' and !bank('OTHER').matches(m))",
+        true,
+    );
 }
 
 #[test]
 fn what_is_missing_is_unknown() {
     check("account.display_name == 'x'", None);
-    check("account.display_name == 'x' or account.followers == 12", true);
-    check("account.display_name == 'x' and account.followers == 13", false);
+    check(
+        "account.display_name == 'x' or account.followers == 12",
+        true,
+    );
+    check(
+        "account.display_name == 'x' and account.followers == 13",
+        false,
+    );
     check("not (account.display_name == 'x')", None);
     check("space.members > 5", None);
     check("attributes.absent > 5 or attributes.absent <= 5", None);
     check("(has(space.name) ? space.name : 'none') == 'none'", true);
     check("has(account.display_name)", false);
-    check("has(account) and !has(space) and has(content.text) and has(attributes.country)", true);
+    check(
+        "has(account) and !has(space) and has(content.text) and has(attributes.country)",
+        true,
+    );
     check("has(content.links) and !has(attributes.absent)", true);
 }
 
@@ -217,12 +329,23 @@ fn an_attribute_of_another_type_is_missing() {
 
 #[test]
 fn of_a_long_list_only_the_first_256_are_known() {
-    let tags = |n: usize| format!("[{}]", (0..n).map(|i| format!("\"t{i}\"")).collect::<Vec<_>>().join(","));
+    let tags = |n: usize| {
+        format!(
+            "[{}]",
+            (0..n)
+                .map(|i| format!("\"t{i}\""))
+                .collect::<Vec<_>>()
+                .join(",")
+        )
+    };
     let event = |n| EVENT.replace("[\"a\", \"b\"]", &tags(n));
     assert_eq!(value("'t300' in attributes.tags", &event(256)), Some(false));
     assert_eq!(value("'t300' in attributes.tags", &event(400)), None);
     assert_eq!(value("'t3' in attributes.tags", &event(400)), Some(true));
-    assert_eq!(value("attributes.tags.size() == 400", &event(400)), Some(true));
+    assert_eq!(
+        value("attributes.tags.size() == 400", &event(400)),
+        Some(true)
+    );
 }
 
 #[test]
@@ -240,8 +363,14 @@ fn names(verdicts: &[Verdict]) -> Vec<&str> {
 
 #[test]
 fn rules_see_the_events_they_name() {
-    let on = |name: &str, on: &str| rule(name, "has(event.id)").replace("{ policy", &format!("{{ {on} policy"));
-    let rules = compiled(&(on("posts", "on post.created, post.updated") + &on("every", "") + &on("lists", "on listing.created")));
+    let on = |name: &str, on: &str| {
+        rule(name, "has(event.id)").replace("{ policy", &format!("{{ {on} policy"))
+    };
+    let rules = compiled(
+        &(on("posts", "on post.created, post.updated")
+            + &on("every", "")
+            + &on("lists", "on listing.created")),
+    );
     let seen = |event_type: &str| {
         let json = EVENT.replace("post.created", event_type);
         names(&verdicts_on(&rules, &json)).join(" ")
@@ -268,15 +397,34 @@ fn a_verdict_carries_its_rule_and_its_evidence() {
 fn evidence_is_what_helped_and_nothing_else() {
     let because = |condition: &str| {
         let verdicts = verdicts_on(&compiled(&rule("r", condition)), EVENT);
-        let members = verdicts.iter().flat_map(|v| &v.because).map(|m| m.member.to_string());
+        let members = verdicts
+            .iter()
+            .flat_map(|v| &v.because)
+            .map(|m| m.member.to_string());
         members.collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(because("bank('SLOGANS').matches(content.text) or bank('LINKS').matches(content.links)"), "1 2");
+    assert_eq!(
+        because("bank('SLOGANS').matches(content.text) or bank('LINKS').matches(content.links)"),
+        "1 2"
+    );
     // The link matched, but the part it stands in failed.
-    assert_eq!(because("bank('SLOGANS').matches(content.text) or (bank('LINKS').matches(content.links) and account.followers > 99)"), "1");
-    assert_eq!(because("bank('SLOGANS').matches(content.text) and not (bank('NAMES').matches(account) and account.followers > 99)"), "1");
+    assert_eq!(
+        because(
+            "bank('SLOGANS').matches(content.text) or (bank('LINKS').matches(content.links) and account.followers > 99)"
+        ),
+        "1"
+    );
+    assert_eq!(
+        because(
+            "bank('SLOGANS').matches(content.text) and not (bank('NAMES').matches(account) and account.followers > 99)"
+        ),
+        "1"
+    );
     assert_eq!(because("not not bank('NAMES').matches(account)"), "3");
-    assert_eq!(because("content.media.exists(m, bank('IMAGES').matches(m, 256))"), "7 8");
+    assert_eq!(
+        because("content.media.exists(m, bank('IMAGES').matches(m, 256))"),
+        "7 8"
+    );
     assert_eq!(because("bank('IMAGES').distance(content.media) < 31"), "7");
     assert_eq!(because("account.followers == 12"), "");
 }
@@ -287,8 +435,11 @@ fn the_trace_shows_values_and_what_is_missing() {
         "r",
         "(account.display_name == 'x' or account.followers * 2 > 10) and content.links.exists(l, l.endsWith('/y')) and account.id in ['a-19']",
     ));
-    let trace: Vec<String> =
-        verdicts_on(&rules, EVENT)[0].trace.iter().map(|t| format!("{} = {}", t.expression, t.value)).collect();
+    let trace: Vec<String> = verdicts_on(&rules, EVENT)[0]
+        .trace
+        .iter()
+        .map(|t| format!("{} = {}", t.expression, t.value))
+        .collect();
     assert_eq!(
         trace,
         [
@@ -319,18 +470,27 @@ fn a_long_text_is_cut_in_the_trace() {
 fn the_subject_of_an_event_is_what_its_type_is_named_after() {
     let rules = compiled("rule r { policy p reason \"r\" when has(event.id) then enqueue('q') }");
     let target = |event_type: &str, parts: &str| {
-        let json = format!(r#"{{"id":"1","source":"s","type":"{event_type}","time":"2026-11-22T10:15:00Z"{parts}}}"#);
+        let json = format!(
+            r#"{{"id":"1","source":"s","type":"{event_type}","time":"2026-11-22T10:15:00Z"{parts}}}"#
+        );
         let effect = verdicts_on(&rules, &json).remove(0).effects.remove(0);
         assert_eq!(effect.detail.priority, Some(5));
         effect.target.to_string()
     };
-    let (account, space, content) = (r#","account":{"id":"a"}"#, r#","space":{"id":"s"}"#, r#","content":{"id":"c"}"#);
+    let (account, space, content) = (
+        r#","account":{"id":"a"}"#,
+        r#","space":{"id":"s"}"#,
+        r#","content":{"id":"c"}"#,
+    );
     let all = format!("{account}{space}{content}");
     assert_eq!(target("post.created", &all), "content");
     assert_eq!(target("account.updated", &all), "account");
     assert_eq!(target("space.created", &all), "space");
     assert_eq!(target("payout.requested", &all), "account");
-    assert_eq!(target("post.created", &format!("{account}{space}")), "space");
+    assert_eq!(
+        target("post.created", &format!("{account}{space}")),
+        "space"
+    );
     assert_eq!(target("space.created", account), "account");
 }
 
@@ -338,7 +498,13 @@ fn the_subject_of_an_event_is_what_its_type_is_named_after() {
 fn only_what_a_rule_says_changes_its_hash() {
     let hash = |text: &str| compiled(text).rules()[0].hash;
     let plain = rule("r", "account.followers > 1");
-    assert_eq!(hash(&plain), hash(&format!("// a comment\n{}", plain.replace(' ', "\n  ").replace("\n  >", " > // why\n"))));
+    assert_eq!(
+        hash(&plain),
+        hash(&format!(
+            "// a comment\n{}",
+            plain.replace(' ', "\n  ").replace("\n  >", " > // why\n")
+        ))
+    );
     assert_ne!(hash(&plain), hash(&plain.replace("> 1", "> 2")));
     assert_ne!(hash(&plain), hash(&plain.replace("\"r\"", "\"s\"")));
 }
@@ -349,6 +515,10 @@ fn a_rule_keeps_its_text_and_place() {
     let rules = compiled(&text);
     let rule = &rules.rules()[0];
     assert_eq!((rule.line, rule.source.as_str()), (3, "t.rules"));
-    assert!(rule.text.starts_with("rule r {") && rule.text.ends_with('}'), "{}", rule.text);
+    assert!(
+        rule.text.starts_with("rule r {") && rule.text.ends_with('}'),
+        "{}",
+        rule.text
+    );
     assert!(rule.cost > 0 && rule.cost < 100, "{}", rule.cost);
 }

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 struct Random(u64);
 
 impl Random {
@@ -27,7 +27,11 @@ impl Random {
     }
     fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
-        bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|chunk| *chunk = self.next().to_le_bytes());
+        bytes
+            .as_chunks_mut::<8>()
+            .0
+            .iter_mut()
+            .for_each(|chunk| *chunk = self.next().to_le_bytes());
         bytes
     }
 }
@@ -46,7 +50,10 @@ impl Stopwatch {
         static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
         let ran = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
         let ran = ran.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
-        ran.map_or_else(|| BEGIN.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
+        ran.map_or_else(
+            || BEGIN.elapsed().as_secs_f64(),
+            |nanoseconds| nanoseconds / 1e9,
+        )
     }
 }
 
@@ -59,7 +66,11 @@ const SYLLABLES: [&str; 4] = [
 
 fn words(random: &mut Random, language: usize) -> Vec<String> {
     let syllables: Vec<&str> = SYLLABLES[language].split(' ').collect();
-    let word = |random: &mut Random| (0..2 + random.below(3)).map(|_| syllables[random.below(syllables.len())]).collect();
+    let word = |random: &mut Random| {
+        (0..2 + random.below(3))
+            .map(|_| syllables[random.below(syllables.len())])
+            .collect()
+    };
     (0..12_000).map(|_| word(random)).collect()
 }
 
@@ -82,25 +93,46 @@ fn texts(random: &mut Random) {
         .filter_map(|_| {
             let language = &languages[random.below(4)];
             let count = [1, 2, 2, 2, 3][random.below(5)];
-            let words: Vec<&str> = (0..count).map(|_| language[random.below(language.len())].as_str()).collect();
-            Phrase::parse(&words.join(" ")).ok().filter(|_| count > 1 || random.below(10) == 0)
+            let words: Vec<&str> = (0..count)
+                .map(|_| language[random.below(language.len())].as_str())
+                .collect();
+            Phrase::parse(&words.join(" "))
+                .ok()
+                .filter(|_| count > 1 || random.below(10) == 0)
         })
         .collect();
     let start = Stopwatch::start();
     for (key, phrase) in (0..).zip(&phrases) {
         index.insert(key, phrase);
     }
-    say(&format!("phrases: {} inserted in {:.0} ms", index.len(), start.seconds() * 1e3));
+    say(&format!(
+        "phrases: {} inserted in {:.0} ms",
+        index.len(),
+        start.seconds() * 1e3
+    ));
     for (name, language) in [("English", 0), ("Arabic", 1), ("Russian", 2)] {
-        let posts: Vec<String> = (0..5000).map(|_| post(random, &languages[language])).collect();
+        let posts: Vec<String> = (0..5000)
+            .map(|_| post(random, &languages[language]))
+            .collect();
         measure_posts(name, &index, &posts);
     }
     let vowelled: Vec<String> = (0..5000)
-        .map(|_| post(random, &languages[1]).chars().flat_map(|c| [c, if c == ' ' { ' ' } else { '\u{64e}' }]).collect())
+        .map(|_| {
+            post(random, &languages[1])
+                .chars()
+                .flat_map(|c| [c, if c == ' ' { ' ' } else { '\u{64e}' }])
+                .collect()
+        })
         .collect();
     measure_posts("Arabic with vowel signs", &index, &vowelled);
     let spaced: Vec<String> = (0..5000)
-        .map(|_| post(random, &languages[0]).chars().flat_map(|c| [c, ' ']).take(200).collect())
+        .map(|_| {
+            post(random, &languages[0])
+                .chars()
+                .flat_map(|c| [c, ' '])
+                .take(200)
+                .collect()
+        })
         .collect();
     measure_posts("English set apart", &index, &spaced);
 }
@@ -124,7 +156,9 @@ fn measure_posts(name: &str, index: &PhraseIndex, posts: &[String]) {
         let start = Stopwatch::start();
         let normalised: Vec<_> = posts.iter().map(|post| normalise(post)).collect();
         let middle = start.seconds();
-        normalised.iter().for_each(|text| index.find(text, &mut hits));
+        for text in &normalised {
+            index.find(text, &mut hits);
+        }
         let end = start.seconds();
         best = (best.0.min(middle), best.1.min(end - middle));
     }
@@ -141,13 +175,23 @@ fn measure_posts(name: &str, index: &PhraseIndex, posts: &[String]) {
 }
 
 fn hashes(random: &mut Random) {
-    let entries: Vec<(u64, Pdq)> = (0..1_000_000).map(|key| (key, Pdq(random.bytes()))).collect();
+    let entries: Vec<(u64, Pdq)> = (0..1_000_000)
+        .map(|key| (key, Pdq(random.bytes())))
+        .collect();
     let start = Stopwatch::start();
     let mut index = PdqIndex::from_entries(entries.iter().copied());
-    say(&format!("PDQ: {} built in {:.2} s", index.len(), start.seconds()));
+    say(&format!(
+        "PDQ: {} built in {:.2} s",
+        index.len(),
+        start.seconds()
+    ));
     let queries: Vec<Pdq> = (0..20_000)
         .map(|i| {
-            let mut hash = if i % 2 == 0 { entries[random.below(entries.len())].1 } else { Pdq(random.bytes()) };
+            let mut hash = if i % 2 == 0 {
+                entries[random.below(entries.len())].1
+            } else {
+                Pdq(random.bytes())
+            };
             (0..random.below(32)).for_each(|_| hash.0[random.below(32)] ^= 1 << random.below(8));
             hash
         })
@@ -156,22 +200,37 @@ fn hashes(random: &mut Random) {
     for round in 0..3 {
         hits.clear();
         let start = Stopwatch::start();
-        queries.iter().for_each(|query| index.query(query, 31, &mut hits));
+        for query in &queries {
+            index.query(query, 31, &mut hits);
+        }
         let each = start.seconds() * 1e6 / queries.len() as f64;
-        say(&format!("PDQ: {each:.1} us a query at radius 31, each query once, round {round}, {} hits", hits.len()));
+        say(&format!(
+            "PDQ: {each:.1} us a query at radius 31, each query once, round {round}, {} hits",
+            hits.len()
+        ));
     }
     let start = Stopwatch::start();
     for key in 0..100_000 {
         index.insert(2_000_000 + key, Pdq(random.bytes()));
     }
-    say(&format!("PDQ: {:.1} us an insert, over 100,000", start.seconds() * 10.0));
+    say(&format!(
+        "PDQ: {:.1} us an insert, over 100,000",
+        start.seconds() * 10.0
+    ));
     let start = Stopwatch::start();
-    queries.iter().for_each(|query| index.query(query, 31, &mut hits));
+    for query in &queries {
+        index.query(query, 31, &mut hits);
+    }
     let each = start.seconds() * 1e6 / queries.len() as f64;
     say(&format!("PDQ: {each:.1} us a query after them"));
     let start = Stopwatch::start();
-    queries.iter().take(200).for_each(|query| index.query(query, 32, &mut hits));
-    say(&format!("PDQ: {:.2} ms a query at radius 32 (linear)", start.seconds() * 1e3 / 200.0));
+    for query in queries.iter().take(200) {
+        index.query(query, 32, &mut hits);
+    }
+    say(&format!(
+        "PDQ: {:.2} ms a query at radius 32 (linear)",
+        start.seconds() * 1e3 / 200.0
+    ));
     black_box(hits);
 }
 
@@ -183,12 +242,22 @@ fn exact(random: &mut Random) {
     let start = Stopwatch::start();
     (0..1_000_000).for_each(|i| index.insert(i, &signal(i)));
     let took = start.seconds();
-    let grown = resident_mb().zip(before).map_or_else(|| "unknown".to_owned(), |(after, before)| format!("{:.0}", after - before));
-    say(&format!("SHA-256: {} inserted in {took:.2} s, resident memory grew by {grown} MB", index.len()));
+    let grown = resident_mb().zip(before).map_or_else(
+        || "unknown".to_owned(),
+        |(after, before)| format!("{:.0}", after - before),
+    );
+    say(&format!(
+        "SHA-256: {} inserted in {took:.2} s, resident memory grew by {grown} MB",
+        index.len()
+    ));
     let mut keys = Vec::new();
     let start = Stopwatch::start();
     (500_000..1_500_000).for_each(|i| index.find(&signal(i), &mut keys));
-    say(&format!("SHA-256: {:.2} us a lookup, {} found of 1000000", start.seconds(), keys.len()));
+    say(&format!(
+        "SHA-256: {:.2} us a lookup, {} found of 1000000",
+        start.seconds(),
+        keys.len()
+    ));
 }
 
 fn resident_mb() -> Option<f64> {

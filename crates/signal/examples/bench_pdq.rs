@@ -21,11 +21,15 @@ fn main() -> Result<(), Error> {
 fn answer(request: &str) -> Result<String, Error> {
     let mut words = request.splitn(4, ' ');
     let mut word = || words.next().ok_or("a request is COUNT WIDTH HEIGHT FILE");
-    let (count, width, height): (usize, usize, usize) = (word()?.parse()?, word()?.parse()?, word()?.parse()?);
+    let (count, width, height): (usize, usize, usize) =
+        (word()?.parse()?, word()?.parse()?, word()?.parse()?);
     let pixels = std::fs::read(word()?)?;
     let images: Vec<&[u8]> = pixels.chunks(width * height * 3).take(count).collect();
     let start = Instant::now();
-    let hashes: Vec<_> = images.iter().map(|image| hash_rgb(image, width, height)).collect::<Result<_, _>>()?;
+    let hashes: Vec<_> = images
+        .iter()
+        .map(|image| hash_rgb(image, width, height))
+        .collect::<Result<_, _>>()?;
     let took = start.elapsed().as_nanos();
     let hashes = hashes.iter().map(|h| format!(" {}:{}", h.hash, h.quality));
     Ok(std::iter::once(took.to_string()).chain(hashes).collect())

@@ -38,15 +38,30 @@ const fn same(a: &'static str, b: &'static str, why: &'static str) -> Example {
 }
 
 const fn near(a: &'static str, b: &'static str, distance: u32, why: &'static str) -> Example {
-    Example { a, b, expect: Expected::Match(distance), why }
+    Example {
+        a,
+        b,
+        expect: Expected::Match(distance),
+        why,
+    }
 }
 
 const fn apart(a: &'static str, b: &'static str, why: &'static str) -> Example {
-    Example { a, b, expect: Expected::NoMatch(None), why }
+    Example {
+        a,
+        b,
+        expect: Expected::NoMatch(None),
+        why,
+    }
 }
 
 const fn far(a: &'static str, b: &'static str, distance: u32, why: &'static str) -> Example {
-    Example { a, b, expect: Expected::NoMatch(Some(distance)), why }
+    Example {
+        a,
+        b,
+        expect: Expected::NoMatch(Some(distance)),
+        why,
+    }
 }
 
 pub(crate) const fn of(ty: SignalType) -> &'static [Example] {
@@ -81,7 +96,11 @@ static MD5: [Example; 2] = [
         " 900150983CD24FB0D6963F7D28E17F72 ",
         "the same digest in capitals, with spaces around it as spreadsheets leave them",
     ),
-    apart("900150983cd24fb0d6963f7d28e17f72", "4911e516e5aa21d327512e0c8b197616", "`abc` and `abd`"),
+    apart(
+        "900150983cd24fb0d6963f7d28e17f72",
+        "4911e516e5aa21d327512e0c8b197616",
+        "`abc` and `abd`",
+    ),
 ];
 
 const PICTURE: &str = "163e95c1708eec19d8d9179367aa353c811ad2b373e26a259ddc1e47aa66e3c2";
@@ -132,68 +151,232 @@ const ARABIC: &str = "راية الرماد ترتفع";
 
 /// `a` is a phrase of a bank, `b` a post.
 static TEXT: [Example; 50] = [
-    same(SLOGAN, "they say: Rise under the GREY banner!", "capitals and punctuation do not matter"),
-    same(SLOGAN, "rise-under/the…grey, banner", "what stands between words does not matter"),
-    same(SLOGAN, "rise\u{200b} un\u{200d}der the gr\u{2060}ey ban\u{ad}ner", "invisible characters inside words"),
-    same(SLOGAN, "\u{202e}rise under the grey banner\u{202c}", "marks of writing direction"),
-    same(SLOGAN, "ｒｉｓｅ ｕｎｄｅｒ ｔｈｅ ｇｒｅｙ ｂａｎｎｅｒ", "full-width letters"),
-    same(SLOGAN, "𝓻𝓲𝓼𝓮 𝐮𝐧𝐝𝐞𝐫 𝕥𝕙𝕖 𝗴𝗿𝗲𝘆 𝚋𝚊𝚗𝚗𝚎𝚛", "mathematical letters used as ornament"),
+    same(
+        SLOGAN,
+        "they say: Rise under the GREY banner!",
+        "capitals and punctuation do not matter",
+    ),
+    same(
+        SLOGAN,
+        "rise-under/the…grey, banner",
+        "what stands between words does not matter",
+    ),
+    same(
+        SLOGAN,
+        "rise\u{200b} un\u{200d}der the gr\u{2060}ey ban\u{ad}ner",
+        "invisible characters inside words",
+    ),
+    same(
+        SLOGAN,
+        "\u{202e}rise under the grey banner\u{202c}",
+        "marks of writing direction",
+    ),
+    same(
+        SLOGAN,
+        "ｒｉｓｅ ｕｎｄｅｒ ｔｈｅ ｇｒｅｙ ｂａｎｎｅｒ",
+        "full-width letters",
+    ),
+    same(
+        SLOGAN,
+        "𝓻𝓲𝓼𝓮 𝐮𝐧𝐝𝐞𝐫 𝕥𝕙𝕖 𝗴𝗿𝗲𝘆 𝚋𝚊𝚗𝚗𝚎𝚛",
+        "mathematical letters used as ornament",
+    ),
     same(SLOGAN, "ʀɪsᴇ ᴜɴᴅᴇʀ ᴛʜᴇ ɢʀᴇʏ ʙᴀɴɴᴇʀ", "small capitals"),
     same(SLOGAN, "rísé ündêr thë grëy bánnèr", "accents"),
-    same(SLOGAN, "r̷i̶s̵e̴ under the g̴̢̛͔r̷e̸y̶ banner", "marks stacked on letters"),
-    same(SLOGAN, "risе undеr thе grеy bаnnеr", "Cyrillic letters in the place of Latin ones"),
-    same(SLOGAN, "RISΕ UNDΕR ΤΗΕ GRΕΥ ΒΑΝΝΕR", "Greek capitals in the place of Latin ones"),
-    same(SLOGAN, "гіѕе under the grey banner", "a word of Cyrillic letters only, among words of the phrase"),
-    same(SLOGAN, "r.i.s.e under the g r e y b-a-n-n-e-r", "letters set apart with dots, spaces and dashes"),
-    same(SLOGAN, "r i s e  u n d e r  t h e  g r e y  b a n n e r", "letters set apart, words further apart"),
-    same(SLOGAN, "now r i s e u n d e r t h e g r e y b a n n e r", "letters set apart so that words cannot be told"),
-    same(SLOGAN, "riiiise under the greeeey bannnnner", "letters repeated for emphasis"),
-    same(SLOGAN, "#RiseUnderTheGreyBanner", "written as one word, as tags are"),
+    same(
+        SLOGAN,
+        "r̷i̶s̵e̴ under the g̴̢̛͔r̷e̸y̶ banner",
+        "marks stacked on letters",
+    ),
+    same(
+        SLOGAN,
+        "risе undеr thе grеy bаnnеr",
+        "Cyrillic letters in the place of Latin ones",
+    ),
+    same(
+        SLOGAN,
+        "RISΕ UNDΕR ΤΗΕ GRΕΥ ΒΑΝΝΕR",
+        "Greek capitals in the place of Latin ones",
+    ),
+    same(
+        SLOGAN,
+        "гіѕе under the grey banner",
+        "a word of Cyrillic letters only, among words of the phrase",
+    ),
+    same(
+        SLOGAN,
+        "r.i.s.e under the g r e y b-a-n-n-e-r",
+        "letters set apart with dots, spaces and dashes",
+    ),
+    same(
+        SLOGAN,
+        "r i s e  u n d e r  t h e  g r e y  b a n n e r",
+        "letters set apart, words further apart",
+    ),
+    same(
+        SLOGAN,
+        "now r i s e u n d e r t h e g r e y b a n n e r",
+        "letters set apart so that words cannot be told",
+    ),
+    same(
+        SLOGAN,
+        "riiiise under the greeeey bannnnner",
+        "letters repeated for emphasis",
+    ),
+    same(
+        SLOGAN,
+        "#RiseUnderTheGreyBanner",
+        "written as one word, as tags are",
+    ),
     apart(SLOGAN, "rise under the greyish banner", "another word"),
-    apart(SLOGAN, "sunrise under the grey banner", "the phrase begins inside a word"),
-    apart(SLOGAN, "rise under the grey banners", "the phrase ends inside a word"),
-    apart(SLOGAN, "under the grey banner, rise", "another order of words"),
+    apart(
+        SLOGAN,
+        "sunrise under the grey banner",
+        "the phrase begins inside a word",
+    ),
+    apart(
+        SLOGAN,
+        "rise under the grey banners",
+        "the phrase ends inside a word",
+    ),
+    apart(
+        SLOGAN,
+        "under the grey banner, rise",
+        "another order of words",
+    ),
     apart(SLOGAN, "rise under the grey", "only a part"),
-    apart(SLOGAN, "rise under the baner grey", "a misspelling is another word"),
+    apart(
+        SLOGAN,
+        "rise under the baner grey",
+        "a misspelling is another word",
+    ),
     same("cat", "a cat.", "a word on its own"),
-    apart("cat", "category, concatenate, Cat5", "a word inside other words"),
+    apart(
+        "cat",
+        "category, concatenate, Cat5",
+        "a word inside other words",
+    ),
     apart("cat", "s c a t t e r", "a word inside letters set apart"),
-    apart("cop", "вынеси сор из избы", "an honest Russian word that looks like a Latin one"),
-    same("cop", "the сор is here", "the same letters among Latin words"),
-    apart("100", "1000", "a number is not emphasised by repeating its digits"),
+    apart(
+        "cop",
+        "вынеси сор из избы",
+        "an honest Russian word that looks like a Latin one",
+    ),
+    same(
+        "cop",
+        "the сор is here",
+        "the same letters among Latin words",
+    ),
+    apart(
+        "100",
+        "1000",
+        "a number is not emphasised by repeating its digits",
+    ),
     same("кот", "Это КОТ!", "Russian, in capitals"),
     apart("кот", "которые", "a Russian word inside another"),
     same("кот", "это кoт", "a Latin o in a Russian word"),
-    same(ARABIC, "قالوا: راية الرماد ترتفع.", "the slogan in a sentence"),
+    same(
+        ARABIC,
+        "قالوا: راية الرماد ترتفع.",
+        "the slogan in a sentence",
+    ),
     same(ARABIC, "رَايَةُ الرَّمَادِ تَرْتَفِعُ", "vowel signs"),
     same(ARABIC, "رايـــة الـرمـاد ترتــفع", "tatweel"),
     same(ARABIC, "ﺭﺍﻳﺔ ﺍﻟﺮﻣﺎﺩ ﺗﺮﺗﻔﻊ", "presentation forms"),
-    same(ARABIC, "رایۃ الرماد ترتفع", "Farsi yeh and the teh marbuta of Urdu"),
-    same(ARABIC, "رايه الرماد ترتفع", "teh marbuta written as heh, as many do"),
+    same(
+        ARABIC,
+        "رایۃ الرماد ترتفع",
+        "Farsi yeh and the teh marbuta of Urdu",
+    ),
+    same(
+        ARABIC,
+        "رايه الرماد ترتفع",
+        "teh marbuta written as heh, as many do",
+    ),
     same(ARABIC, "رآية ٱلرماد ترتفع", "other forms of alef"),
-    same(ARABIC, "را\u{200c}ية الر\u{200f}ماد ترتفع", "invisible characters"),
+    same(
+        ARABIC,
+        "را\u{200c}ية الر\u{200f}ماد ترتفع",
+        "invisible characters",
+    ),
     same(ARABIC, "ر ا ي ة ا ل ر م ا د ت ر ت ف ع", "letters set apart"),
-    same(ARABIC, "ر.ا.ي.ة الرماد ت-ر-ت-ف-ع", "letters set apart with dots and dashes"),
-    same(ARABIC, "راااااية الرماد ترتفعععع", "letters repeated for emphasis"),
+    same(
+        ARABIC,
+        "ر.ا.ي.ة الرماد ت-ر-ت-ف-ع",
+        "letters set apart with dots and dashes",
+    ),
+    same(
+        ARABIC,
+        "راااااية الرماد ترتفعععع",
+        "letters repeated for emphasis",
+    ),
     same(ARABIC, "#راية_الرماد_ترتفع", "a tag"),
-    same(ARABIC, "وراية الرماد ترتفع", "with the particle for `and` attached"),
-    apart(ARABIC, "راية الرمادي ترتفع غدا", "`grey` is another word than `ash`, and not the last of the phrase"),
+    same(
+        ARABIC,
+        "وراية الرماد ترتفع",
+        "with the particle for `and` attached",
+    ),
+    apart(
+        ARABIC,
+        "راية الرمادي ترتفع غدا",
+        "`grey` is another word than `ash`, and not the last of the phrase",
+    ),
     apart(ARABIC, "ترتفع راية الرماد", "another order of words"),
     apart("راية", "دراية", "a word inside another: `knowledge`"),
-    apart("راية", "وراية", "one word alone is looked for as written: particles are only taken off phrases"),
+    apart(
+        "راية",
+        "وراية",
+        "one word alone is looked for as written: particles are only taken off phrases",
+    ),
     apart("شرق", "شروق", "another word: `sunrise`"),
 ];
 
 static URL: [Example; 9] = [
-    same("https://example.com/page", "HTTP://www.Example.com:80/page", "scheme, `www.`, case of the host, default port"),
-    same("example.com/page", "https://example.com/a/../page#part", "no scheme, dot segments, fragment"),
-    same("https://example.com/page?id=7", "https://example.com/page?utm_source=x&id=7&fbclid=y", "tracking parameters"),
-    same("https://example.com/%7Eme", "https://example.com/~me", "percent-encoding of a plain character"),
-    same("https://bücher.example/", "https://xn--bcher-kva.example", "an international host name"),
-    same("https://chat.example/join", "hxxps://chat[.]example/join", "defanged, as analysts write links"),
-    apart("https://example.com/page", "https://example.com/Page", "case matters in a path"),
-    apart("https://example.com/page", "https://example.com/page?id=7", "a query selects another page"),
-    apart("https://example.com/page", "https://example.com.evil.example/page", "another host"),
+    same(
+        "https://example.com/page",
+        "HTTP://www.Example.com:80/page",
+        "scheme, `www.`, case of the host, default port",
+    ),
+    same(
+        "example.com/page",
+        "https://example.com/a/../page#part",
+        "no scheme, dot segments, fragment",
+    ),
+    same(
+        "https://example.com/page?id=7",
+        "https://example.com/page?utm_source=x&id=7&fbclid=y",
+        "tracking parameters",
+    ),
+    same(
+        "https://example.com/%7Eme",
+        "https://example.com/~me",
+        "percent-encoding of a plain character",
+    ),
+    same(
+        "https://bücher.example/",
+        "https://xn--bcher-kva.example",
+        "an international host name",
+    ),
+    same(
+        "https://chat.example/join",
+        "hxxps://chat[.]example/join",
+        "defanged, as analysts write links",
+    ),
+    apart(
+        "https://example.com/page",
+        "https://example.com/Page",
+        "case matters in a path",
+    ),
+    apart(
+        "https://example.com/page",
+        "https://example.com/page?id=7",
+        "a query selects another page",
+    ),
+    apart(
+        "https://example.com/page",
+        "https://example.com.evil.example/page",
+        "another host",
+    ),
 ];
 
 #[cfg(test)]
@@ -222,11 +405,18 @@ mod tests {
             for example in ty.examples() {
                 let found = distance(ty, example);
                 let holds = match example.expect {
-                    Expected::Match(expect) => found == Some(expect) && expect <= ty.default_distance(),
-                    Expected::NoMatch(expect) => found == expect && found.is_none_or(|d| d > ty.default_distance()),
+                    Expected::Match(expect) => {
+                        found == Some(expect) && expect <= ty.default_distance()
+                    }
+                    Expected::NoMatch(expect) => {
+                        found == expect && found.is_none_or(|d| d > ty.default_distance())
+                    }
                 };
                 if !holds {
-                    wrong.push(format!("{ty}: {} / {}: {found:?} ({})", example.a, example.b, example.why));
+                    wrong.push(format!(
+                        "{ty}: {} / {}: {found:?} ({})",
+                        example.a, example.b, example.why
+                    ));
                 }
             }
         }

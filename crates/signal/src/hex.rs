@@ -6,7 +6,9 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HexError {
     /// The number of digits is wrong; often a hash cut short, or one of another type.
-    #[error("{expected} hexadecimal digits expected, this has {found}: check that it was copied whole")]
+    #[error(
+        "{expected} hexadecimal digits expected, this has {found}: check that it was copied whole"
+    )]
     Length {
         /// How many digits a value of this type has.
         expected: usize,
@@ -39,14 +41,22 @@ pub(crate) fn decode<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     let lead = text.len() - text.trim_start().len();
     // A wrong digit is the better message for a short text that has one: it says where to look.
     if let Some((at, found)) = trimmed.char_indices().find(|(_, c)| !c.is_ascii_hexdigit()) {
-        return Err(HexError::Digit { found, column: lead + at });
+        return Err(HexError::Digit {
+            found,
+            column: lead + at,
+        });
     }
     if trimmed.len() != 2 * N {
-        return Err(HexError::Length { expected: 2 * N, found: trimmed.len() });
+        return Err(HexError::Length {
+            expected: 2 * N,
+            found: trimmed.len(),
+        });
     }
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(trimmed.as_bytes().chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |high, &digit| (high << 4) | value(digit));
+        *byte = pair
+            .iter()
+            .fold(0, |high, &digit| (high << 4) | value(digit));
     }
     Ok(bytes)
 }
@@ -61,8 +71,17 @@ const fn value(digit: u8) -> u8 {
 
 /// Writes lower-case hexadecimal digits, most significant first.
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digit = |nibble: u8| {
+        char::from(if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' + nibble - 10
+        })
+    };
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// Declares a newtype over `[u8; N]` that reads and writes itself as hexadecimal.
@@ -128,24 +147,60 @@ mod tests {
     use proptest::prelude::*;
 
     #[track_caller]
-    fn check(text: &str, expect: Result<[u8; 2], HexError>) {
-        assert_eq!(decode::<2>(text), expect);
+    fn check(text: &str, expect: &Result<[u8; 2], HexError>) {
+        assert_eq!(decode::<2>(text), *expect);
     }
 
     #[test]
     fn either_case_and_outer_space_are_read() {
-        check("00fF", Ok([0, 255]));
-        check(" aBc9\n", Ok([0xab, 0xc9]));
+        check("00fF", &Ok([0, 255]));
+        check(" aBc9\n", &Ok([0xab, 0xc9]));
     }
 
     #[test]
     fn the_message_names_length_or_place() {
-        check("", Err(HexError::Length { expected: 4, found: 0 }));
-        check("00f", Err(HexError::Length { expected: 4, found: 3 }));
-        check("00ff0", Err(HexError::Length { expected: 4, found: 5 }));
-        check(" 0g", Err(HexError::Digit { found: 'g', column: 2 }));
-        check("00 f", Err(HexError::Digit { found: ' ', column: 2 }));
-        check("0٣0٣", Err(HexError::Digit { found: '٣', column: 1 }));
+        check(
+            "",
+            &Err(HexError::Length {
+                expected: 4,
+                found: 0,
+            }),
+        );
+        check(
+            "00f",
+            &Err(HexError::Length {
+                expected: 4,
+                found: 3,
+            }),
+        );
+        check(
+            "00ff0",
+            &Err(HexError::Length {
+                expected: 4,
+                found: 5,
+            }),
+        );
+        check(
+            " 0g",
+            &Err(HexError::Digit {
+                found: 'g',
+                column: 2,
+            }),
+        );
+        check(
+            "00 f",
+            &Err(HexError::Digit {
+                found: ' ',
+                column: 2,
+            }),
+        );
+        check(
+            "0٣0٣",
+            &Err(HexError::Digit {
+                found: '٣',
+                column: 1,
+            }),
+        );
     }
 
     proptest! {

@@ -95,7 +95,11 @@ pub struct UnknownSignalType {
 }
 
 fn shown(given: &str) -> String {
-    given.chars().take(40).flat_map(char::escape_default).collect()
+    given
+        .chars()
+        .take(40)
+        .flat_map(char::escape_default)
+        .collect()
 }
 
 fn hint(nearest: Option<SignalType>) -> String {
@@ -107,7 +111,10 @@ impl FromStr for SignalType {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = |name: &str| Self::ALL.into_iter().find(|t| t.name() == name);
-        known(text).ok_or_else(|| UnknownSignalType { given: text.to_owned(), nearest: nearest(text) })
+        known(text).ok_or_else(|| UnknownSignalType {
+            given: text.to_owned(),
+            nearest: nearest(text),
+        })
     }
 }
 
@@ -116,10 +123,19 @@ fn nearest(text: &str) -> Option<SignalType> {
     if text.len() > 40 {
         return None;
     }
-    let plain: String = text.chars().filter(|c| !"-_ ".contains(*c)).flat_map(char::to_lowercase).collect();
+    let plain: String = text
+        .chars()
+        .filter(|c| !"-_ ".contains(*c))
+        .flat_map(char::to_lowercase)
+        .collect();
     let near = |t: SignalType| (strsim::damerau_levenshtein(&plain, t.name()), t);
     let slips_max = if plain.chars().count() < 4 { 1 } else { 2 };
-    SignalType::ALL.into_iter().map(near).min().filter(|(slips, _)| *slips <= slips_max).map(|(_, t)| t)
+    SignalType::ALL
+        .into_iter()
+        .map(near)
+        .min()
+        .filter(|(slips, _)| *slips <= slips_max)
+        .map(|(_, t)| t)
 }
 
 /// A valid value of one signal type. Equal signals match at distance 0.
@@ -157,7 +173,11 @@ pub enum SignalError {
 }
 
 fn hex_message(signal_type: SignalType, source: &HexError) -> String {
-    let article = if signal_type == SignalType::Md5 { "an" } else { "a" };
+    let article = if signal_type == SignalType::Md5 {
+        "an"
+    } else {
+        "a"
+    };
     match source {
         HexError::Length { expected, found } => format!(
             "{article} {signal_type} signal is {expected} hexadecimal digits, this has {found}: {}",
@@ -194,7 +214,10 @@ impl Signal {
     /// `sha256`, `md5`, `pdq`: hexadecimal digits of either case. `text`: the phrase as an analyst
     /// would type it. `url`: an address, with or without `https://`.
     pub fn parse(ty: SignalType, text: &str) -> Result<Self, SignalError> {
-        let hex = |source| SignalError::Hex { signal_type: ty, source };
+        let hex = |source| SignalError::Hex {
+            signal_type: ty,
+            source,
+        };
         Ok(match ty {
             SignalType::Sha256 => Self::Sha256(Sha256::from_hex(text).map_err(hex)?),
             SignalType::Md5 => Self::Md5(Md5::from_hex(text).map_err(hex)?),
@@ -241,7 +264,11 @@ impl Signal {
 /// As in bank files and the API: `{"signal_type":"md5","signal":"…"}`.
 impl Serialize for Signal {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written { signal_type: self.signal_type(), signal: self.encode().into() }.serialize(serializer)
+        Written {
+            signal_type: self.signal_type(),
+            signal: self.encode().into(),
+        }
+        .serialize(serializer)
     }
 }
 
@@ -266,7 +293,10 @@ mod tests {
     #[track_caller]
     fn check_refused(ty: SignalType, text: &str, message: &str, column: Option<usize>) {
         let error = Signal::parse(ty, text).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.column()), (message, column));
+        assert_eq!(
+            (error.to_string().as_str(), error.column()),
+            (message, column)
+        );
     }
 
     #[test]
@@ -329,7 +359,8 @@ mod tests {
     fn any_signal() -> impl Strategy<Value = (SignalType, String)> {
         prop_oneof![
             any::<[u8; 32]>().prop_map(|b| (SignalType::Sha256, crate::hex::encode(&b))),
-            any::<[u8; 16]>().prop_map(|b| (SignalType::Md5, crate::hex::encode(&b).to_uppercase())),
+            any::<[u8; 16]>()
+                .prop_map(|b| (SignalType::Md5, crate::hex::encode(&b).to_uppercase())),
             any::<[u8; 32]>().prop_map(|b| (SignalType::Pdq, crate::hex::encode(&b))),
             "\\PC{1,40}".prop_map(|t| (SignalType::Text, t)),
             "[a-zاآпр0-9]{1,8}(\\.[a-z]{2,5}){1,2}(:[0-9]{1,4})?(/[ -~ا]{0,20})?"

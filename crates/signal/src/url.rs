@@ -32,7 +32,9 @@ pub enum UrlError {
     #[error("a url signal is empty: give an address such as https://example.com/page")]
     Empty,
     /// Over [`LEN_MAX`] bytes.
-    #[error("a url signal has at most {LEN_MAX} bytes, this has {found}: give the address without what follows it")]
+    #[error(
+        "a url signal has at most {LEN_MAX} bytes, this has {found}: give the address without what follows it"
+    )]
     Length {
         /// Length that was given.
         found: usize,
@@ -52,7 +54,10 @@ pub enum UrlError {
         found: String,
     },
     /// The host is missing, or is not a name or address of a host.
-    #[error("`{}` has no valid host: an address looks like https://example.com/page ({reason})", shown(found))]
+    #[error(
+        "`{}` has no valid host: an address looks like https://example.com/page ({reason})",
+        shown(found)
+    )]
     Host {
         /// What was given.
         found: String,
@@ -63,7 +68,11 @@ pub enum UrlError {
 
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    if text.chars().nth(80).is_some() { cut + "…" } else { cut }
+    if text.chars().nth(80).is_some() {
+        cut + "…"
+    } else {
+        cut
+    }
 }
 
 impl UrlError {
@@ -109,16 +118,26 @@ impl CanonicalUrl {
         }
         let barred = |c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c);
         if let Some((at, found)) = given.char_indices().find(|(_, c)| barred(*c)) {
-            return Err(UrlError::Character { found, column: lead + at });
+            return Err(UrlError::Character {
+                found,
+                column: lead + at,
+            });
         }
         let with_scheme = with_scheme(given)?;
-        let host_error = |reason: &dyn fmt::Display| UrlError::Host { found: given.to_owned(), reason: reason.to_string() };
+        let host_error = |reason: &dyn fmt::Display| UrlError::Host {
+            found: given.to_owned(),
+            reason: reason.to_string(),
+        };
         let mut url = url::Url::parse(&with_scheme).map_err(|e| host_error(&e))?;
         if !SCHEMES.contains(&url.scheme()) {
-            return Err(UrlError::Scheme { found: url.scheme().to_owned() });
+            return Err(UrlError::Scheme {
+                found: url.scheme().to_owned(),
+            });
         }
         tidy(&mut url).map_err(|reason| host_error(&reason))?;
-        Self::of(&url).ok_or(UrlError::Length { found: url.as_str().len() })
+        Self::of(&url).ok_or(UrlError::Length {
+            found: url.as_str().len(),
+        })
     }
 
     /// Takes over a tidy address; nothing if it is too long, as percent-encoding may make it.
@@ -131,13 +150,19 @@ impl CanonicalUrl {
         let web = matches!(url.scheme(), "http" | "https");
         let rest = text.get(host_at..)?;
         // `www.example` is a site of its own; `www.site.example` is the same as `site.example`.
-        let www = rest.strip_prefix("www.").filter(|after| host_of(after).contains('.'));
+        let www = rest
+            .strip_prefix("www.")
+            .filter(|after| host_of(after).contains('.'));
         let key_at = match (web, www) {
             (false, _) => 0,
             (true, Some(_)) => host_at + 4,
             (true, None) => host_at,
         };
-        Some(Self { host_at: host_at as u16, key_at: key_at as u16, text: text.into() })
+        Some(Self {
+            host_at: host_at as u16,
+            key_at: key_at as u16,
+            text: text.into(),
+        })
     }
 
     /// The canonical text.
@@ -147,13 +172,21 @@ impl CanonicalUrl {
 
     /// What is compared: the canonical text, for web addresses without scheme and leading `www.`.
     pub fn match_key(&self) -> &str {
-        self.text.get(usize::from(self.key_at)..).unwrap_or_default()
+        self.text
+            .get(usize::from(self.key_at)..)
+            .unwrap_or_default()
     }
 
     /// The host, in its ASCII form, without a port.
     pub fn host(&self) -> &str {
-        let host = host_of(self.text.get(usize::from(self.host_at)..).unwrap_or_default());
-        let port = host.rfind(':').filter(|at| !host.get(*at..).is_some_and(|rest| rest.contains(']')));
+        let host = host_of(
+            self.text
+                .get(usize::from(self.host_at)..)
+                .unwrap_or_default(),
+        );
+        let port = host
+            .rfind(':')
+            .filter(|at| !host.get(*at..).is_some_and(|rest| rest.contains(']')));
         port.and_then(|at| host.get(..at)).unwrap_or(host)
     }
 }
@@ -196,14 +229,22 @@ fn with_scheme(given: &str) -> Result<String, UrlError> {
     let (scheme, rest) = split_scheme(given);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, tail) = rest.split_at(end);
-    let host = host.replace("[.]", ".").replace("(.)", ".").replace("[:]", ":");
+    let host = host
+        .replace("[.]", ".")
+        .replace("(.)", ".")
+        .replace("[:]", ":");
     match scheme.map(str::to_ascii_lowercase).as_deref() {
         None if host.contains('.') => Ok(format!("https://{host}{tail}")),
-        None => Err(UrlError::Host { found: given.to_owned(), reason: "there is no dot in it".to_owned() }),
+        None => Err(UrlError::Host {
+            found: given.to_owned(),
+            reason: "there is no dot in it".to_owned(),
+        }),
         Some("hxxp" | "http") => Ok(format!("http://{host}{tail}")),
         Some("hxxps" | "https") => Ok(format!("https://{host}{tail}")),
         Some(other) if SCHEMES.contains(&other) => Ok(format!("{other}://{host}{tail}")),
-        Some(other) => Err(UrlError::Scheme { found: other.chars().take(40).collect() }),
+        Some(other) => Err(UrlError::Scheme {
+            found: other.chars().take(40).collect(),
+        }),
     }
 }
 
@@ -218,9 +259,13 @@ fn split_scheme(given: &str) -> (Option<&str>, &str) {
     }
     let before_host = given.split(['/', '?', '#']).next().unwrap_or_default();
     match before_host.split_once(':') {
-        Some((scheme, rest)) if is_scheme(scheme) && !scheme.contains('.') && !is_port(rest) => {
-            (Some(scheme), given.get(scheme.len() + 1..).unwrap_or_default().trim_start_matches('/'))
-        }
+        Some((scheme, rest)) if is_scheme(scheme) && !scheme.contains('.') && !is_port(rest) => (
+            Some(scheme),
+            given
+                .get(scheme.len() + 1..)
+                .unwrap_or_default()
+                .trim_start_matches('/'),
+        ),
         _ => (None, given.strip_prefix("//").unwrap_or(given)),
     }
 }
@@ -231,7 +276,9 @@ fn is_port(text: &str) -> bool {
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
 }
 
 /// Drops what does not select a page: user, fragment, the host's trailing dot, tracking parameters.
@@ -243,7 +290,8 @@ fn tidy(url: &mut url::Url) -> Result<(), &'static str> {
     }
     let bare = (bare != host).then(|| bare.to_owned());
     if let Some(bare) = bare {
-        url.set_host(Some(&bare)).map_err(|_| "the host is not valid without its trailing dot")?;
+        url.set_host(Some(&bare))
+            .map_err(|_| "the host is not valid without its trailing dot")?;
     }
     url.set_fragment(None);
     if !url.username().is_empty() || url.password().is_some() {
@@ -251,7 +299,9 @@ fn tidy(url: &mut url::Url) -> Result<(), &'static str> {
         dropped.map_err(|()| "user names are only for addresses with a host")?;
     }
     let query = url.query().map(|query| {
-        let kept = query.split('&').filter(|part| !part.is_empty() && !is_tracking(part));
+        let kept = query
+            .split('&')
+            .filter(|part| !part.is_empty() && !is_tracking(part));
         kept.collect::<Vec<_>>().join("&")
     });
     url.set_query(query.as_deref().filter(|query| !query.is_empty()));
@@ -260,13 +310,38 @@ fn tidy(url: &mut url::Url) -> Result<(), &'static str> {
 
 /// Parameters that say where a visitor came from and never which page it is.
 const TRACKING: [&str; 24] = [
-    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "ysclid", "twclid", "ttclid",
-    "li_fat_id", "mc_cid", "mc_eid", "igshid", "igsh", "_hsenc", "_hsmi", "vero_id", "oly_enc_id", "oly_anon_id",
-    "mkt_tok", "s_kwcid", "_openstat",
+    "fbclid",
+    "gclid",
+    "gclsrc",
+    "dclid",
+    "gbraid",
+    "wbraid",
+    "msclkid",
+    "yclid",
+    "ysclid",
+    "twclid",
+    "ttclid",
+    "li_fat_id",
+    "mc_cid",
+    "mc_eid",
+    "igshid",
+    "igsh",
+    "_hsenc",
+    "_hsmi",
+    "vero_id",
+    "oly_enc_id",
+    "oly_anon_id",
+    "mkt_tok",
+    "s_kwcid",
+    "_openstat",
 ];
 
 fn is_tracking(part: &str) -> bool {
-    let name = part.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let name = part
+        .split('=')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     name.starts_with("utm_") || TRACKING.contains(&name.as_str())
 }
 
@@ -279,7 +354,9 @@ fn recoded(url: &url::Url) -> String {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
-        let digits = after.get(..2).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = after
+            .get(..2)
+            .filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
         let byte = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
         match (byte, digits) {
             (Some(plain), _) if plain.is_ascii_alphanumeric() || b"-._~".contains(&plain) => {
@@ -292,7 +369,9 @@ fn recoded(url: &url::Url) -> String {
             // A stray percent sign stands for itself.
             _ => out.push_str("%25"),
         }
-        rest = after.get(if byte.is_some() { 2 } else { 0 }..).unwrap_or_default();
+        rest = after
+            .get(if byte.is_some() { 2 } else { 0 }..)
+            .unwrap_or_default();
     }
     out + rest
 }
@@ -325,7 +404,11 @@ pub fn find_links(text: &str) -> Vec<FoundLink> {
         if found.len() == LINKS_MAX {
             break;
         }
-        if word.contains("://") || word.contains("[:]//") || word.contains('.') || word.contains("[.]") {
+        if word.contains("://")
+            || word.contains("[:]//")
+            || word.contains('.')
+            || word.contains("[.]")
+        {
             found.extend(link_in(start, word));
         }
     }
@@ -360,10 +443,15 @@ fn link_in(word_at: usize, word: &str) -> Option<FoundLink> {
     }
     let url = CanonicalUrl::parse(link).ok()?;
     let at = word_at + start;
-    Some(FoundLink { url, original: at..at + link.len() })
+    Some(FoundLink {
+        url,
+        original: at..at + link.len(),
+    })
 }
 
-const PREFIXES: [&str; 7] = ["https:", "http:", "hxxps:", "hxxp:", "tg:", "ipfs:", "ipns:"];
+const PREFIXES: [&str; 7] = [
+    "https:", "http:", "hxxps:", "hxxp:", "tg:", "ipfs:", "ipns:",
+];
 
 /// Where in a word a link begins: at its scheme, which other text may touch, or at its first letter.
 fn link_start(word: &str) -> Option<usize> {
@@ -371,10 +459,18 @@ fn link_start(word: &str) -> Option<usize> {
     if let Some(end) = scheme_end {
         let before = word.get(..end)?;
         let is_letter = |c: char| c.is_ascii_alphabetic();
-        let start = before.char_indices().rev().take_while(|(_, c)| is_letter(*c)).last().map_or(end, |(at, _)| at);
+        let start = before
+            .char_indices()
+            .rev()
+            .take_while(|(_, c)| is_letter(*c))
+            .last()
+            .map_or(end, |(at, _)| at);
         let letters = before.get(start..)?.to_ascii_lowercase();
         // In `seehttps://…` the longest known scheme at the end is the one that was meant.
-        let known = PREFIXES.iter().map(|p| p.trim_end_matches(':')).find(|p| letters.ends_with(p))?;
+        let known = PREFIXES
+            .iter()
+            .map(|p| p.trim_end_matches(':'))
+            .find(|p| letters.ends_with(p))?;
         return Some(end - known.len());
     }
     word.find(char::is_alphanumeric)
@@ -390,7 +486,8 @@ fn trimmed(mut link: &str) -> &str {
         let open = match last {
             ')' => '(',
             ']' => '[',
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' | '،' | '؛' | '؟' | '…' | '。' | '、' | '’' => '\0',
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' | '،' | '؛' | '؟' | '…'
+            | '。' | '、' | '’' => '\0',
             _ => break,
         };
         if open != '\0' && link.matches(open).count() >= link.matches(last).count() {
@@ -403,8 +500,9 @@ fn trimmed(mut link: &str) -> &str {
 
 /// Endings common enough that `name.ending` alone is read as a link.
 const ENDINGS: [&str; 28] = [
-    "com", "org", "net", "info", "io", "me", "tv", "co", "gg", "ly", "app", "dev", "xyz", "site", "online", "link",
-    "live", "news", "blog", "page", "cc", "ws", "to", "onion", "example", "test", "biz", "club",
+    "com", "org", "net", "info", "io", "me", "tv", "co", "gg", "ly", "app", "dev", "xyz", "site",
+    "online", "link", "live", "news", "blog", "page", "cc", "ws", "to", "onion", "example", "test",
+    "biz", "club",
 ];
 
 /// Whether a word without a scheme looks like `host.ending`, with a path or a common ending.
@@ -421,11 +519,16 @@ fn is_bare_link(link: &str) -> bool {
     let ending = labels.next().unwrap_or_default().to_lowercase();
     let mut others = 0;
     let well_formed = |label: &str| {
-        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-') && !label.starts_with('-')
+        !label.is_empty()
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            && !label.starts_with('-')
     };
     let all = labels.inspect(|_| others += 1).all(well_formed);
-    let plausible = (2..=24).contains(&ending.chars().count()) && ending.chars().all(char::is_alphabetic);
-    let www = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www."));
+    let plausible =
+        (2..=24).contains(&ending.chars().count()) && ending.chars().all(char::is_alphabetic);
+    let www = name
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("www."));
     all && others > 0 && plausible && (tail.len() > 1 || www || ENDINGS.contains(&ending.as_str()))
 }
 
@@ -436,7 +539,10 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expect: &str) {
-        assert_eq!(CanonicalUrl::parse(text).map(|u| u.to_string()), Ok(expect.to_owned()));
+        assert_eq!(
+            CanonicalUrl::parse(text).map(|u| u.to_string()),
+            Ok(expect.to_owned())
+        );
     }
 
     #[test]
@@ -449,17 +555,32 @@ mod tests {
         check("https://example.com.:443/a#b", "https://example.com/a");
         check("https://user:secret@example.com/a", "https://example.com/a");
         check("https://example.com/a/../b/./c", "https://example.com/b/c");
-        check("https://example.com/%61%2fb%c3%a9é", "https://example.com/a%2Fb%C3%A9%C3%A9");
+        check(
+            "https://example.com/%61%2fb%c3%a9é",
+            "https://example.com/a%2Fb%C3%A9%C3%A9",
+        );
         check("https://example.com/100%/x", "https://example.com/100%25/x");
         check("https://example.com/?", "https://example.com/");
-        check("https://example.com/?utm_medium=a&fbclid=b", "https://example.com/");
-        check("https://example.com/?b=1&utm_medium=a&a=2&UTM_X=y", "https://example.com/?b=1&a=2");
+        check(
+            "https://example.com/?utm_medium=a&fbclid=b",
+            "https://example.com/",
+        );
+        check(
+            "https://example.com/?b=1&utm_medium=a&a=2&UTM_X=y",
+            "https://example.com/?b=1&a=2",
+        );
         check("hxxps://example[.]com/a", "https://example.com/a");
         check("hxxp[:]//example[.]com", "http://example.com/");
         check("http://0x7f.1/a", "http://127.0.0.1/a");
         check("http://[::1]:80/a", "http://[::1]/a");
-        check("tg://resolve?domain=grey_banner", "tg://resolve?domain=grey_banner");
-        check("https://مثال.example/صفحة", "https://xn--mgbh0fb.example/%D8%B5%D9%81%D8%AD%D8%A9");
+        check(
+            "tg://resolve?domain=grey_banner",
+            "tg://resolve?domain=grey_banner",
+        );
+        check(
+            "https://مثال.example/صفحة",
+            "https://xn--mgbh0fb.example/%D8%B5%D9%81%D8%AD%D8%A9",
+        );
     }
 
     #[track_caller]
@@ -474,30 +595,57 @@ mod tests {
         check_match("https://www.example/", "https://example/", false);
         check_match("https://example.com/a", "https://example.com/A", false);
         check_match("https://example.com/a", "https://example.com/a/", false);
-        check_match("https://example.com/?a=1&b=2", "https://example.com/?b=2&a=1", false);
+        check_match(
+            "https://example.com/?a=1&b=2",
+            "https://example.com/?b=2&a=1",
+            false,
+        );
         check_match("https://example.com/", "https://example.com:8443/", false);
-        check_match("https://example.com/", "https://example.com.evil.example/", false);
+        check_match(
+            "https://example.com/",
+            "https://example.com.evil.example/",
+            false,
+        );
         check_match("ipfs://abc/", "https://abc/", false);
     }
 
     #[track_caller]
     fn check_refused(text: &str, message: &str, column: Option<usize>) {
         let error = CanonicalUrl::parse(text).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.column()), (message, column));
+        assert_eq!(
+            (error.to_string().as_str(), error.column()),
+            (message, column)
+        );
     }
 
     #[test]
     fn a_refusal_says_what_to_do() {
-        check_refused(" ", "a url signal is empty: give an address such as https://example.com/page", None);
+        check_refused(
+            " ",
+            "a url signal is empty: give an address such as https://example.com/page",
+            None,
+        );
         check_refused(
             "https://example.com/a https://example.com/b",
             "` ` at byte 21 cannot be in an address: give one address, with %20 for a space",
             Some(21),
         );
         let schemes = "are not compared: http, https, ipfs, ipns and tg are";
-        check_refused("mailto:someone@example.com", &format!("addresses of scheme `mailto` {schemes}"), None);
-        check_refused("javascript:alert(1)", &format!("addresses of scheme `javascript` {schemes}"), None);
-        check_refused("file:///etc/passwd", &format!("addresses of scheme `file` {schemes}"), None);
+        check_refused(
+            "mailto:someone@example.com",
+            &format!("addresses of scheme `mailto` {schemes}"),
+            None,
+        );
+        check_refused(
+            "javascript:alert(1)",
+            &format!("addresses of scheme `javascript` {schemes}"),
+            None,
+        );
+        check_refused(
+            "file:///etc/passwd",
+            &format!("addresses of scheme `file` {schemes}"),
+            None,
+        );
         check_refused(
             "banner",
             "`banner` has no valid host: an address looks like https://example.com/page (there is no dot in it)",
@@ -518,35 +666,73 @@ mod tests {
 
     #[track_caller]
     fn check_links(text: &str, expect: &[&str]) {
-        let found: Vec<String> =
-            find_links(text).into_iter().map(|l| format!("{} = {}", &text[l.original.clone()], l.url)).collect();
+        let found: Vec<String> = find_links(text)
+            .into_iter()
+            .map(|l| format!("{} = {}", &text[l.original.clone()], l.url))
+            .collect();
         assert_eq!(found, expect, "in {text}");
     }
 
     #[test]
     fn links_are_found_where_people_write_them() {
-        check_links("see https://example.com/a.", &["https://example.com/a = https://example.com/a"]);
-        check_links("(https://example.com/a)", &["https://example.com/a = https://example.com/a"]);
-        check_links("انضمhttps://example.com/a؟", &["https://example.com/a = https://example.com/a"]);
-        check_links("[x](https://example.com/(a))!", &["https://example.com/(a) = https://example.com/(a)"]);
-        check_links("hxxps://chat[.]example/j", &["hxxps://chat[.]example/j = https://chat.example/j"]);
-        check_links("go to Example.com now", &["Example.com = https://example.com/"]);
-        check_links("1 files.example/a 2 files.example/b", &[
-            "files.example/a = https://files.example/a",
-            "files.example/b = https://files.example/b",
-        ]);
+        check_links(
+            "see https://example.com/a.",
+            &["https://example.com/a = https://example.com/a"],
+        );
+        check_links(
+            "(https://example.com/a)",
+            &["https://example.com/a = https://example.com/a"],
+        );
+        check_links(
+            "انضمhttps://example.com/a؟",
+            &["https://example.com/a = https://example.com/a"],
+        );
+        check_links(
+            "[x](https://example.com/(a))!",
+            &["https://example.com/(a) = https://example.com/(a)"],
+        );
+        check_links(
+            "hxxps://chat[.]example/j",
+            &["hxxps://chat[.]example/j = https://chat.example/j"],
+        );
+        check_links(
+            "go to Example.com now",
+            &["Example.com = https://example.com/"],
+        );
+        check_links(
+            "1 files.example/a 2 files.example/b",
+            &[
+                "files.example/a = https://files.example/a",
+                "files.example/b = https://files.example/b",
+            ],
+        );
     }
 
     #[test]
     fn what_only_looks_like_a_link_is_left() {
-        for text in ["end.Next sentence", "v1.2.3", "3.14", "a.b", "e.g. this", "...", "me@", "http://", "x://y.com", "12:30.", "main.rs"] {
+        for text in [
+            "end.Next sentence",
+            "v1.2.3",
+            "3.14",
+            "a.b",
+            "e.g. this",
+            "...",
+            "me@",
+            "http://",
+            "x://y.com",
+            "12:30.",
+            "main.rs",
+        ] {
             check_links(text, &[]);
         }
     }
 
     #[test]
     fn links_are_counted_up_to_the_cap() {
-        assert_eq!(find_links(&"https://example.com/a ".repeat(1000)).len(), LINKS_MAX);
+        assert_eq!(
+            find_links(&"https://example.com/a ".repeat(1000)).len(),
+            LINKS_MAX
+        );
     }
 
     proptest! {

@@ -30,7 +30,13 @@ fn mix(seed: i64, x: i64, y: i64, channel: i64) -> i64 {
 }
 
 /// One channel of one pixel, 0 to 255.
-fn value(content: &str, seed: i64, (width, height): (i64, i64), (x, y): (i64, i64), channel: i64) -> i64 {
+fn value(
+    content: &str,
+    seed: i64,
+    (width, height): (i64, i64),
+    (x, y): (i64, i64),
+    channel: i64,
+) -> i64 {
     match content {
         "noise" => mix(seed, x, y, channel) & 255,
         "gradient" => {
@@ -38,7 +44,9 @@ fn value(content: &str, seed: i64, (width, height): (i64, i64), (x, y): (i64, i6
             (a * x * 255 / width + b * y * 255 / height) / (a + b)
         }
         "flat" => mix(seed, 0, 0, channel) & 255,
-        "low_texture" => 100 + (mix(seed, 0, 0, channel) & 63) + (mix(seed, x / 3, y / 3, channel) & 3),
+        "low_texture" => {
+            100 + (mix(seed, 0, 0, channel) & 63) + (mix(seed, x / 3, y / 3, channel) & 3)
+        }
         "shapes" => shapes(seed, (width, height), (x, y), channel),
         "bars" => {
             let (line, word) = (height / 14 + 1, width / 30 + 1);
@@ -47,7 +55,11 @@ fn value(content: &str, seed: i64, (width, height): (i64, i64), (x, y): (i64, i6
         }
         "checkers" => {
             let cell = 1 + seed % 37;
-            if (x / cell + y / cell) % 2 == 0 { 250 - 20 * channel } else { 10 + seed % 50 }
+            if (x / cell + y / cell) % 2 == 0 {
+                250 - 20 * channel
+            } else {
+                10 + seed % 50
+            }
         }
         "patches" => patches(seed, (width, height), (x, y), channel),
         "grain" => {
@@ -96,7 +108,9 @@ fn picture(v: &Vector) -> Vec<u8> {
             "RGB" => std::array::from_fn(|c| value(at, c as i64)),
             "RGBA" => {
                 let alpha = patches(v.seed + 1, size, at, 3);
-                std::array::from_fn(|c| (value(at, c as i64) * alpha + 255 * (255 - alpha) + 127) / 255)
+                std::array::from_fn(|c| {
+                    (value(at, c as i64) * alpha + 255 * (255 - alpha) + 127) / 255
+                })
             }
             other => panic!("unknown mode {other}"),
         }
@@ -107,16 +121,27 @@ fn picture(v: &Vector) -> Vec<u8> {
 fn check(line: &str) {
     let v: Vector = serde_json::from_str(line).unwrap();
     let pixels = picture(&v);
-    let name = format!("{} {} {}x{} seed {}", v.content, v.mode, v.width, v.height, v.seed);
+    let name = format!(
+        "{} {} {}x{} seed {}",
+        v.content, v.mode, v.width, v.height, v.seed
+    );
     let ours = hash_rgb(&pixels, v.width, v.height).unwrap();
-    assert_eq!((ours.hash.to_hex(), ours.quality), (v.hash.clone(), v.quality), "{name}");
+    assert_eq!(
+        (ours.hash.to_hex(), ours.quality),
+        (v.hash.clone(), v.quality),
+        "{name}"
+    );
     if let Some(quality) = v.dihedral_quality {
         let forms = dihedral_rgb(&pixels, v.width, v.height).unwrap();
         assert_eq!(forms[0], ours, "{name}");
         let hashes: Vec<String> = forms.iter().map(|form| form.hash.to_hex()).collect();
         assert_eq!(hashes[1..], v.dihedral[1..], "{name}");
         if (v.width, v.height) != (64, 64) {
-            assert_eq!((&hashes[0], forms[0].quality), (&v.dihedral[0], quality), "{name}");
+            assert_eq!(
+                (&hashes[0], forms[0].quality),
+                (&v.dihedral[0], quality),
+                "{name}"
+            );
         }
     }
 }
@@ -127,7 +152,13 @@ fn check_all(lines: &str) -> usize {
     std::thread::scope(|scope| {
         for half in 0..2 {
             let lines = &lines;
-            scope.spawn(move || lines.iter().skip(half).step_by(2).for_each(|line| check(line)));
+            scope.spawn(move || {
+                lines
+                    .iter()
+                    .skip(half)
+                    .step_by(2)
+                    .for_each(|line| check(line));
+            });
         }
     });
     lines.len()

@@ -3,7 +3,10 @@
 //!
 //! `cargo run --release -p manara-store --example throughput -- [DIRECTORY] [EVENTS] [GROUP]`
 
-use manara_model::{Author, BankName, Decision, DecisionId, Event, Origin};
+use manara_model::{
+    ActionKind, Author, BankName, Decision, DecisionId, Detail, Effect, EntityType, Event, Mode,
+    Origin, Verdict, actions_of,
+};
 use manara_signal::{Pdq, Signal};
 use manara_store::{BankCursor, NewEvent, Options, Store};
 use std::error::Error;
@@ -31,7 +34,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         readers: 2,
     };
     let store = Store::open(&path, options.clone())?;
-    run_events(&store, events, group)?;
+    run_events(&store, "without verdicts", (0..events).map(event), group)?;
+    store.set_receivers(vec!["forum".into()]);
+    run_events(
+        &store,
+        "with a verdict",
+        (events..events + events / 10).map(judged),
+        group,
+    )?;
     run_banks(&store)?;
     run_verify(&store)?;
     store.close_blocking()?;
@@ -42,15 +52,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn run_events(store: &Store, events: usize, group: usize) -> Result<(), Box<dyn Error>> {
-    let prepared: Vec<Vec<NewEvent>> = (0..events)
-        .map(event)
-        .collect::<Result<Vec<_>, _>>()?
-        .chunks(group)
-        .map(<[NewEvent]>::to_vec)
-        .collect();
+type Prepared = Result<NewEvent, Box<dyn Error>>;
+
+fn run_events(
+    store: &Store,
+    what: &str,
+    events: impl Iterator<Item = Prepared>,
+    group: usize,
+) -> Result<(), Box<dyn Error>> {
+    let events = events.collect::<Result<Vec<_>, _>>()?;
+    let count = events.len() as u64;
+    let batches: Vec<Vec<NewEvent>> = events.chunks(group).map(<[NewEvent]>::to_vec).collect();
     let started = start();
-    for batch in prepared {
+    for batch in batches {
         store.write_blocking(move |tx| tx.record_events(batch))?;
     }
     say(
@@ -138,6 +152,36 @@ fn event(n: usize) -> Result<NewEvent, Box<dyn Error>> {
         previews: Vec::new(),
         event,
     })
+}
+
+/// The same with a rule that fired: a removal, a strike, and a case for the account.
+fn judged(n: usize) -> Result<NewEvent, Box<dyn Error>> {
+    let mut new = event(n)?;
+    let effect = |kind, target| Effect {
+        kind,
+        target,
+        index: None,
+        detail: Detail::default(),
+    };
+    let verdict = Verdict {
+        rule: "slogan".parse()?,
+        version: 1,
+        mode: Mode::Live,
+        policy: "tvec".parse()?,
+        reason: "This post holds a slogan that a partner confirmed.".into(),
+        because: vec![],
+        trace: vec![],
+        effects: vec![
+            effect(ActionKind::Remove, EntityType::Content),
+            effect(ActionKind::Strike, EntityType::Account),
+            effect(ActionKind::Enqueue, EntityType::Account),
+        ],
+    };
+    new.decision.verdicts = vec![verdict];
+    new.decision.actions = actions_of(new.decision.id, &new.decision.verdicts, |r#type, index| {
+        new.event.entity(r#type, index)
+    });
+    Ok(new)
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are the output")]

@@ -66,14 +66,30 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
+    let made = match options.open(path) {
+        Ok(file) => file.sync_all().and_then(|()| sync_directory_of(path)),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(OpenError::Io {
-            path: path.into(),
-            why: error.to_string(),
-        }),
-    }
+        Err(error) => Err(error),
+    };
+    made.map_err(|error| OpenError::Io {
+        path: path.into(),
+        why: error.to_string(),
+    })
+}
+
+/// Makes the file's name as durable as its contents will be.
+#[cfg(unix)]
+fn sync_directory_of(path: &Path) -> std::io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Elsewhere the system offers no way to.
+#[cfg(not(unix))]
+fn sync_directory_of(_path: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn check_identity(path: &Path, conn: &Connection) -> Result<(), OpenError> {

@@ -296,3 +296,93 @@ pub(crate) const RECOUNT: &str = "
   UNION ALL SELECT 'bank.' || b.id,
     (SELECT coalesce(sum(count), 0) FROM member_batches WHERE bank = b.id)
     - (SELECT count(*) FROM member_removals WHERE bank = b.id) FROM banks b";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    /// Asserts that a statement reads no table from end to end, however large it grows.
+    #[track_caller]
+    fn check(conn: &Connection, sql: &str) {
+        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().unwrap() {
+            let step: String = row.get(3).unwrap();
+            // Partial indexes hold only what is pending or dead, which is little.
+            let small = [
+                "SCAN b USING INDEX sqlite_autoindex_banks_1",
+                "outbox_due",
+                "outbox_dead",
+                "cases_pending",
+            ];
+            let reads_all =
+                step.starts_with("SCAN") && !small.iter().any(|name| step.contains(name));
+            let is_subquery = step.contains("SCAN (subquery") || step.contains("SCAN CONSTANT ROW");
+            assert!(!reads_all || is_subquery, "{step}\nin {sql}");
+        }
+    }
+
+    #[test]
+    fn no_statement_of_the_running_server_reads_a_whole_table() {
+        let conn = Connection::open_in_memory().unwrap();
+        for script in crate::open::MIGRATIONS {
+            conn.execute_batch(script).unwrap();
+        }
+        for sql in [
+            FINGERPRINT,
+            EVENT,
+            EVENT_BY_DECISION,
+            RECENT_EVENTS,
+            EVENTS_OF_CASE,
+            CONFLICT_KNOWN,
+            CONFLICTS,
+            DECISION,
+            LEASE,
+            LEASED,
+            DEAD,
+            DEAD_LETTERS,
+            DELIVERIES,
+            DELIVERIES_OF_CASE,
+            OUTBOX_BY_RECEIVER,
+            COUNT_PENDING,
+            COUNT_DEAD,
+            CASE,
+            CASE_PENDING,
+            CASES_BY_STATE,
+            CASES_BY_QUEUE,
+            CASES_RELATED,
+            CASE_LINKED,
+            CASE_EVENTS_COUNT,
+            CASE_DECISIONS,
+            CASE_TRAIL,
+            QUEUES,
+            COUNT_CASES,
+            STRIKES,
+            STRIKES_WEIGHT,
+            BANK,
+            SAME_SIGNAL,
+            MEMBERS,
+            MEMBER,
+            MEMBERS_SINCE,
+            NEWEST_BATCH,
+            REMOVALS_SINCE,
+            REMOVAL,
+            API_KEY,
+            REVIEWER,
+            SESSION,
+            SESSIONS_OF,
+            NEWEST_RULE,
+            RULE,
+            PREVIEW,
+            COUNT_LEAVES_BY_EDGE,
+            LEAVES,
+        ] {
+            check(&conn, sql);
+        }
+        for table in crate::tables::ALL {
+            check(&conn, &table.sql.leaf_of);
+            check(&conn, &table.sql.update);
+        }
+    }
+}

@@ -45,10 +45,13 @@ impl fmt::Display for Scope {
 impl FromStr for Scope {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
-            format!("`{text}` is not a scope: use one of {known}")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|s| s.as_str() == text)
+            .ok_or_else(|| {
+                let known = Self::ALL.map(Self::as_str).join(", ");
+                format!("`{text}` is not a scope: use one of {known}")
+            })
     }
 }
 
@@ -93,21 +96,37 @@ impl Keys {
     }
 
     /// The key of a request, if it may do what `scope` says.
-    pub(crate) fn authorize(&self, headers: &HeaderMap, scope: Scope) -> Result<Arc<ApiKey>, Problem> {
+    pub(crate) fn authorize(
+        &self,
+        headers: &HeaderMap,
+        scope: Scope,
+    ) -> Result<Arc<ApiKey>, Problem> {
         let text = bearer(headers)?;
         let hash: [u8; 32] = Sha256::digest(text).into();
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         // The look-up is by a hash of the secret, so its timing says nothing about the secret; the
         // comparison is in constant time all the same.
-        let key = keys.get(&hash).filter(|k| bool::from(k.secret_hash.ct_eq(&hash)));
+        let key = keys
+            .get(&hash)
+            .filter(|k| bool::from(k.secret_hash.ct_eq(&hash)));
         let key = key.ok_or_else(|| {
-            Problem::unauthorized("this API key is unknown or revoked", "make one with `manara key create`")
+            Problem::unauthorized(
+                "this API key is unknown or revoked",
+                "make one with `manara key create`",
+            )
         })?;
         if key.scopes.iter().any(|s| s == scope.as_str()) {
             return Ok(key.clone());
         }
-        let detail = format!("key {} has the scopes {}, not {scope}", key.id, key.scopes.join(", "));
-        Err(Problem::forbidden(detail, format!("make a key with `manara key create --scope {scope}`")))
+        let detail = format!(
+            "key {} has the scopes {}, not {scope}",
+            key.id,
+            key.scopes.join(", ")
+        );
+        Err(Problem::forbidden(
+            detail,
+            format!("make a key with `manara key create --scope {scope}`"),
+        ))
     }
 }
 
@@ -118,9 +137,17 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
             "send an API key; make one with `manara key create`",
         )
     };
-    let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?.to_str().map_err(|_| missing())?;
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(missing)?
+        .to_str()
+        .map_err(|_| missing())?;
     let (scheme, token) = value.split_once(' ').ok_or_else(missing)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim())
+    } else {
+        Err(missing())
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +175,10 @@ mod tests {
         if let Some(value) = header {
             headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
-        let found = keys.authorize(&headers, Scope::EventsWrite).map(|_| ()).map_err(|p| p.status);
+        let found = keys
+            .authorize(&headers, Scope::EventsWrite)
+            .map(|_| ())
+            .map_err(|p| p.status);
         assert_eq!(found, expect, "{header:?}");
     }
 
@@ -168,6 +198,9 @@ mod tests {
     fn a_seeded_key_is_long_enough_and_stable() {
         assert!(seeded_key("short").is_err());
         let secret = "0123456789abcdef0123456789abcdef";
-        assert_eq!(seeded_key(secret).unwrap().id, seeded_key(secret).unwrap().id);
+        assert_eq!(
+            seeded_key(secret).unwrap().id,
+            seeded_key(secret).unwrap().id
+        );
     }
 }

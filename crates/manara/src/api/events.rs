@@ -11,13 +11,13 @@ use crate::api::auth::Scope;
 use crate::api::problem::Problem;
 use crate::pipeline::{self, Answer, Pipeline, Prepared};
 use crate::server::Shared;
-use manara_model::Event;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use futures_util::{StreamExt, stream};
+use manara_model::Event;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -41,7 +41,8 @@ impl From<Result<Answer, Problem>> for Item {
         match result {
             Ok(answer) => Self::Answer(Box::new(answer)),
             Err(problem) => {
-                metrics::counter!("manara_events_refused_total", "problem" => problem.kind).increment(1);
+                metrics::counter!("manara_events_refused_total", "problem" => problem.kind)
+                    .increment(1);
                 Self::Problem { problem }
             }
         }
@@ -67,40 +68,72 @@ enum Form {
         (status = 507, description = "No room to keep it", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn post(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Response {
+pub(crate) async fn post(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let started = Instant::now();
-    let response = receive(shared, &headers, body).await.unwrap_or_else(Problem::into_response);
-    metrics::histogram!("manara_request_duration_seconds", "route" => "events").record(started.elapsed().as_secs_f64());
+    let response = receive(shared, &headers, body)
+        .await
+        .unwrap_or_else(Problem::into_response);
+    metrics::histogram!("manara_request_duration_seconds", "route" => "events")
+        .record(started.elapsed().as_secs_f64());
     response
 }
 
-async fn receive(shared: Arc<Shared>, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn receive(
+    shared: Arc<Shared>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     shared.keys.authorize(headers, Scope::EventsWrite)?;
     let form = form(headers)?;
     let Some(pipeline) = shared.pipeline() else {
-        return Err(Problem::unavailable("the server is still loading its banks", "send it again after a second; /readyz says when it is ready"));
+        return Err(Problem::unavailable(
+            "the server is still loading its banks",
+            "send it again after a second; /readyz says when it is ready",
+        ));
     };
     match form {
         Form::Lines => Ok(lines(shared, pipeline, body)),
         Form::Json => {
             let limits = &shared.config.limits;
             let time = Duration::from_secs(limits.request_timeout_s);
-            let bytes = tokio::time::timeout(time, read_body(body, limits.body_bytes)).await.map_err(|_| {
-                Problem::timeout(format!("the body did not arrive within {} s", time.as_secs()), "send less at once, or as a stream")
-            })??;
+            let bytes = tokio::time::timeout(time, read_body(body, limits.body_bytes))
+                .await
+                .map_err(|_| {
+                    Problem::timeout(
+                        format!("the body did not arrive within {} s", time.as_secs()),
+                        "send less at once, or as a stream",
+                    )
+                })??;
             json(&shared, &pipeline, &bytes).await
         }
     }
 }
 
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    let essence = value
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
-        "application/json" | "application/cloudevents+json" | "application/cloudevents-batch+json" => Ok(Form::Json),
+        "application/json"
+        | "application/cloudevents+json"
+        | "application/cloudevents-batch+json" => Ok(Form::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Form::Lines),
         other => Err(Problem::media_type(
-            format!("the content type is `{}`", other.chars().take(80).collect::<String>()),
+            format!(
+                "the content type is `{}`",
+                other.chars().take(80).collect::<String>()
+            ),
             "send application/json or application/x-ndjson",
         )),
     }
@@ -129,8 +162,15 @@ async fn json(shared: &Shared, pipeline: &Pipeline, bytes: &Bytes) -> Result<Res
     }
     let prepared = pipeline.prepare(bytes).await.inspect_err(count_refused)?;
     count_received(1);
-    let answer = pipeline::commit(&pipeline.store, vec![prepared]).await?.pop();
-    let answer = answer.unwrap_or_else(|| Err(Problem::internal("no answer came back", "report this as a bug")));
+    let answer = pipeline::commit(&pipeline.store, vec![prepared])
+        .await?
+        .pop();
+    let answer = answer.unwrap_or_else(|| {
+        Err(Problem::internal(
+            "no answer came back",
+            "report this as a bug",
+        ))
+    });
     Ok(json_response(&answer.inspect_err(count_refused)?))
 }
 
@@ -145,10 +185,17 @@ fn count_received(events: usize) {
 /// The elements of a JSON array, each still as text: one that is wrong inside must not take the others with it.
 fn elements(bytes: &[u8], max: usize) -> Result<Vec<&RawValue>, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        Problem::malformed(format!("the body is not UTF-8 from byte {}", e.valid_up_to()), "send JSON encoded as UTF-8")
+        Problem::malformed(
+            format!("the body is not UTF-8 from byte {}", e.valid_up_to()),
+            "send JSON encoded as UTF-8",
+        )
     })?;
-    let items: Vec<&RawValue> = serde_json::from_str(text)
-        .map_err(|e| Problem::malformed(format!("the array is not JSON: {e}"), "nothing of it was accepted; mend it and send it again"))?;
+    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| {
+        Problem::malformed(
+            format!("the array is not JSON: {e}"),
+            "nothing of it was accepted; mend it and send it again",
+        )
+    })?;
     if items.len() > max {
         return Err(Problem::too_large(
             format!("the array holds {} events, the limit is {max}", items.len()),
@@ -169,7 +216,10 @@ async fn handle<T: AsJson>(pipeline: &Pipeline, items: &[T]) -> Result<Vec<Item>
 }
 
 /// Commits what could be prepared, and puts each answer where its event stood.
-async fn commit_in_place(pipeline: &Pipeline, prepared: Vec<Result<Prepared, Problem>>) -> Result<Vec<Item>, Problem> {
+async fn commit_in_place(
+    pipeline: &Pipeline,
+    prepared: Vec<Result<Prepared, Problem>>,
+) -> Result<Vec<Item>, Problem> {
     let mut items: Vec<Option<Item>> = Vec::with_capacity(prepared.len());
     let mut ready = Vec::with_capacity(prepared.len());
     for result in prepared {
@@ -181,9 +231,22 @@ async fn commit_in_place(pipeline: &Pipeline, prepared: Vec<Result<Prepared, Pro
             Err(problem) => items.push(Some(Err(problem).into())),
         }
     }
-    let mut answers = if ready.is_empty() { Vec::new() } else { pipeline::commit(&pipeline.store, ready).await? }.into_iter();
-    let missing = || Err(Problem::internal("no answer came back for this event", "report this as a bug"));
-    Ok(items.into_iter().map(|item| item.unwrap_or_else(|| answers.next().unwrap_or_else(missing).into())).collect())
+    let mut answers = if ready.is_empty() {
+        Vec::new()
+    } else {
+        pipeline::commit(&pipeline.store, ready).await?
+    }
+    .into_iter();
+    let missing = || {
+        Err(Problem::internal(
+            "no answer came back for this event",
+            "report this as a bug",
+        ))
+    };
+    Ok(items
+        .into_iter()
+        .map(|item| item.unwrap_or_else(|| answers.next().unwrap_or_else(missing).into()))
+        .collect())
 }
 
 trait AsJson {
@@ -197,7 +260,14 @@ impl AsJson for &RawValue {
 
 fn json_response<T: Serialize>(value: &T) -> Response {
     match serde_json::to_vec(value) {
-        Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+        Ok(body) => (
+            [(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            )],
+            body,
+        )
+            .into_response(),
         Err(error) => Problem::internal(error.to_string(), "report this as a bug").into_response(),
     }
 }
@@ -217,10 +287,16 @@ fn lines(shared: Arc<Shared>, pipeline: Arc<Pipeline>, body: Body) -> Response {
     let answers = stream::unfold((reader, pipeline), |(mut reader, pipeline)| async move {
         let group = reader.group().await?;
         let text = answer_group(&pipeline, group).await;
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), (reader, pipeline)))
+        Some((
+            Ok::<_, std::convert::Infallible>(Bytes::from(text)),
+            (reader, pipeline),
+        ))
     });
     let mut response = Response::new(Body::from_stream(answers));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-ndjson"),
+    );
     response
 }
 
@@ -234,10 +310,16 @@ async fn answer_group(pipeline: &Pipeline, group: Vec<Line>) -> Vec<u8> {
             Err(problem) => Err(problem),
         });
     }
-    let items = commit_in_place(pipeline, prepared).await.unwrap_or_else(|problem| {
-        // The whole group was refused by the store: every line of it says so, and can be sent again.
-        (0..count).map(|_| Item::Problem { problem: problem.clone() }).collect()
-    });
+    let items = commit_in_place(pipeline, prepared)
+        .await
+        .unwrap_or_else(|problem| {
+            // The whole group was refused by the store: every line of it says so, and can be sent again.
+            (0..count)
+                .map(|_| Item::Problem {
+                    problem: problem.clone(),
+                })
+                .collect()
+        });
     let mut text = Vec::with_capacity(count * 160);
     for item in &items {
         if serde_json::to_writer(&mut text, item).is_ok() {
@@ -299,7 +381,11 @@ impl LineReader {
                     self.state = Reading::Ended;
                     self.buffer.clear();
                     return Some(Err(Problem::timeout(
-                        format!("nothing arrived after line {} for {} s", self.number, self.idle.as_secs()),
+                        format!(
+                            "nothing arrived after line {} for {} s",
+                            self.number,
+                            self.idle.as_secs()
+                        ),
                         "what was answered is kept; send the rest in a new request",
                     )));
                 }
@@ -321,7 +407,11 @@ impl LineReader {
     fn buffered(&mut self) -> Option<Line> {
         loop {
             let unseen = self.buffer.get(self.scanned..).unwrap_or_default();
-            let Some(end) = unseen.iter().position(|b| *b == b'\n').map(|at| at + self.scanned) else {
+            let Some(end) = unseen
+                .iter()
+                .position(|b| *b == b'\n')
+                .map(|at| at + self.scanned)
+            else {
                 self.scanned = self.buffer.len();
                 return self.overlong();
             };
@@ -378,7 +468,10 @@ mod tests {
     use super::*;
 
     async fn read(chunks: &[&'static str], line_bytes_max: usize) -> Vec<String> {
-        let chunks: Vec<Result<Bytes, axum::Error>> = chunks.iter().map(|c| Ok(Bytes::from_static(c.as_bytes()))).collect();
+        let chunks: Vec<Result<Bytes, axum::Error>> = chunks
+            .iter()
+            .map(|c| Ok(Bytes::from_static(c.as_bytes())))
+            .collect();
         let mut reader = LineReader {
             body: stream::iter(chunks).boxed(),
             buffer: BytesMut::new(),
@@ -400,7 +493,10 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_cut_wherever_the_chunks_end() {
-        assert_eq!(read(&["{1}\n{2", "}\n", "\n \n{3}"], 100).await, ["{1}", "{2}", "{3}"]);
+        assert_eq!(
+            read(&["{1}\n{2", "}\n", "\n \n{3}"], 100).await,
+            ["{1}", "{2}", "{3}"]
+        );
         assert_eq!(read(&[], 100).await, Vec::<String>::new());
         assert_eq!(read(&["\n\n"], 100).await, Vec::<String>::new());
     }

@@ -17,16 +17,28 @@ pub(crate) async fn healthz() -> &'static str {
 pub(crate) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     match shared.not_ready() {
         None => "ready\n".into_response(),
-        Some(reason) => Problem::unavailable(reason, "wait; the server's log says more").into_response(),
+        Some(reason) => {
+            Problem::unavailable(reason, "wait; the server's log says more").into_response()
+        }
     }
 }
 
 /// Prometheus text. Holds counts only; from other machines it needs a key with `metrics:read`.
-pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn metrics(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     if !shared.listens_on_loopback {
         shared.keys.authorize(&headers, Scope::MetricsRead)?;
     }
     shared.gauges();
     let text = shared.prometheus.render();
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response())
 }

@@ -25,22 +25,37 @@ struct Keys;
 impl Modify for Keys {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        openapi.components.get_or_insert_default().add_security_scheme("api_key", scheme);
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("api_key", scheme);
     }
 }
 
 /// Whether the process answers.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, description = "It does", body = String)))]
+#[expect(
+    dead_code,
+    reason = "only its description is used; the handler is in `health`"
+)]
 fn healthz() {}
 
 /// Whether events can be accepted.
 #[utoipa::path(get, path = "/readyz", responses(
     (status = 200, description = "They can", body = String),
     (status = 503, description = "Not yet, and why", body = Problem, content_type = "application/problem+json")))]
+#[expect(
+    dead_code,
+    reason = "only its description is used; the handler is in `health`"
+)]
 fn readyz() {}
 
 /// Counts for Prometheus. Needs the scope `metrics:read` unless the server listens on loopback.
 #[utoipa::path(get, path = "/metrics", security((), ("api_key" = [])), responses((status = 200, description = "Prometheus text", body = String)))]
+#[expect(
+    dead_code,
+    reason = "only its description is used; the handler is in `health`"
+)]
 fn metrics() {}
 
 pub(crate) async fn json() -> Response {
@@ -49,9 +64,23 @@ pub(crate) async fn json() -> Response {
 
 /// What stands behind the `type` of a problem.
 pub(crate) async fn problem_page(Path(kind): Path<String>) -> Result<Response, Problem> {
-    let unknown = || Problem::not_found(format!("there is no kind of problem `{}`", kind.chars().take(64).collect::<String>()), "");
-    let (title, text) = Problem::kinds().into_iter().find(|(known, ..)| known.ends_with(&format!("/{kind}"))).map(|(_, title, status)| (title, status)).ok_or_else(unknown)?;
-    let body = format!("{title}\n\nHTTP status {text}. Each such problem says in `detail` what was wrong and in `hint` what to do.\n");
+    let unknown = || {
+        Problem::not_found(
+            format!(
+                "there is no kind of problem `{}`",
+                kind.chars().take(64).collect::<String>()
+            ),
+            "",
+        )
+    };
+    let (title, text) = Problem::kinds()
+        .into_iter()
+        .find(|(known, ..)| known.ends_with(&format!("/{kind}")))
+        .map(|(_, title, status)| (title, status))
+        .ok_or_else(unknown)?;
+    let body = format!(
+        "{title}\n\nHTTP status {text}. Each such problem says in `detail` what was wrong and in `hint` what to do.\n"
+    );
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
 }
 

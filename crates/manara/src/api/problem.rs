@@ -94,7 +94,10 @@ impl Problem {
 
 impl From<EventError> for Problem {
     fn from(error: EventError) -> Self {
-        Self { field: error.field, ..Self::invalid(error.problem, error.hint) }
+        Self {
+            field: error.field,
+            ..Self::invalid(error.problem, error.hint)
+        }
     }
 }
 
@@ -106,7 +109,10 @@ impl From<manara_store::StoreError> for Problem {
                 "the database cannot grow: the disk or the configured limit is full",
                 "nothing of this was accepted; free space on the server, then send it again",
             ),
-            StoreError::Busy => Self::unavailable("too much is waiting to be written", "send it again after a second"),
+            StoreError::Busy => Self::unavailable(
+                "too much is waiting to be written",
+                "send it again after a second",
+            ),
             other => {
                 // The client learns that it failed and that a retry is safe; the operator learns why.
                 tracing::error!("writing to the store: {other}");
@@ -126,7 +132,10 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(value) = retry_after {
             headers.insert(header::RETRY_AFTER, value);
         }

@@ -9,7 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Check the whole log, its checkpoints, and every row of the database against it.
-    #[command(after_long_help = "Exit code 0: everything agrees. 1: something was changed; each finding names what. 2: it could not be checked.")]
+    #[command(
+        after_long_help = "Exit code 0: everything agrees. 1: something was changed; each finding names what. 2: it could not be checked."
+    )]
     Verify {
         #[command(flatten)]
         data: Data,
@@ -34,7 +36,10 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
 fn verify(data: &Data, json: bool) -> Result<Done> {
     let store = data.open()?;
     let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").context("progress bar")?);
+    bar.set_style(
+        ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")
+            .context("progress bar")?,
+    );
     bar.set_message("verifying");
     let report = store.verify(&mut |done, total| {
         bar.set_length(total);
@@ -52,7 +57,11 @@ fn verify(data: &Data, json: bool) -> Result<Done> {
         for finding in &report.findings {
             say(format_args!("WRONG  {finding}"))?;
         }
-        let word = if clean { "everything agrees".to_owned() } else { format!("{} findings", report.findings.len()) };
+        let word = if clean {
+            "everything agrees".to_owned()
+        } else {
+            format!("{} findings", report.findings.len())
+        };
         say(format_args!(
             "{} leaves, {} checkpoints, {} records: {word}",
             report.leaves, report.checkpoints, report.records
@@ -63,15 +72,11 @@ fn verify(data: &Data, json: bool) -> Result<Done> {
 
 fn checkpoint(data: &Data) -> Result<Done> {
     let store = data.open()?;
-    match store.read(|r| r.last_checkpoint())? {
-        Some(note) => {
-            say(note.trim_end())?;
-            eprintln!("signed by {}", store.verifying_key());
-            Ok(Done::Found)
-        }
-        None => {
-            eprintln!("the log is empty");
-            Ok(Done::Nothing)
-        }
-    }
+    let Some(note) = store.read(|r| r.last_checkpoint())? else {
+        eprintln!("the log is empty");
+        return Ok(Done::Nothing);
+    };
+    say(note.trim_end())?;
+    eprintln!("signed by {}", store.verifying_key());
+    Ok(Done::Found)
 }

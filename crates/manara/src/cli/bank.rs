@@ -26,7 +26,9 @@ const BAD_SHOWN: u64 = 100;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Make an empty bank.
-    #[command(after_long_help = "Example:\n  manara bank create TVEC_IMAGES --description 'images agreed to be terrorist content'")]
+    #[command(
+        after_long_help = "Example:\n  manara bank create TVEC_IMAGES --description 'images agreed to be terrorist content'"
+    )]
     Create {
         #[command(flatten)]
         data: Data,
@@ -61,7 +63,9 @@ pub(crate) enum Verb {
         json: bool,
     },
     /// Add one member: a signal, or the signals of a file.
-    #[command(after_long_help = "Examples:\n  manara bank add SLOGANS text 'rise under the grey banner' --note 'slogan of the Order'\n  manara bank add TVEC_IMAGES --file flag.png")]
+    #[command(
+        after_long_help = "Examples:\n  manara bank add SLOGANS text 'rise under the grey banner' --note 'slogan of the Order'\n  manara bank add TVEC_IMAGES --file flag.png"
+    )]
     Add(Add),
     /// Take a member out of a bank.
     Remove {
@@ -75,7 +79,9 @@ pub(crate) enum Verb {
         reason: String,
     },
     /// Add the members in a CSV or NDJSON file: all of them, or none when a row is wrong.
-    #[command(after_long_help = "The file has the columns (or fields) signal_type, signal and note; `-` reads stdin.\n\nExample:\n  manara bank import TVEC_IMAGES list.csv --create")]
+    #[command(
+        after_long_help = "The file has the columns (or fields) signal_type, signal and note; `-` reads stdin.\n\nExample:\n  manara bank import TVEC_IMAGES list.csv --create"
+    )]
     Import(Import),
     /// Print the members of a bank as a file that `import` reads.
     #[command(after_long_help = "Example:\n  manara bank export SLOGANS > slogans.csv")]
@@ -106,7 +112,11 @@ pub(crate) struct Add {
     data: Data,
     name: BankName,
     /// The type of the signal: sha256, md5, pdq, text or url.
-    #[arg(value_name = "TYPE", required_unless_present = "file", requires = "value")]
+    #[arg(
+        value_name = "TYPE",
+        required_unless_present = "file",
+        requires = "value"
+    )]
     signal_type: Option<SignalType>,
     /// The signal.
     value: Option<String>,
@@ -144,11 +154,26 @@ pub(crate) struct Import {
 
 pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
-        Verb::Create { data, name, description } => create(&data, &name, description),
+        Verb::Create {
+            data,
+            name,
+            description,
+        } => create(&data, &name, description),
         Verb::List { data, json } => list(&data, json),
-        Verb::Show { data, name, limit, after, json } => show(&data, &name, after.map(MemberId), limit, json),
+        Verb::Show {
+            data,
+            name,
+            limit,
+            after,
+            json,
+        } => show(&data, &name, after.map(MemberId), limit, json),
         Verb::Add(add) => self::add(add),
-        Verb::Remove { data, name, member, reason } => remove(&data, &name, MemberId(member), reason),
+        Verb::Remove {
+            data,
+            name,
+            member,
+            reason,
+        } => remove(&data, &name, MemberId(member), reason),
         Verb::Import(import) => self::import(&import),
         Verb::Export { data, name, format } => export(&data, &name, format),
         Verb::Enable { data, name } => set_enabled(&data, &name, true),
@@ -159,7 +184,9 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
 fn create(data: &Data, name: &BankName, description: String) -> Result<Done> {
     let store = data.open_or_create()?;
     let wanted = name.clone();
-    store.write_blocking(move |tx| tx.create_bank(&wanted, &description, &operator(), clock::now()))?;
+    store.write_blocking(move |tx| {
+        tx.create_bank(&wanted, &description, &operator(), clock::now())
+    })?;
     eprintln!("bank {name} is made; fill it with `manara bank add` or `manara bank import`");
     Ok(Done::Found)
 }
@@ -176,8 +203,17 @@ fn list(data: &Data, json: bool) -> Result<Done> {
     }
     let mut table = table(["bank", "members", "state", "created", "description"]);
     for bank in &banks {
-        let (members, created) = (HumanCount(bank.members).to_string(), bank.created_at.to_string());
-        table.add_row([bank.name.as_str(), &members, state(bank), &created, &plain(&bank.description)]);
+        let (members, created) = (
+            HumanCount(bank.members).to_string(),
+            bank.created_at.to_string(),
+        );
+        table.add_row([
+            bank.name.as_str(),
+            &members,
+            state(bank),
+            &created,
+            &plain(&bank.description),
+        ]);
     }
     say(table)?;
     Ok(Done::Found)
@@ -189,7 +225,10 @@ fn state(bank: &Bank) -> &'static str {
 
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table
+        .load_preset(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
     table
 }
 
@@ -202,28 +241,69 @@ struct Shown<'a> {
     added_at: jiff::Timestamp,
 }
 
-fn show(data: &Data, name: &BankName, after: Option<MemberId>, limit: usize, json: bool) -> Result<Done> {
+fn show(
+    data: &Data,
+    name: &BankName,
+    after: Option<MemberId>,
+    limit: usize,
+    json: bool,
+) -> Result<Done> {
     let store = data.open()?;
     let bank = known(&store, name)?;
     let members = store.read(|r| r.members(name, after, limit))?;
     if json {
-        for Member { id, signal, note, added_at } in &members {
-            say_json(&Shown { id: *id, signal, note, added_at: *added_at })?;
+        for Member {
+            id,
+            signal,
+            note,
+            added_at,
+        } in &members
+        {
+            say_json(&Shown {
+                id: *id,
+                signal,
+                note,
+                added_at: *added_at,
+            })?;
         }
     } else if !members.is_empty() {
         let mut table = table(["member", "type", "signal", "note", "added"]);
-        for Member { id, signal, note, added_at } in &members {
-            let (id, value, added) = (id.to_string(), plain(&signal.encode()), added_at.to_string());
-            table.add_row([&id, signal.signal_type().name(), &value, &plain(note), &added]);
+        for Member {
+            id,
+            signal,
+            note,
+            added_at,
+        } in &members
+        {
+            let (id, value, added) = (
+                id.to_string(),
+                plain(&signal.encode()),
+                added_at.to_string(),
+            );
+            table.add_row([
+                &id,
+                signal.signal_type().name(),
+                &value,
+                &plain(note),
+                &added,
+            ]);
         }
         say(table)?;
     }
     let members_of = HumanCount(bank.members);
-    eprintln!("bank {name} is {}, with {members_of} members, {} of them shown", state(&bank), members.len());
+    eprintln!(
+        "bank {name} is {}, with {members_of} members, {} of them shown",
+        state(&bank),
+        members.len()
+    );
     if let Some(last) = members.last().filter(|_| members.len() == limit) {
         eprintln!("for the next ones: --after {}", last.id);
     }
-    Ok(if members.is_empty() { Done::Nothing } else { Done::Found })
+    Ok(if members.is_empty() {
+        Done::Nothing
+    } else {
+        Done::Found
+    })
 }
 
 #[derive(Serialize)]
@@ -238,11 +318,22 @@ struct Added<'a> {
 }
 
 fn add(add: Add) -> Result<Done> {
-    let Add { data, name, signal_type, value, file, note, json } = add;
+    let Add {
+        data,
+        name,
+        signal_type,
+        value,
+        file,
+        note,
+        json,
+    } = add;
     let signals = match (signal_type, value, file) {
         (_, _, Some(file)) => super::hash::signals_of_file(&file)?,
         (Some(signal_type), Some(value), None) => {
-            vec![Signal::parse(signal_type, &value).map_err(|error| anyhow!("the signal: {error}"))?]
+            vec![
+                Signal::parse(signal_type, &value)
+                    .map_err(|error| anyhow!("the signal: {error}"))?,
+            ]
         }
         _ => bail!("give a signal type and a signal, or --file"),
     };
@@ -250,15 +341,25 @@ fn add(add: Add) -> Result<Done> {
     known(&store, &name)?;
     for signal in signals {
         let (bank, wanted, note) = (name.clone(), signal.clone(), note.clone());
-        let (member, imported) =
-            store.write_blocking(move |tx| tx.add_member(&bank, &wanted, &note, &operator(), clock::now()))?;
+        let (member, imported) = store.write_blocking(move |tx| {
+            tx.add_member(&bank, &wanted, &note, &operator(), clock::now())
+        })?;
         let is_new = imported.added > 0;
         if json {
-            say_json(&Added { bank: &name, member, is_new, signal: &signal })?;
+            say_json(&Added {
+                bank: &name,
+                member,
+                is_new,
+                signal: &signal,
+            })?;
         } else {
             say(member)?;
             let state = if is_new { "is now" } else { "was already" };
-            eprintln!("{} {} {state} member {member} of {name}", signal.signal_type(), plain(&signal.encode()));
+            eprintln!(
+                "{} {} {state} member {member} of {name}",
+                signal.signal_type(),
+                plain(&signal.encode())
+            );
         }
     }
     Ok(Done::Found)
@@ -268,7 +369,9 @@ fn remove(data: &Data, name: &BankName, member: MemberId, reason: String) -> Res
     let store = data.open()?;
     known(&store, name)?;
     let bank = name.clone();
-    store.write_blocking(move |tx| tx.remove_member(&bank, member, &reason, &operator(), clock::now()))?;
+    store.write_blocking(move |tx| {
+        tx.remove_member(&bank, member, &reason, &operator(), clock::now())
+    })?;
     eprintln!("member {member} is taken out of {name}; a running server follows within a second");
     Ok(Done::Found)
 }
@@ -277,7 +380,8 @@ fn set_enabled(data: &Data, name: &BankName, enabled: bool) -> Result<Done> {
     let store = data.open()?;
     known(&store, name)?;
     let bank = name.clone();
-    let changed = store.write_blocking(move |tx| tx.set_bank_enabled(&bank, enabled, &operator(), clock::now()))?;
+    let changed = store
+        .write_blocking(move |tx| tx.set_bank_enabled(&bank, enabled, &operator(), clock::now()))?;
     let state = if enabled { "enabled" } else { "disabled" };
     if changed {
         eprintln!("bank {name} is {state}; a running server follows within a second");
@@ -307,7 +411,8 @@ fn known(store: &Store, name: &BankName) -> Result<Bank> {
 fn export(data: &Data, name: &BankName, format: Format) -> Result<Done> {
     let store = data.open()?;
     known(&store, name)?;
-    let mut writer = BankWriter::new(BufWriter::new(io::stdout().lock()), format).context("writing to stdout")?;
+    let mut writer = BankWriter::new(BufWriter::new(io::stdout().lock()), format)
+        .context("writing to stdout")?;
     let mut refused = None;
     let read = store.read(|r| {
         r.each_member(name, |member| {
@@ -343,7 +448,12 @@ impl Source {
         }
         let metadata = std::fs::metadata(path).with_context(|| format!("reading {name}"))?;
         if metadata.is_file() || metadata.is_dir() {
-            return Ok(Self { name, path: path.to_owned(), bytes: metadata.len(), spooled: None });
+            return Ok(Self {
+                name,
+                path: path.to_owned(),
+                bytes: metadata.len(),
+                spooled: None,
+            });
         }
         let mut pipe = File::open(path).with_context(|| format!("reading {name}"))?;
         Self::spool(name, &mut pipe)
@@ -352,7 +462,12 @@ impl Source {
     fn spool(name: String, from: &mut dyn Read) -> Result<Self> {
         let mut file = tempfile::NamedTempFile::new().context("making a temporary file")?;
         let bytes = io::copy(from, &mut file).with_context(|| format!("reading {name}"))?;
-        Ok(Self { name, path: file.path().to_owned(), bytes, spooled: Some(file) })
+        Ok(Self {
+            name,
+            path: file.path().to_owned(),
+            bytes,
+            spooled: Some(file),
+        })
     }
 
     fn rows(&self) -> Result<BankFile> {
@@ -361,7 +476,11 @@ impl Source {
         }
         let mut file = File::open(&self.path).context("reading back what came from the pipe")?;
         file.rewind()?;
-        Ok(BankFile::from_reader(&self.name, None, Box::new(BufReader::new(file))))
+        Ok(BankFile::from_reader(
+            &self.name,
+            None,
+            Box::new(BufReader::new(file)),
+        ))
     }
 }
 
@@ -377,23 +496,43 @@ fn import(import: &Import) -> Result<Done> {
     let source = Source::open(&import.file)?;
     // Opening finds a directory or an unreadable file before anything is made.
     let rows = source.rows()?;
-    let store = if import.create { import.data.open_or_create()? } else { import.data.open()? };
+    let store = if import.create {
+        import.data.open_or_create()?
+    } else {
+        import.data.open()?
+    };
     let exists = store.read(|r| r.bank(&import.name))?.is_some();
     if !exists && !import.create {
         known(&store, &import.name)?;
     }
     let checked = check(rows, import, source.bytes)?;
-    let imported = if checked.good == 0 { Imported::default() } else { write(&store, &source, import, exists, checked.good)? };
+    let imported = if checked.good == 0 {
+        Imported::default()
+    } else {
+        write(&store, &source, import, exists, checked.good)?
+    };
     if import.json {
         let Imported { added, already } = imported;
-        say_json(&ImportedJson { bank: &import.name, added, already, bad: checked.bad })?;
+        say_json(&ImportedJson {
+            bank: &import.name,
+            added,
+            already,
+            bad: checked.bad,
+        })?;
     }
     eprintln!("{}", summary(&import.name, imported, checked.bad));
-    Ok(if checked.good == 0 { Done::Nothing } else { Done::Found })
+    Ok(if checked.good == 0 {
+        Done::Nothing
+    } else {
+        Done::Found
+    })
 }
 
 fn summary(name: &BankName, imported: Imported, bad: u64) -> String {
-    let mut parts = vec![format!("{} added to {name}", counted(imported.added, "member"))];
+    let mut parts = vec![format!(
+        "{} added to {name}",
+        counted(imported.added, "member")
+    )];
     if imported.already > 0 {
         parts.push(format!("{} there already", HumanCount(imported.already)));
     }
@@ -415,7 +554,9 @@ fn check(mut rows: BankFile, import: &Import, bytes: u64) -> Result<Checked> {
     let bar = bar(bytes, "checking   {wide_bar} {bytes}/{total_bytes} {eta}")?;
     let mut checked = Checked::default();
     let mut list = match &import.bad {
-        Some(path) => Some(BufWriter::new(File::create(path).with_context(|| format!("writing {}", path.display()))?)),
+        Some(path) => Some(BufWriter::new(
+            File::create(path).with_context(|| format!("writing {}", path.display()))?,
+        )),
         None => None,
     };
     while let Some(row) = rows.next() {
@@ -427,7 +568,9 @@ fn check(mut rows: BankFile, import: &Import, bytes: u64) -> Result<Checked> {
             }
             Err(error @ ReadError::Row(_)) => {
                 bar.finish_and_clear();
-                bail!("{error}\nnothing was imported; --skip-bad imports the good rows and lists the bad ones");
+                bail!(
+                    "{error}\nnothing was imported; --skip-bad imports the good rows and lists the bad ones"
+                );
             }
             Err(error) => return Err(error.into()),
         }
@@ -452,10 +595,28 @@ struct BadJson<'a> {
 }
 
 /// Lists a bad row: on stdout as JSON, in the file that was asked for, and the first ones on stderr.
-fn report(bad: &BadRow, count: u64, json: bool, list: Option<&mut BufWriter<File>>, bar: &ProgressBar) -> Result<()> {
+fn report(
+    bad: &BadRow,
+    count: u64,
+    json: bool,
+    list: Option<&mut BufWriter<File>>,
+    bar: &ProgressBar,
+) -> Result<()> {
     if json {
-        let BadRow { file, line, column, problem, hint } = bad;
-        say_json(&BadJson { file, line: *line, column: *column, problem, hint })?;
+        let BadRow {
+            file,
+            line,
+            column,
+            problem,
+            hint,
+        } = bad;
+        say_json(&BadJson {
+            file,
+            line: *line,
+            column: *column,
+            problem,
+            hint,
+        })?;
     }
     if let Some(list) = list {
         writeln!(list, "{}", bad.in_one_line()).context("writing the list of bad rows")?;
@@ -469,10 +630,24 @@ fn report(bad: &BadRow, count: u64, json: bool, list: Option<&mut BufWriter<File
 }
 
 /// The second pass: everything in one transaction.
-fn write(store: &Store, source: &Source, import: &Import, exists: bool, expected: u64) -> Result<Imported> {
-    let bar = bar(expected, "importing  {wide_bar} {human_pos}/{human_len} {eta}")?;
+fn write(
+    store: &Store,
+    source: &Source,
+    import: &Import,
+    exists: bool,
+    expected: u64,
+) -> Result<Imported> {
+    let bar = bar(
+        expected,
+        "importing  {wide_bar} {human_pos}/{human_len} {eta}",
+    )?;
     let rows = source.rows()?;
-    let (name, skip_bad, told, by) = (import.name.clone(), import.skip_bad, bar.clone(), operator());
+    let (name, skip_bad, told, by) = (
+        import.name.clone(),
+        import.skip_bad,
+        bar.clone(),
+        operator(),
+    );
     let from = source.name.clone();
     let imported = store.write_blocking(move |tx| {
         if !exists {
@@ -480,19 +655,26 @@ fn write(store: &Store, source: &Source, import: &Import, exists: bool, expected
             let _made = tx.create_bank(&name, &description, &by, clock::now())?;
         }
         let rows = rows.filter_map(|row| given(row, skip_bad));
-        let done = tx.import(&name, rows, &by, clock::now(), |rows| told.set_position(rows))?;
+        let done = tx.import(&name, rows, &by, clock::now(), |rows| {
+            told.set_position(rows)
+        })?;
         let Imported { added, already } = *done.get();
         if added + already == expected {
             Ok(done)
         } else {
-            Err(StoreError::Aborted(format!("{from} changed while it was read; nothing was imported")))
+            Err(StoreError::Aborted(format!(
+                "{from} changed while it was read; nothing was imported"
+            )))
         }
     });
     bar.finish_and_clear();
     imported.map_err(|error| anyhow!("{error}"))
 }
 
-fn given(row: Result<Row, ReadError>, skip_bad: bool) -> Option<Result<(Signal, String), StoreError>> {
+fn given(
+    row: Result<Row, ReadError>,
+    skip_bad: bool,
+) -> Option<Result<(Signal, String), StoreError>> {
     match row {
         Ok(Row { signal, note, .. }) => Some(Ok((signal, note))),
         Err(ReadError::Row(_)) if skip_bad => None,

@@ -87,29 +87,62 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
         return images(arguments, (&a, one), (&b, two), same_file);
     }
     if wants_picture {
-        bail!("there are no bits to draw: {} is not an image or a pdq", plain(if a.image.is_none() { &a.shown } else { &b.shown }));
+        bail!(
+            "there are no bits to draw: {} is not an image or a pdq",
+            plain(if a.image.is_none() {
+                &a.shown
+            } else {
+                &b.shown
+            })
+        );
     }
     match (&a, &b) {
-        (Side { text: Some(one), .. }, Side { text: Some(two), .. }) => texts(arguments, one, two),
-        (Side { exact: Some(one), .. }, Side { exact: Some(two), .. }) if one.signal_type() == two.signal_type() => {
-            exact(arguments, one, two)
-        }
+        (
+            Side {
+                text: Some(one), ..
+            },
+            Side {
+                text: Some(two), ..
+            },
+        ) => texts(arguments, one, two),
+        (
+            Side {
+                exact: Some(one), ..
+            },
+            Side {
+                exact: Some(two), ..
+            },
+        ) if one.signal_type() == two.signal_type() => exact(arguments, one, two),
         _ => match (a.file_as(&b), b.file_as(&a)) {
             (Some(one), Some(two)) => exact(arguments, &one, &two),
-            _ => bail!("{} and {} have no signal type in common", plain(&a.shown), plain(&b.shown)),
+            _ => bail!(
+                "{} and {} have no signal type in common",
+                plain(&a.shown),
+                plain(&b.shown)
+            ),
         },
     }
 }
 
 impl Side {
     fn literal(shown: &str) -> Self {
-        Self { shown: shown.to_owned(), file: None, image: None, text: None, exact: None }
+        Self {
+            shown: shown.to_owned(),
+            file: None,
+            image: None,
+            text: None,
+            exact: None,
+        }
     }
 
     /// What this side is in terms of bytes, when the other one is a file or a sha256.
     fn file_as(&self, other: &Self) -> Option<Signal> {
         let other_is_file = other.file.is_some() || matches!(other.exact, Some(Signal::Sha256(_)));
-        let own = self.file.map(Signal::Sha256).or_else(|| self.exact.clone().filter(|s| matches!(s, Signal::Sha256(_))));
+        let own = self.file.map(Signal::Sha256).or_else(|| {
+            self.exact
+                .clone()
+                .filter(|s| matches!(s, Signal::Sha256(_)))
+        });
         own.filter(|_| other_is_file)
     }
 }
@@ -117,7 +150,10 @@ impl Side {
 /// Reads one argument: a text if told so, else a file if there is one, else a signal.
 fn side(given: &str, is_text: bool) -> Result<Side> {
     if is_text {
-        return Ok(Side { text: Some(given.to_owned()), ..Side::literal(given) });
+        return Ok(Side {
+            text: Some(given.to_owned()),
+            ..Side::literal(given)
+        });
     }
     let path = Path::new(given);
     if path.exists() {
@@ -131,9 +167,18 @@ fn side(given: &str, is_text: bool) -> Result<Side> {
     };
     let literal = Side::literal(given);
     Ok(match signal {
-        Signal::Pdq(hash) => Side { image: Some(Image { hash, seen: None }), ..literal },
-        Signal::Text(phrase) => Side { text: Some(phrase.original().to_owned()), ..literal },
-        other => Side { exact: Some(other), ..literal },
+        Signal::Pdq(hash) => Side {
+            image: Some(Image { hash, seen: None }),
+            ..literal
+        },
+        Signal::Text(phrase) => Side {
+            text: Some(phrase.original().to_owned()),
+            ..literal
+        },
+        other => Side {
+            exact: Some(other),
+            ..literal
+        },
     })
 }
 
@@ -150,7 +195,10 @@ fn bare(given: &str) -> Result<Signal> {
     {
         return Ok(Signal::Url(url));
     }
-    bail!("there is no file `{}`, and it is not a signal: write pdq:…, sha256:…, md5:…, url:… or text:…, or give --text", plain(given))
+    bail!(
+        "there is no file `{}`, and it is not a signal: write pdq:…, sha256:…, md5:…, url:… or text:…, or give --text",
+        plain(given)
+    )
 }
 
 fn file(path: &Path, given: &str) -> Result<Side> {
@@ -158,35 +206,73 @@ fn file(path: &Path, given: &str) -> Result<Side> {
     let mut start = Vec::new();
     let mut file = File::open(path).with_context(context)?;
     let length = file.metadata().with_context(context)?.len();
-    (&mut file).take(SNIFF_BYTES as u64).read_to_end(&mut start).with_context(context)?;
+    (&mut file)
+        .take(SNIFF_BYTES as u64)
+        .read_to_end(&mut start)
+        .with_context(context)?;
     match sniff(&start) {
         Kind::Image => {
             if length > IMAGE_BYTES_MAX {
-                bail!("{} has {length} bytes, the limit is {IMAGE_BYTES_MAX}", path.display());
+                bail!(
+                    "{} has {length} bytes, the limit is {IMAGE_BYTES_MAX}",
+                    path.display()
+                );
             }
-            (&mut file).take(IMAGE_BYTES_MAX).read_to_end(&mut start).with_context(context)?;
+            (&mut file)
+                .take(IMAGE_BYTES_MAX)
+                .read_to_end(&mut start)
+                .with_context(context)?;
             image(given, Bytes::from(start))
         }
         Kind::Text => {
             let sha256 = sha256_of(path)?;
-            (&mut file).take(TEXT_MAX as u64).read_to_end(&mut start).with_context(context)?;
+            (&mut file)
+                .take(TEXT_MAX as u64)
+                .read_to_end(&mut start)
+                .with_context(context)?;
             let text = String::from_utf8_lossy(&start).into_owned();
-            Ok(Side { file: Some(sha256), text: Some(text), ..Side::literal(given) })
+            Ok(Side {
+                file: Some(sha256),
+                text: Some(text),
+                ..Side::literal(given)
+            })
         }
-        Kind::Event | Kind::Other => Ok(Side { file: Some(sha256_of(path)?), ..Side::literal(given) }),
+        Kind::Event | Kind::Other => Ok(Side {
+            file: Some(sha256_of(path)?),
+            ..Side::literal(given)
+        }),
     }
 }
 
 fn image(given: &str, content: Bytes) -> Result<Side> {
     let signed = decoders(&Config::default().media)?.sign(content);
-    let problem = signed.problem.unwrap_or_else(|| "not readable as an image".to_owned());
-    let Some(forms) = signed.pdq else { bail!("{}: {problem}", plain(given)) };
+    let problem = signed
+        .problem
+        .unwrap_or_else(|| "not readable as an image".to_owned());
+    let Some(forms) = signed.pdq else {
+        bail!("{}: {problem}", plain(given))
+    };
     if signed.decoding != Decoding::Decoded {
-        eprintln!("warning: {}: {problem}; what could be read of it is compared", plain(given));
+        eprintln!(
+            "warning: {}: {problem}; what could be read of it is compared",
+            plain(given)
+        );
     }
     let [PdqHash { hash, quality }, ..] = forms;
-    let seen = Seen { quality, width: signed.width, height: signed.height, forms };
-    Ok(Side { file: Some(signed.sha256), image: Some(Image { hash, seen: Some(seen) }), ..Side::literal(given) })
+    let seen = Seen {
+        quality,
+        width: signed.width,
+        height: signed.height,
+        forms,
+    };
+    Ok(Side {
+        file: Some(signed.sha256),
+        image: Some(Image {
+            hash,
+            seen: Some(seen),
+        }),
+        ..Side::literal(given)
+    })
 }
 
 fn sha256_of(path: &Path) -> Result<Sha256> {
@@ -245,14 +331,27 @@ struct FormJson {
     distance: u32,
 }
 
-fn images(arguments: &Arguments, (a, one): (&Side, &Image), (b, two): (&Side, &Image), same_file: bool) -> Result<Done> {
+fn images(
+    arguments: &Arguments,
+    (a, one): (&Side, &Image),
+    (b, two): (&Side, &Image),
+    same_file: bool,
+) -> Result<Done> {
     let distance = one.hash.distance(&two.hash);
-    let bits = Bits { a: one.hash, b: two.hash };
+    let bits = Bits {
+        a: one.hash,
+        b: two.hash,
+    };
     let threshold = arguments.threshold;
-    let nearest = two.seen.as_ref().and_then(|seen| nearest_form(one.hash, &seen.forms));
+    let nearest = two
+        .seen
+        .as_ref()
+        .and_then(|seen| nearest_form(one.hash, &seen.forms));
     let matched = same_file || distance <= threshold;
     if let Some(path) = &arguments.png {
-        bits.png().save_with_format(path, image::ImageFormat::Png).with_context(|| format!("writing {}", path.display()))?;
+        bits.png()
+            .save_with_format(path, image::ImageFormat::Png)
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     if let Some(path) = &arguments.svg {
         std::fs::write(path, bits.svg()).with_context(|| format!("writing {}", path.display()))?;
@@ -274,23 +373,50 @@ fn images(arguments: &Arguments, (a, one): (&Side, &Image), (b, two): (&Side, &I
     say(format_args!("A  {}", image_in_words(a, one)))?;
     say(format_args!("B  {}", image_in_words(b, two)))?;
     say(format_args!("\n{}", bits.grid()))?;
-    let relation = if distance <= threshold { format!("up to {threshold} count as a match: they match") } else { format!("over {threshold}: they do not match") };
+    let relation = if distance <= threshold {
+        format!("up to {threshold} count as a match: they match")
+    } else {
+        format!("over {threshold}: they do not match")
+    };
     say(format_args!("distance {distance} of 256 bits; {relation}"))?;
     if same_file {
         say("the files are the same, byte for byte")?;
     }
-    if let Some(FormJson { form, distance: nearer }) = nearest.filter(|form| form.distance < distance) {
-        say(format_args!("nearer as {form}: distance {nearer}{}", if nearer <= threshold { ", which a scan finds" } else { "" }))?;
+    if let Some(FormJson {
+        form,
+        distance: nearer,
+    }) = nearest.filter(|form| form.distance < distance)
+    {
+        say(format_args!(
+            "nearer as {form}: distance {nearer}{}",
+            if nearer <= threshold {
+                ", which a scan finds"
+            } else {
+                ""
+            }
+        ))?;
     }
-    if [one, two].iter().any(|image| image.seen.as_ref().is_some_and(|seen| seen.quality < PDQ_QUALITY_MIN)) {
-        say(format_args!("the quality is under {PDQ_QUALITY_MIN}: too little in the image to tell it from others, so a scan does not compare it"))?;
+    if [one, two].iter().any(|image| {
+        image
+            .seen
+            .as_ref()
+            .is_some_and(|seen| seen.quality < PDQ_QUALITY_MIN)
+    }) {
+        say(format_args!(
+            "the quality is under {PDQ_QUALITY_MIN}: too little in the image to tell it from others, so a scan does not compare it"
+        ))?;
     }
     Ok(done(matched))
 }
 
 fn nearest_form(a: Pdq, forms: &[PdqHash; 8]) -> Option<FormJson> {
     let distances = forms.iter().zip(Dihedral::NAMES);
-    distances.map(|(hash, form)| FormJson { form, distance: a.distance(&hash.hash) }).min_by_key(|form| form.distance)
+    distances
+        .map(|(hash, form)| FormJson {
+            form,
+            distance: a.distance(&hash.hash),
+        })
+        .min_by_key(|form| form.distance)
 }
 
 fn image_json<'a>(side: &'a Side, image: &Image) -> ImageJson<'a> {
@@ -306,8 +432,18 @@ fn image_json<'a>(side: &'a Side, image: &Image) -> ImageJson<'a> {
 
 fn image_in_words(side: &Side, image: &Image) -> String {
     match &image.seen {
-        Some(Seen { quality, width, height, .. }) => {
-            format!("{} · {width}×{height} · quality {}\n   pdq {}", plain(&side.shown), quality_in_words(*quality), image.hash.to_hex())
+        Some(Seen {
+            quality,
+            width,
+            height,
+            ..
+        }) => {
+            format!(
+                "{} · {width}×{height} · quality {}\n   pdq {}",
+                plain(&side.shown),
+                quality_in_words(*quality),
+                image.hash.to_hex()
+            )
         }
         None => format!("pdq {}", image.hash.to_hex()),
     }
@@ -333,7 +469,13 @@ impl Bits {
         for row in 0..SIDE {
             let cell = |column: usize| {
                 let index = SIDE * row + column;
-                if self.differs(index) { "██" } else if bit(self.a, index) { "▪ " } else { "· " }
+                if self.differs(index) {
+                    "██"
+                } else if bit(self.a, index) {
+                    "▪ "
+                } else {
+                    "· "
+                }
             };
             let cells: String = (0..SIDE).map(cell).collect();
             let aside = match row {
@@ -343,7 +485,15 @@ impl Bits {
                 _ => "",
             };
             // Writing to a String cannot fail.
-            let _ = writeln!(grid, "   {}{aside}", if aside.is_empty() { cells.trim_end() } else { &cells });
+            let _ = writeln!(
+                grid,
+                "   {}{aside}",
+                if aside.is_empty() {
+                    cells.trim_end()
+                } else {
+                    &cells
+                }
+            );
         }
         grid
     }
@@ -368,11 +518,26 @@ impl Bits {
         ));
         for index in 0..SIDE * SIDE {
             let (x, y) = (index % SIDE * 24, index / SIDE * 24);
-            let fill = if self.differs(index) { "#c2410c" } else if bit(self.a, index) { "#64748b" } else { "#e2e8f0" };
-            let _ = writeln!(svg, r#"<rect x="{x}" y="{y}" width="23" height="23" fill="{fill}"/>"#);
+            let fill = if self.differs(index) {
+                "#c2410c"
+            } else if bit(self.a, index) {
+                "#64748b"
+            } else {
+                "#e2e8f0"
+            };
+            let _ = writeln!(
+                svg,
+                r#"<rect x="{x}" y="{y}" width="23" height="23" fill="{fill}"/>"#
+            );
         }
-        let legend = format!("{} of 256 bits differ (orange); dark: set in both; light: set in neither", self.a.distance(&self.b));
-        let _ = writeln!(svg, r##"<text x="0" y="410" fill="#475569" font-size="11">{legend}</text>"##);
+        let legend = format!(
+            "{} of 256 bits differ (orange); dark: set in both; light: set in neither",
+            self.a.distance(&self.b)
+        );
+        let _ = writeln!(
+            svg,
+            r##"<text x="0" y="410" fill="#475569" font-size="11">{legend}</text>"##
+        );
         svg.push_str("</svg>\n");
         svg
     }
@@ -380,7 +545,13 @@ impl Bits {
 
 /// A hash is written with bit 255 first.
 fn bit(hash: Pdq, index: usize) -> bool {
-    let byte = hash.as_bytes().iter().rev().nth(index / 8).copied().unwrap_or_default();
+    let byte = hash
+        .as_bytes()
+        .iter()
+        .rev()
+        .nth(index / 8)
+        .copied()
+        .unwrap_or_default();
     byte >> (index % 8) & 1 == 1
 }
 
@@ -425,14 +596,28 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
     };
     let (a_in_b, b_in_a) = (found(a, b, &two), found(b, a, &one));
     let matched = equal.is_some() || a_in_b.is_some() || b_in_a.is_some();
-    let keys = |n: &Normalised| KeysJson { strict: n.strict().to_owned(), folded: n.folded().to_owned() };
+    let keys = |n: &Normalised| KeysJson {
+        strict: n.strict().to_owned(),
+        folded: n.folded().to_owned(),
+    };
     if arguments.json {
         let (a, b) = (keys(&one), keys(&two));
-        say_json(&TextsJson { signal_type: SignalType::Text, matched, equal, a_in_b, b_in_a, a, b })?;
+        say_json(&TextsJson {
+            signal_type: SignalType::Text,
+            matched,
+            equal,
+            a_in_b,
+            b_in_a,
+            a,
+            b,
+        })?;
         return Ok(done(matched));
     }
     for (name, normalised) in [("A", &one), ("B", &two)] {
-        say(format_args!("{name}  strict  {}", short(normalised.strict())))?;
+        say(format_args!(
+            "{name}  strict  {}",
+            short(normalised.strict())
+        ))?;
         say(format_args!("   folded  {}", short(normalised.folded())))?;
         if normalised.evasions.total() > 0 {
             say(format_args!("   undone  {}", normalised.evasions))?;
@@ -440,13 +625,30 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
     }
     say("")?;
     match equal {
-        Some(level) => say(format_args!("they say the same: the {level} keys are equal"))?,
+        Some(level) => say(format_args!(
+            "they say the same: the {level} keys are equal"
+        ))?,
         None => say("their keys differ")?,
     }
-    for (what, found) in [("A as a phrase is found in B", &a_in_b), ("B as a phrase is found in A", &b_in_a)] {
-        if let Some(FoundJson { level, matched, undone }) = found.as_ref().filter(|_| equal.is_none()) {
-            let undone = if undone.is_empty() { String::new() } else { format!(" ({undone})") };
-            say(format_args!("{what}: {level}{undone}, as ⟦{}⟧", short(matched)))?;
+    for (what, found) in [
+        ("A as a phrase is found in B", &a_in_b),
+        ("B as a phrase is found in A", &b_in_a),
+    ] {
+        if let Some(FoundJson {
+            level,
+            matched,
+            undone,
+        }) = found.as_ref().filter(|_| equal.is_none())
+        {
+            let undone = if undone.is_empty() {
+                String::new()
+            } else {
+                format!(" ({undone})")
+            };
+            say(format_args!(
+                "{what}: {level}{undone}, as ⟦{}⟧",
+                short(matched)
+            ))?;
         }
     }
     if !matched {
@@ -463,9 +665,20 @@ fn found(phrase: &str, text: &str, normalised: &Normalised) -> Option<FoundJson>
     let mut hits = Vec::new();
     index.find(normalised, &mut hits);
     let hit = hits.first()?;
-    let undone = if hit.evasions.total() > 0 { hit.evasions.to_string() } else { String::new() };
-    let matched = text.get(hit.original.clone()).unwrap_or_default().to_owned();
-    Some(FoundJson { level: level_name(hit.level), matched, undone })
+    let undone = if hit.evasions.total() > 0 {
+        hit.evasions.to_string()
+    } else {
+        String::new()
+    };
+    let matched = text
+        .get(hit.original.clone())
+        .unwrap_or_default()
+        .to_owned();
+    Some(FoundJson {
+        level: level_name(hit.level),
+        matched,
+        undone,
+    })
 }
 
 fn level_name(level: Level) -> &'static str {
@@ -497,10 +710,23 @@ fn exact(arguments: &Arguments, a: &Signal, b: &Signal) -> Result<Done> {
     let (matched, signal_type) = (a == b, a.signal_type());
     let (a, b) = (a.encode(), b.encode());
     if arguments.json {
-        say_json(&ExactJson { signal_type, matched, a, b })?;
+        say_json(&ExactJson {
+            signal_type,
+            matched,
+            a,
+            b,
+        })?;
     } else {
-        say(format_args!("A  {signal_type} {}\nB  {signal_type} {}", plain(&a), plain(&b)))?;
-        say(if matched { "they are equal: they match" } else { "they differ: they do not match" })?;
+        say(format_args!(
+            "A  {signal_type} {}\nB  {signal_type} {}",
+            plain(&a),
+            plain(&b)
+        ))?;
+        say(if matched {
+            "they are equal: they match"
+        } else {
+            "they differ: they do not match"
+        })?;
     }
     Ok(done(matched))
 }
@@ -522,14 +748,22 @@ mod tests {
         assert!(bit(first, 255));
         let bits = Bits { a: zero, b: last };
         assert!(bits.grid().starts_with("   ██· "), "{}", bits.grid());
-        assert_eq!((0..256).filter(|bit| bits.differs(*bit)).collect::<Vec<_>>(), [0]);
+        assert_eq!(
+            (0..256)
+                .filter(|bit| bits.differs(*bit))
+                .collect::<Vec<_>>(),
+            [0]
+        );
         assert_eq!(bits.png().get_pixel(5, 5), &Rgb([0xc2, 0x41, 0x0c]));
         assert_eq!(bits.svg().matches("#c2410c").count(), 1);
     }
 
     #[test]
     fn every_differing_bit_is_drawn() {
-        let bits = Bits { a: hash(&"f0".repeat(32)), b: hash(&"ff".repeat(32)) };
+        let bits = Bits {
+            a: hash(&"f0".repeat(32)),
+            b: hash(&"ff".repeat(32)),
+        };
         assert_eq!(bits.grid().lines().count(), 16);
         // One block is the legend's.
         assert_eq!(bits.grid().matches("██").count(), 128 + 1);
@@ -541,10 +775,19 @@ mod tests {
         let of = |given: &str| side(given, false).unwrap();
         assert!(of(&"ab".repeat(32)).image.is_some());
         assert!(matches!(of(&"ab".repeat(16)).exact, Some(Signal::Md5(_))));
-        assert!(matches!(of(&format!("sha256:{}", "ab".repeat(32))).exact, Some(Signal::Sha256(_))));
-        assert!(matches!(of("https://grey.example/a").exact, Some(Signal::Url(_))));
+        assert!(matches!(
+            of(&format!("sha256:{}", "ab".repeat(32))).exact,
+            Some(Signal::Sha256(_))
+        ));
+        assert!(matches!(
+            of("https://grey.example/a").exact,
+            Some(Signal::Url(_))
+        ));
         assert_eq!(of("text:grey banner").text.as_deref(), Some("grey banner"));
         let refused = side("no-such-file", false).err().unwrap().to_string();
-        assert!(refused.contains("there is no file `no-such-file`"), "{refused}");
+        assert!(
+            refused.contains("there is no file `no-such-file`"),
+            "{refused}"
+        );
     }
 }

@@ -23,10 +23,19 @@ pub(crate) enum Verb {
 pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
         Verb::Show => say(config::REFERENCE.trim_end())?,
-        Verb::Check { data, config: named } => {
-            let file = named.clone().unwrap_or_else(|| data.data.join("manara.toml"));
+        Verb::Check {
+            data,
+            config: named,
+        } => {
+            let file = named
+                .clone()
+                .unwrap_or_else(|| data.data.join("manara.toml"));
             let config = config::load(&file, named.is_some(), &Overrides::default())?;
-            say(format_args!("{} is in order; would listen on {}", file.display(), config.listen))?;
+            say(format_args!(
+                "{} is in order; would listen on {}",
+                file.display(),
+                config.listen
+            ))?;
         }
     }
     Ok(Done::Found)

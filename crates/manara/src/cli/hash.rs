@@ -65,9 +65,17 @@ struct Keys {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Done> {
-    let stdin = if arguments.paths.iter().any(|path| is_stdin(path)) { Some(spool_stdin()?) } else { None };
+    let stdin = if arguments.paths.iter().any(|path| is_stdin(path)) {
+        Some(spool_stdin()?)
+    } else {
+        None
+    };
     let spooled = stdin.as_ref().map(tempfile::NamedTempFile::path);
-    let real = |path: &PathBuf| spooled.filter(|_| is_stdin(path)).map_or_else(|| path.clone(), Path::to_owned);
+    let real = |path: &PathBuf| {
+        spooled
+            .filter(|_| is_stdin(path))
+            .map_or_else(|| path.clone(), Path::to_owned)
+    };
     let paths: Vec<PathBuf> = arguments.paths.iter().map(real).collect();
 
     let (mut printed, mut failed) = (0_u64, 0_u64);
@@ -88,7 +96,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
         }
         Outcome::Failed { path, problem, .. } => {
             failed += 1;
-            eprintln!("error: {}: {}", plain(&path.display().to_string()), plain(&problem));
+            eprintln!(
+                "error: {}: {}",
+                plain(&path.display().to_string()),
+                plain(&problem)
+            );
             Ok(())
         }
         Outcome::EventFile { .. } => Ok(()),
@@ -130,18 +142,34 @@ fn spool_stdin() -> Result<tempfile::NamedTempFile> {
 }
 
 fn hashed(mut item: Item, arguments: &Arguments, stdin: Option<&Path>) -> Result<Hashed> {
-    let text = if arguments.text && item.kind == Kind::Text { Some(keys(&item.path)?) } else { None };
+    let text = if arguments.text && item.kind == Kind::Text {
+        Some(keys(&item.path)?)
+    } else {
+        None
+    };
     if !arguments.all {
         item.signals.remove(SignalType::Md5.name());
     }
-    let path = if stdin == Some(&*item.path) { "-".to_owned() } else { item.path.display().to_string() };
-    Ok(Hashed { path, signals: item.signals, quality: item.quality, undecodable: item.undecodable, text })
+    let path = if stdin == Some(&*item.path) {
+        "-".to_owned()
+    } else {
+        item.path.display().to_string()
+    };
+    Ok(Hashed {
+        path,
+        signals: item.signals,
+        quality: item.quality,
+        undecodable: item.undecodable,
+        text,
+    })
 }
 
 fn keys(path: &Path) -> Result<Keys> {
     let read = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        File::open(path)?.take(TEXT_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        File::open(path)?
+            .take(TEXT_MAX as u64 + 1)
+            .read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().with_context(|| format!("reading {}", path.display()))?;
@@ -157,16 +185,33 @@ fn add_rows(table: &mut Table, hashed: &Hashed) {
     let mut path = plain(&hashed.path);
     for (name, value) in &hashed.signals {
         let quality = hashed.quality.filter(|_| *name == SignalType::Pdq.name());
-        table.add_row([std::mem::take(&mut path), (*name).to_owned(), value.clone(), quality.map_or_else(String::new, quality_in_words)]);
+        table.add_row([
+            std::mem::take(&mut path),
+            (*name).to_owned(),
+            value.clone(),
+            quality.map_or_else(String::new, quality_in_words),
+        ]);
     }
-    let texts = hashed.text.iter().flat_map(|keys| [("strict text", &keys.strict), ("folded text", &keys.folded)]);
+    let texts = hashed
+        .text
+        .iter()
+        .flat_map(|keys| [("strict text", &keys.strict), ("folded text", &keys.folded)]);
     for (name, text) in texts.chain(hashed.undecodable.iter().map(|why| ("undecodable", why))) {
-        table.add_row([std::mem::take(&mut path), name.to_owned(), plain(text), String::new()]);
+        table.add_row([
+            std::mem::take(&mut path),
+            name.to_owned(),
+            plain(text),
+            String::new(),
+        ]);
     }
 }
 
 pub(super) fn quality_in_words(quality: u8) -> String {
-    if quality < PDQ_QUALITY_MIN { format!("{quality} (too low to compare)") } else { quality.to_string() }
+    if quality < PDQ_QUALITY_MIN {
+        format!("{quality} (too low to compare)")
+    } else {
+        quality.to_string()
+    }
 }
 
 /// The signals that a bank would hold of a file: its sha256, and its pdq when it is an image with
@@ -177,14 +222,25 @@ pub(super) fn signals_of_file(path: &Path) -> Result<Vec<Signal>> {
         match outcome {
             Outcome::Item(item) if signals.is_empty() => {
                 if let Some(why) = &item.undecodable {
-                    eprintln!("warning: {}: {}; only its sha256 is used", plain(&path.display().to_string()), plain(why));
+                    eprintln!(
+                        "warning: {}: {}; only its sha256 is used",
+                        plain(&path.display().to_string()),
+                        plain(why)
+                    );
                 }
-                let too_low = item.quality.is_some_and(|quality| quality < PDQ_QUALITY_MIN);
+                let too_low = item
+                    .quality
+                    .is_some_and(|quality| quality < PDQ_QUALITY_MIN);
                 if too_low {
-                    eprintln!("warning: the image has too little in it for a pdq (quality under {PDQ_QUALITY_MIN}); only its sha256 is used");
+                    eprintln!(
+                        "warning: the image has too little in it for a pdq (quality under {PDQ_QUALITY_MIN}); only its sha256 is used"
+                    );
                 }
                 for ty in [SignalType::Sha256, SignalType::Pdq] {
-                    let value = item.signals.get(ty.name()).filter(|_| ty == SignalType::Sha256 || !too_low);
+                    let value = item
+                        .signals
+                        .get(ty.name())
+                        .filter(|_| ty == SignalType::Sha256 || !too_low);
                     signals.extend(value.map(|value| Signal::parse(ty, value)).transpose()?);
                 }
             }

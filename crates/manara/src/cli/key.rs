@@ -52,7 +52,12 @@ struct Created<'a> {
 
 pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
-        Verb::Create { data, name, scopes, json } => create(&data, &name, &scopes, json),
+        Verb::Create {
+            data,
+            name,
+            scopes,
+            json,
+        } => create(&data, &name, &scopes, json),
         Verb::List { data, json } => list(&data, json),
         Verb::Revoke { data, id } => revoke(&data, id),
     }
@@ -67,10 +72,17 @@ fn create(data: &Data, name: &str, scopes: &[Scope], json: bool) -> Result<Done>
     let (id, kept_scopes) = (key.id.clone(), key.scopes.clone());
     store.write_blocking(move |tx| tx.create_key(&key, &operator(), clock::now()))?;
     if json {
-        say_json(&Created { id: &id, key: &text, scopes: &kept_scopes })?;
+        say_json(&Created {
+            id: &id,
+            key: &text,
+            scopes: &kept_scopes,
+        })?;
     } else {
         say(&text)?;
-        eprintln!("key {id} may {}; it is not shown again", kept_scopes.join(", "));
+        eprintln!(
+            "key {id} may {}; it is not shown again",
+            kept_scopes.join(", ")
+        );
     }
     Ok(Done::Found)
 }
@@ -91,7 +103,13 @@ fn list(data: &Data, json: bool) -> Result<Done> {
                 "created_at": key.created_at, "revoked_at": key.revoked_at,
             }))?;
         } else {
-            table.add_row([&key.id, &key.name, &key.scopes.join(" "), &key.created_at.to_string(), &revoked]);
+            table.add_row([
+                &key.id,
+                &key.name,
+                &key.scopes.join(" "),
+                &key.created_at.to_string(),
+                &revoked,
+            ]);
         }
     }
     if !json {

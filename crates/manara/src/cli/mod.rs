@@ -31,7 +31,13 @@ pub(crate) enum Done {
 
 /// Find terrorist and violent extremist content, decide on it fairly, and prove what was done.
 #[derive(Debug, Parser)]
-#[command(name = "manara", version, max_term_width = 100, propagate_version = true, after_help = "Start with `manara demo`, or with `manara scan --bank NAME=FILE PATH…`.")]
+#[command(
+    name = "manara",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    after_help = "Start with `manara demo`, or with `manara scan --bank NAME=FILE PATH…`."
+)]
 pub(crate) struct Arguments {
     /// Say more on stderr.
     #[arg(long, short, global = true)]
@@ -93,31 +99,43 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done> {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Data {
     /// The data directory, as given to `manara serve`.
-    #[arg(long, env = "MANARA_DATA", default_value = "manara-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "MANARA_DATA",
+        default_value = "manara-data",
+        value_name = "DIR"
+    )]
     pub(crate) data: PathBuf,
 }
 
 impl Data {
     /// Opens the database, which has to exist.
     pub(crate) fn open(&self) -> Result<Store> {
-        self.store_in(&DataDir::open(&self.data)?)
+        store_in(&DataDir::open(&self.data)?)
     }
 
     /// Opens the database, making it when it is missing.
     pub(crate) fn open_or_create(&self) -> Result<Store> {
-        self.store_in(&DataDir::open_or_create(&self.data)?)
+        store_in(&DataDir::open_or_create(&self.data)?)
     }
+}
 
-    fn store_in(&self, dir: &DataDir) -> Result<Store> {
-        let config = crate::config::load(&dir.config(), false, &crate::config::Overrides::default())?;
-        crate::open_store(dir, &config)
-    }
+fn store_in(dir: &DataDir) -> Result<Store> {
+    let config = crate::config::load(&dir.config(), false, &crate::config::Overrides::default())?;
+    crate::open_store(dir, &config)
 }
 
 /// Who is at the command line, for the audit log: the operating system's user name.
 pub(crate) fn operator() -> Author {
-    let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).or_else(|_| std::env::var("LOGNAME"));
-    Author::Operator(name.unwrap_or_else(|_| "unknown".into()).chars().take(64).collect())
+    let name = std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .or_else(|_| std::env::var("LOGNAME"));
+    Author::Operator(
+        name.unwrap_or_else(|_| "unknown".into())
+            .chars()
+            .take(64)
+            .collect(),
+    )
 }
 
 /// Runs asynchronous work to its end.
@@ -127,7 +145,10 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// The runtime of a command.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")
 }
 
 /// Writes a line to stdout.

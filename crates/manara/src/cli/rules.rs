@@ -66,7 +66,9 @@ fn compiled(paths: &Paths, sources: &[Source]) -> Result<Option<RuleSet>> {
 
 fn print(diagnostics: &[Diagnostic], sources: &[Source], json: bool) -> Result<()> {
     for diagnostic in diagnostics {
-        let Some(source) = sources.iter().find(|s| s.name == diagnostic.source) else { continue };
+        let Some(source) = sources.iter().find(|s| s.name == diagnostic.source) else {
+            continue;
+        };
         let (line, column) = (diagnostic.line(), diagnostic.column());
         if json {
             say_json(&serde_json::json!({
@@ -84,16 +86,24 @@ fn print(diagnostics: &[Diagnostic], sources: &[Source], json: bool) -> Result<(
 
 fn check(paths: &Paths) -> Result<Done> {
     let sources = sources(paths)?;
-    let Some(rules) = compiled(paths, &sources)? else { return Ok(Done::Nothing) };
+    let Some(rules) = compiled(paths, &sources)? else {
+        return Ok(Done::Nothing);
+    };
     if !paths.json {
-        say(format_args!("{} rules in {} files are in order", rules.rules().len(), sources.len()))?;
+        say(format_args!(
+            "{} rules in {} files are in order",
+            rules.rules().len(),
+            sources.len()
+        ))?;
     }
     Ok(Done::Found)
 }
 
 fn test(paths: &Paths) -> Result<Done> {
     let sources = sources(paths)?;
-    let Some(rules) = compiled(paths, &sources)? else { return Ok(Done::Nothing) };
+    let Some(rules) = compiled(paths, &sources)? else {
+        return Ok(Done::Nothing);
+    };
     let outcomes = rules.run_tests();
     let failed = outcomes.iter().filter(|o| !o.passed).count();
     for outcome in &outcomes {
@@ -105,14 +115,24 @@ fn test(paths: &Paths) -> Result<Done> {
         } else if outcome.passed {
             say(format_args!("ok      {}", outcome.name))?;
         } else {
-            say(format_args!("FAILED  {} ({}:{})\n{}", outcome.name, outcome.source, outcome.line, outcome.detail))?;
+            say(format_args!(
+                "FAILED  {} ({}:{})\n{}",
+                outcome.name, outcome.source, outcome.line, outcome.detail
+            ))?;
         }
     }
     if !paths.json {
-        say(format_args!("{} passed, {failed} failed", outcomes.len() - failed))?;
+        say(format_args!(
+            "{} passed, {failed} failed",
+            outcomes.len() - failed
+        ))?;
     }
     if outcomes.is_empty() {
         eprintln!("there are no `test` blocks: a rule without one is a guess");
     }
-    Ok(if failed == 0 && !outcomes.is_empty() { Done::Found } else { Done::Nothing })
+    Ok(if failed == 0 && !outcomes.is_empty() {
+        Done::Found
+    } else {
+        Done::Nothing
+    })
 }

@@ -60,7 +60,9 @@ pub(crate) struct Arguments {
 }
 
 fn parse_bank(text: &str) -> Result<(BankName, PathBuf), String> {
-    let (name, file) = text.split_once('=').ok_or("write NAME=FILE, for example SLOGANS=slogans.csv")?;
+    let (name, file) = text
+        .split_once('=')
+        .ok_or("write NAME=FILE, for example SLOGANS=slogans.csv")?;
     Ok((name.parse()?, PathBuf::from(file)))
 }
 
@@ -75,7 +77,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
         dihedral: config.media.dihedral,
         events: true,
         distance_max: arguments.max_distance,
-        thumbnails: AtomicUsize::new(if arguments.html.is_some() { THUMBNAILS_MAX } else { 0 }),
+        thumbnails: AtomicUsize::new(if arguments.html.is_some() {
+            THUMBNAILS_MAX
+        } else {
+            0
+        }),
     };
     let findings = scan(&scanner, arguments)?;
     if !arguments.json {
@@ -84,9 +90,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
     let took = started.elapsed();
     if let Some(file) = &arguments.html {
         let (members, number) = banks.matcher.size();
-        let paths = arguments.paths.iter().map(|path| path.display().to_string()).collect();
+        let paths = arguments
+            .paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         let notes = banks.notes(&findings.members().collect())?;
-        let about = About { made: clock::now(), took, paths, members, banks: number, notes };
+        let about = About {
+            made: clock::now(),
+            took,
+            paths,
+            members,
+            banks: number,
+            notes,
+        };
         findings.write(&about, file)?;
         eprintln!("the report is {}", file.display());
     }
@@ -95,7 +112,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
 
 fn configuration(arguments: &Arguments) -> Result<Config> {
     match &arguments.data {
-        Some(data) => crate::config::load(&DataDir::open(data)?.config(), false, &Overrides::default()),
+        Some(data) => {
+            crate::config::load(&DataDir::open(data)?.config(), false, &Overrides::default())
+        }
         None => Ok(Config::default()),
     }
 }
@@ -116,15 +135,24 @@ impl Banks {
         let store = match &arguments.data {
             Some(data) => {
                 let store = Data { data: data.clone() }.open()?;
-                banks::load(&store, &matcher).with_context(|| format!("loading the banks of {}", data.display()))?;
+                banks::load(&store, &matcher)
+                    .with_context(|| format!("loading the banks of {}", data.display()))?;
                 Some(store)
             }
             None => None,
         };
-        let banks = Self { matcher, store, files: arguments.banks.clone() };
+        let banks = Self {
+            matcher,
+            store,
+            files: arguments.banks.clone(),
+        };
         banks.load_files()?;
         let (members, number) = banks.matcher.size();
-        eprintln!("comparing with {} in {}", counted(members, "member"), counted(number as u64, "bank"));
+        eprintln!(
+            "comparing with {} in {}",
+            counted(members, "member"),
+            counted(number as u64, "bank")
+        );
         if members == 0 {
             eprintln!("warning: the banks are empty, so nothing can match");
         }
@@ -135,7 +163,10 @@ impl Banks {
         let mut hashes = Vec::new();
         for (name, file) in &self.files {
             if self.matcher.knows(name) {
-                bail!("there are two banks {name}; give {} another name", file.display());
+                bail!(
+                    "there are two banks {name}; give {} another name",
+                    file.display()
+                );
             }
             self.matcher.set_bank(name, true);
             let mut others = Vec::new();
@@ -144,8 +175,14 @@ impl Banks {
                 let member = MemberId(row.line as i64);
                 match row.signal {
                     // Many times faster all at once, which an index that already holds members cannot do.
-                    Signal::Pdq(hash) if self.store.is_none() => hashes.push((name.clone(), member, hash)),
-                    signal => others.push(Change::Add { bank: name.clone(), member, signal }),
+                    Signal::Pdq(hash) if self.store.is_none() => {
+                        hashes.push((name.clone(), member, hash))
+                    }
+                    signal => others.push(Change::Add {
+                        bank: name.clone(),
+                        member,
+                        signal,
+                    }),
                 }
                 if others.len() >= BATCH {
                     self.matcher.apply(others.drain(..));
@@ -160,10 +197,17 @@ impl Banks {
     }
 
     /// The notes of these members, from the database, or from the bank files read once more.
-    fn notes(&self, wanted: &BTreeSet<(BankName, MemberId)>) -> Result<BTreeMap<(BankName, MemberId), String>> {
+    fn notes(
+        &self,
+        wanted: &BTreeSet<(BankName, MemberId)>,
+    ) -> Result<BTreeMap<(BankName, MemberId), String>> {
         let mut notes = BTreeMap::new();
         for (bank, file) in &self.files {
-            let lines: BTreeSet<i64> = wanted.iter().filter(|(name, _)| name == bank).map(|(_, id)| id.0).collect();
+            let lines: BTreeSet<i64> = wanted
+                .iter()
+                .filter(|(name, _)| name == bank)
+                .map(|(_, id)| id.0)
+                .collect();
             if lines.is_empty() {
                 continue;
             }
@@ -178,7 +222,9 @@ impl Banks {
                 }
             }
         }
-        let Some(store) = &self.store else { return Ok(notes) };
+        let Some(store) = &self.store else {
+            return Ok(notes);
+        };
         let in_files = |bank: &BankName| self.files.iter().any(|(name, _)| name == bank);
         store.read(|reader| {
             for (bank, id) in wanted.iter().filter(|(bank, _)| !in_files(bank)) {
@@ -195,10 +241,18 @@ impl Banks {
 /// Scans with a progress bar, printing JSON on the way when it was asked for.
 fn scan(scanner: &Scanner<'_>, arguments: &Arguments) -> Result<Findings> {
     let mut left_out = LeftOut::default();
-    let own = arguments.banks.iter().map(|(_, file)| file).chain(&arguments.html).chain(&arguments.data);
+    let own = arguments
+        .banks
+        .iter()
+        .map(|(_, file)| file)
+        .chain(&arguments.html)
+        .chain(&arguments.data);
     own.for_each(|path| left_out.add(path));
     let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("scanning  {wide_bar} {human_pos}/{human_len} {msg}").context("progress bar")?);
+    bar.set_style(
+        ProgressStyle::with_template("scanning  {wide_bar} {human_pos}/{human_len} {msg}")
+            .context("progress bar")?,
+    );
     bar.enable_steady_tick(Duration::from_millis(200));
     let progress = |met, done| {
         bar.set_length(met);
@@ -223,7 +277,14 @@ fn scan(scanner: &Scanner<'_>, arguments: &Arguments) -> Result<Findings> {
 
 /// What could not be looked at is said at once.
 fn name_failure(outcome: &Outcome, failed: u64, bar: &ProgressBar) {
-    let Outcome::Failed { path, line, problem } = outcome else { return };
+    let Outcome::Failed {
+        path,
+        line,
+        problem,
+    } = outcome
+    else {
+        return;
+    };
     if failed < NAMED_MAX {
         bar.suspend(|| eprintln!("error: {}: {}", plain(&place(path, *line)), plain(problem)));
     }
@@ -246,10 +307,19 @@ struct FailedJson<'a> {
 fn print_json(outcome: &Outcome) -> Result<()> {
     match outcome {
         Outcome::Item(item) => say_json(item),
-        Outcome::Skipped { path, why } => say_json(&SkippedJson { path: path.display().to_string(), skipped: why }),
-        Outcome::Failed { path, line, problem } => {
-            say_json(&FailedJson { path: path.display().to_string(), line: *line, error: problem })
-        }
+        Outcome::Skipped { path, why } => say_json(&SkippedJson {
+            path: path.display().to_string(),
+            skipped: why,
+        }),
+        Outcome::Failed {
+            path,
+            line,
+            problem,
+        } => say_json(&FailedJson {
+            path: path.display().to_string(),
+            line: *line,
+            error: problem,
+        }),
         Outcome::EventFile { .. } => Ok(()),
     }
 }
@@ -258,7 +328,15 @@ fn print_table(findings: &Findings) -> Result<()> {
     if findings.matched.is_empty() {
         return Ok(());
     }
-    let mut table = table(["path", "bank", "member", "type", "distance", "quality", "what matched"]);
+    let mut table = table([
+        "path",
+        "bank",
+        "member",
+        "type",
+        "distance",
+        "quality",
+        "what matched",
+    ]);
     for item in &findings.matched {
         for hit in &item.matches {
             table.add_row(cells(item, hit));
@@ -275,7 +353,11 @@ fn print_table(findings: &Findings) -> Result<()> {
 fn cells(item: &Item, hit: &Hit) -> [String; 7] {
     let found = &hit.found;
     let what = match &hit.excerpt {
-        Some(excerpt) => [in_brackets(excerpt), how(hit)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · "),
+        Some(excerpt) => [in_brackets(excerpt), how(hit)]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" · "),
         None => how(hit),
     };
     [
@@ -284,7 +366,9 @@ fn cells(item: &Item, hit: &Hit) -> [String; 7] {
         found.member.to_string(),
         found.signal_type.to_string(),
         found.distance.to_string(),
-        found.quality.map_or_else(String::new, |quality| quality.to_string()),
+        found
+            .quality
+            .map_or_else(String::new, |quality| quality.to_string()),
         what,
     ]
 }
@@ -294,11 +378,18 @@ fn in_brackets(excerpt: &Excerpt) -> String {
     const AROUND: usize = 30;
     let [before, matched, after] = excerpt.parts().map(plain);
     let skip = before.chars().count().saturating_sub(AROUND);
-    let (start, from) = if skip > 0 || excerpt.cut.0 { ("…", skip) } else { ("", 0) };
+    let (start, from) = if skip > 0 || excerpt.cut.0 {
+        ("…", skip)
+    } else {
+        ("", 0)
+    };
     let before: String = before.chars().skip(from).collect();
     let cut = after.chars().count() > AROUND || excerpt.cut.1;
     let after: String = after.chars().take(AROUND).collect();
-    format!("{start}{before}⟦{matched}⟧{after}{}", if cut { "…" } else { "" })
+    format!(
+        "{start}{before}⟦{matched}⟧{after}{}",
+        if cut { "…" } else { "" }
+    )
 }
 
 /// Says in numbers what was met, and how the command ends.
@@ -308,7 +399,10 @@ fn end(findings: &Findings, took: Duration) -> Result<Done> {
         eprintln!("undecodable: {}: {}", plain(path), plain(why));
     }
     if totals.undecodable > NAMED_MAX {
-        eprintln!("… and {} more undecodable; --json names all", HumanCount(totals.undecodable - NAMED_MAX));
+        eprintln!(
+            "… and {} more undecodable; --json names all",
+            HumanCount(totals.undecodable - NAMED_MAX)
+        );
     }
     let mut words = vec![counted(totals.files, "file")];
     if totals.events > 0 {
@@ -323,7 +417,10 @@ fn end(findings: &Findings, took: Duration) -> Result<Done> {
     ]);
     eprintln!("{}", words.join(", "));
     match (totals.failed, totals.matched) {
-        (1.., _) => bail!("{} of the files, folders and events could not be looked at", HumanCount(totals.failed)),
+        (1.., _) => bail!(
+            "{} of the files, folders and events could not be looked at",
+            HumanCount(totals.failed)
+        ),
         (0, 0) => Ok(Done::Nothing),
         (0, _) => Ok(Done::Found),
     }

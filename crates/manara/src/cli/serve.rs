@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 /// Run the server: API, console, delivery.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:\n  manara key create --data manara-data --name forum --scope events:write\n  manara serve --data manara-data --listen 127.0.0.1:8080")]
+#[command(
+    after_long_help = "Example:\n  manara key create --data manara-data --name forum --scope events:write\n  manara serve --data manara-data --listen 127.0.0.1:8080"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     data: Data,
@@ -28,10 +30,20 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<Done> {
-    let file = arguments.config.clone().unwrap_or_else(|| arguments.data.data.join("manara.toml"));
-    let overrides = Overrides { listen: arguments.listen, rules: arguments.rules };
+    let file = arguments
+        .config
+        .clone()
+        .unwrap_or_else(|| arguments.data.data.join("manara.toml"));
+    let overrides = Overrides {
+        listen: arguments.listen,
+        rules: arguments.rules,
+    };
     let config = config::load(&file, arguments.config.is_some(), &overrides)?;
-    let options = Options { data: arguments.data.data, config, api_key: arguments.api_key };
+    let options = Options {
+        data: arguments.data.data,
+        config,
+        api_key: arguments.api_key,
+    };
     super::block_on(async {
         let mut running = server::start(options).await?;
         say(format_args!("listening on http://{}", running.address))?;

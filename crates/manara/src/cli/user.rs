@@ -11,7 +11,9 @@ use std::io::{BufRead, IsTerminal};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Add a reviewer; the password is read from the first line of stdin.
-    #[command(after_long_help = "Example:\n  openssl rand -base64 18 | tee noor.password | manara user add noor")]
+    #[command(
+        after_long_help = "Example:\n  openssl rand -base64 18 | tee noor.password | manara user add noor"
+    )]
     Add {
         #[command(flatten)]
         data: Data,
@@ -41,10 +43,14 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
 fn add(data: &Data, login: &str, admin: bool) -> Result<Done> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
-        eprintln!("password for {login} (at least 12 characters; it is shown as you type), then Enter:");
+        eprintln!(
+            "password for {login} (at least 12 characters; it is shown as you type), then Enter:"
+        );
     }
     let mut password = String::new();
-    std::io::Read::take(stdin.lock(), 2048).read_line(&mut password).context("reading the password from stdin")?;
+    std::io::Read::take(stdin.lock(), 2048)
+        .read_line(&mut password)
+        .context("reading the password from stdin")?;
     let password = password.trim_end_matches(['\r', '\n']);
     let reviewer = crate::console::new_reviewer(login, password, admin, clock::random::<16>())
         .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
@@ -60,16 +66,24 @@ fn add(data: &Data, login: &str, admin: bool) -> Result<Done> {
 fn list(data: &Data, json: bool) -> Result<Done> {
     let reviewers = data.open()?.read(|r| r.reviewers())?;
     if reviewers.is_empty() && !json {
-        eprintln!("no reviewers; `manara serve` prints the link that makes the first, or use `manara user add`");
+        eprintln!(
+            "no reviewers; `manara serve` prints the link that makes the first, or use `manara user add`"
+        );
         return Ok(Done::Nothing);
     }
     let mut table = Table::new();
     table.set_header(["login", "role", "created"]);
     for reviewer in &reviewers {
         if json {
-            say_json(&serde_json::json!({ "login": reviewer.login, "role": reviewer.role, "created_at": reviewer.created_at }))?;
+            say_json(
+                &serde_json::json!({ "login": reviewer.login, "role": reviewer.role, "created_at": reviewer.created_at }),
+            )?;
         } else {
-            table.add_row([&reviewer.login, &reviewer.role.to_string(), &reviewer.created_at.to_string()]);
+            table.add_row([
+                &reviewer.login,
+                &reviewer.role.to_string(),
+                &reviewer.created_at.to_string(),
+            ]);
         }
     }
     if !json {

@@ -24,19 +24,30 @@ pub(super) struct Version {
 }
 
 pub(super) async fn serve(Path(path): Path<String>, Query(version): Query<Version>) -> Response {
-    let Some(file) = Files::get(&path) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(file) = Files::get(&path) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     let kept = match version.v {
         Some(v) if v == version_of(&file) => "public, max-age=31536000, immutable",
         _ => "public, max-age=3600",
     };
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(&path)));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(content_type(&path)),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     (headers, file.data).into_response()
 }
 
 fn version_of(file: &rust_embed::EmbeddedFile) -> String {
-    hex::encode(file.metadata.sha256_hash().first_chunk::<8>().copied().unwrap_or_default())
+    hex::encode(
+        file.metadata
+            .sha256_hash()
+            .first_chunk::<8>()
+            .copied()
+            .unwrap_or_default(),
+    )
 }
 
 fn content_type(path: &str) -> &'static str {

@@ -66,9 +66,18 @@ struct ErrorPage {
     links: Vec<Link>,
 }
 
-const OVERVIEW: Link = Link { name: "To the overview", href: "/" };
-const QUEUES: Link = Link { name: "To the queues", href: "/queues" };
-const LOGIN: Link = Link { name: "Log in", href: "/login" };
+const OVERVIEW: Link = Link {
+    name: "To the overview",
+    href: "/",
+};
+const QUEUES: Link = Link {
+    name: "To the queues",
+    href: "/queues",
+};
+const LOGIN: Link = Link {
+    name: "Log in",
+    href: "/login",
+};
 
 impl Error {
     fn page(&self) -> (StatusCode, &'static str, String, Vec<Link>) {
@@ -179,9 +188,23 @@ pub(super) fn refusal_keeping(error: &Error, draft: Draft) -> Response {
     refusal(status, heading, problem, Some(draft), links)
 }
 
-fn refusal(status: StatusCode, heading: &'static str, problem: String, draft: Option<Draft>, links: Vec<Link>) -> Response {
+fn refusal(
+    status: StatusCode,
+    heading: &'static str,
+    problem: String,
+    draft: Option<Draft>,
+    links: Vec<Link>,
+) -> Response {
     let shell = Shell::alone(heading, None::<Notice>);
-    match (ErrorPage { shell, heading, problem, draft, links }).render() {
+    match (ErrorPage {
+        shell,
+        heading,
+        problem,
+        draft,
+        links,
+    })
+    .render()
+    {
         Ok(page) => (status, Html(page)).into_response(),
         Err(error) => {
             tracing::error!("console: the error page could not be made: {error}");

@@ -3,8 +3,8 @@
 use super::memory::Draft;
 use super::password::{self, LOGIN_BYTES_MAX, Refusal, new_reviewer};
 use super::session::{
-    Address, FORM_COOKIE, OwnForm, SESSION_COOKIE, Sent, Session, encode_token, form_token, hash_of, same, session_of,
-    set_cookie, visitor,
+    Address, FORM_COOKIE, OwnForm, SESSION_COOKIE, Sent, Session, encode_token, form_token,
+    hash_of, same, session_of, set_cookie, visitor,
 };
 use super::shell::{Notice, Shell, page};
 use super::{ConsoleState, Error};
@@ -102,16 +102,34 @@ pub(super) fn login_href(next: &str) -> String {
 }
 
 fn percent_encode(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
-    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    let plain = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~')
+    };
+    text.bytes()
+        .map(|byte| {
+            if plain(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 /// An address within the console, or its front page.
 fn local(next: &str) -> &str {
-    let fits = next.len() <= NEXT_BYTES_MAX && next.bytes().all(|byte| (0x21..0x7f).contains(&byte) && byte != b'\\');
+    let fits = next.len() <= NEXT_BYTES_MAX
+        && next
+            .bytes()
+            .all(|byte| (0x21..0x7f).contains(&byte) && byte != b'\\');
     let path = next.split(['?', '#']).next().unwrap_or_default();
-    let leads_somewhere = !matches!(path, "/login" | "/logout" | "/setup") && !path.starts_with("/media/");
-    if fits && next.starts_with('/') && !next.starts_with("//") && leads_somewhere { next } else { "/" }
+    let leads_somewhere =
+        !matches!(path, "/login" | "/logout" | "/setup") && !path.starts_with("/media/");
+    if fits && next.starts_with('/') && !next.starts_with("//") && leads_somewhere {
+        next
+    } else {
+        "/"
+    }
 }
 
 /// `GET /login`
@@ -123,12 +141,26 @@ pub(super) async fn form(
     if session_of(&state, &headers).await?.is_some() {
         return Ok(Redirect::to(local(&query.next)).into_response());
     }
-    let asked = LoginForm { next: local(&query.next).to_owned(), ..LoginForm::empty() };
-    login_page(&state, &headers, StatusCode::OK, asked, None, Notice::of(query.done.as_deref()))
+    let asked = LoginForm {
+        next: local(&query.next).to_owned(),
+        ..LoginForm::empty()
+    };
+    login_page(
+        &state,
+        &headers,
+        StatusCode::OK,
+        asked,
+        None,
+        Notice::of(query.done.as_deref()),
+    )
 }
 
 /// A login page in the middle of a decision: what was typed goes through it.
-pub(super) fn login_keeping(state: &ConsoleState, headers: &HeaderMap, draft: Draft) -> Result<Response, Error> {
+pub(super) fn login_keeping(
+    state: &ConsoleState,
+    headers: &HeaderMap,
+    draft: Draft,
+) -> Result<Response, Error> {
     let asked = LoginForm {
         next: format!("/cases/{}", draft.case),
         draft_case: draft.case,
@@ -137,8 +169,18 @@ pub(super) fn login_keeping(state: &ConsoleState, headers: &HeaderMap, draft: Dr
         draft_note: draft.note,
         ..LoginForm::empty()
     };
-    let ended = Notice { tone: "warn", text: "Your session has ended. Nothing was decided, and nothing you typed is lost." };
-    login_page(state, headers, StatusCode::UNAUTHORIZED, asked, None, Some(ended))
+    let ended = Notice {
+        tone: "warn",
+        text: "Your session has ended. Nothing was decided, and nothing you typed is lost.",
+    };
+    login_page(
+        state,
+        headers,
+        StatusCode::UNAUTHORIZED,
+        asked,
+        None,
+        Some(ended),
+    )
 }
 
 impl LoginForm {
@@ -194,21 +236,34 @@ pub(super) async fn log_in(
     headers: HeaderMap,
     OwnForm(form): OwnForm<LoginForm>,
 ) -> Result<Response, Error> {
-    let made_here = visitor(&state, &headers).is_some_and(|visitor| same(&form_token(&state, &visitor), &form.csrf));
+    let made_here = visitor(&state, &headers)
+        .is_some_and(|visitor| same(&form_token(&state, &visitor), &form.csrf));
     if !made_here {
         let stale = "This page was open for too long, or the browser sends no cookies. Try again.";
-        return login_page(&state, &headers, StatusCode::FORBIDDEN, form, Some(stale), None);
+        return login_page(
+            &state,
+            &headers,
+            StatusCode::FORBIDDEN,
+            form,
+            Some(stale),
+            None,
+        );
     }
     let login: String = form.login.trim().chars().take(LOGIN_BYTES_MAX).collect();
     let now = state.now();
     if let Err(wait) = state.0.throttle.begin(&login, address, now) {
         return match form.draft() {
-            Some(draft) => Ok(super::error::refusal_keeping(&Error::TooManyAttempts(wait), draft)),
+            Some(draft) => Ok(super::error::refusal_keeping(
+                &Error::TooManyAttempts(wait),
+                draft,
+            )),
             None => Err(Error::TooManyAttempts(wait)),
         };
     }
     let asked = login.clone();
-    let reviewer = state.read(move |reader| Ok(reader.reviewer(&asked)?)).await?;
+    let reviewer = state
+        .read(move |reader| Ok(reader.reviewer(&asked)?))
+        .await?;
     let enabled = reviewer.filter(|reviewer| reviewer.disabled_at.is_none());
     let known = enabled.is_some();
     let hash = enabled.map(|reviewer| reviewer.password_hash);
@@ -216,10 +271,20 @@ pub(super) async fn log_in(
         // Only for logins that exist: a stranger's guesses must not make the audit log grow.
         if known {
             let note = Some(format!("login {login}"));
-            state.store().write(move |tx| tx.note("session.refused", &Author::System, now, note)).await?;
+            state
+                .store()
+                .write(move |tx| tx.note("session.refused", &Author::System, now, note))
+                .await?;
         }
         let wrong = "Login or password is wrong.";
-        return login_page(&state, &headers, StatusCode::UNAUTHORIZED, form, Some(wrong), None);
+        return login_page(
+            &state,
+            &headers,
+            StatusCode::UNAUTHORIZED,
+            form,
+            Some(wrong),
+            None,
+        );
     }
     state.0.throttle.succeeded(&login, address);
     let (hash, cookie) = open_session(&state, login, now).await?;
@@ -234,7 +299,11 @@ pub(super) async fn log_in(
     Ok(going_on(&state, cookie, &next))
 }
 
-async fn open_session(state: &ConsoleState, login: String, now: Timestamp) -> Result<([u8; 32], HeaderValue), Error> {
+async fn open_session(
+    state: &ConsoleState,
+    login: String,
+    now: Timestamp,
+) -> Result<([u8; 32], HeaderValue), Error> {
     let token = state.random();
     let hash = hash_of(&token);
     let session = NewSession {
@@ -243,15 +312,23 @@ async fn open_session(state: &ConsoleState, login: String, now: Timestamp) -> Re
         csrf: encode_token(&state.random()),
         expires_at: now.checked_add(SESSION_MAX).unwrap_or(now),
     };
-    state.store().write(move |tx| tx.open_session(&session, now)).await?;
-    Ok((hash, set_cookie(state, SESSION_COOKIE, Some(&encode_token(&token)))))
+    state
+        .store()
+        .write(move |tx| tx.open_session(&session, now))
+        .await?;
+    Ok((
+        hash,
+        set_cookie(state, SESSION_COOKIE, Some(&encode_token(&token))),
+    ))
 }
 
 /// On to the next page with a session cookie, and without the one that login forms use.
 fn going_on(state: &ConsoleState, session: HeaderValue, next: &str) -> Response {
     let mut response = Redirect::to(next).into_response();
     response.headers_mut().append(header::SET_COOKIE, session);
-    response.headers_mut().append(header::SET_COOKIE, set_cookie(state, FORM_COOKIE, None));
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, set_cookie(state, FORM_COOKIE, None));
     response
 }
 
@@ -264,9 +341,16 @@ pub(super) async fn log_out(
     Sent { session, .. }: Sent<Nothing>,
 ) -> Result<Response, Error> {
     let (hash, now) = (session.hash, state.now());
-    state.store().write(move |tx| tx.close_session(&hash, now)).await?;
+    state
+        .store()
+        .write(move |tx| tx.close_session(&hash, now))
+        .await?;
     state.0.memory.forget(hash);
-    Ok(going_on(&state, set_cookie(&state, SESSION_COOKIE, None), "/login?done=logged_out"))
+    Ok(going_on(
+        &state,
+        set_cookie(&state, SESSION_COOKIE, None),
+        "/login?done=logged_out",
+    ))
 }
 
 /// `GET /setup?token=…`
@@ -316,33 +400,58 @@ pub(super) async fn set_up(
     if !state.is_setup_token(&form.token) {
         return Err(Error::SetupOver);
     }
-    let made_here = visitor(&state, &headers).is_some_and(|visitor| same(&form_token(&state, &visitor), &form.csrf));
+    let made_here = visitor(&state, &headers)
+        .is_some_and(|visitor| same(&form_token(&state, &visitor), &form.csrf));
     let (setup, visitor) = SetupPage::new(&state, &headers, form.token);
-    let setup = SetupPage { login: form.login.clone(), ..setup };
-    let refused = |setup: SetupPage| setup_page(&state, StatusCode::UNPROCESSABLE_ENTITY, (setup, visitor));
+    let setup = SetupPage {
+        login: form.login.clone(),
+        ..setup
+    };
+    let refused =
+        |setup: SetupPage| setup_page(&state, StatusCode::UNPROCESSABLE_ENTITY, (setup, visitor));
     if !made_here {
         let stale = "This page was open for too long, or the browser sends no cookies. Try again.";
-        return refused(SetupPage { login_problem: Some(stale.into()), ..setup });
+        return refused(SetupPage {
+            login_problem: Some(stale.into()),
+            ..setup
+        });
     }
     if form.password != form.again {
         let differ = "The two passwords differ.";
-        return refused(SetupPage { again_problem: Some(differ.into()), ..setup });
+        return refused(SetupPage {
+            again_problem: Some(differ.into()),
+            ..setup
+        });
     }
     let salt = state.random().first_chunk().copied().unwrap_or_default();
     let login = form.login.trim().to_owned();
-    let hashing = tokio::task::spawn_blocking(move || new_reviewer(&login, &form.password, true, salt));
-    let reviewer = match hashing.await.map_err(|error| Error::Internal(error.to_string()))? {
+    let hashing =
+        tokio::task::spawn_blocking(move || new_reviewer(&login, &form.password, true, salt));
+    let reviewer = match hashing
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))?
+    {
         Ok(reviewer) => reviewer,
         Err(refusal @ Refusal::Login(_)) => {
-            return refused(SetupPage { login_problem: Some(super::text::plain(&refusal.to_string())), ..setup });
+            return refused(SetupPage {
+                login_problem: Some(super::text::plain(&refusal.to_string())),
+                ..setup
+            });
         }
         Err(refusal @ Refusal::Password(_)) => {
-            return refused(SetupPage { password_problem: Some(refusal.to_string()), ..setup });
+            return refused(SetupPage {
+                password_problem: Some(refusal.to_string()),
+                ..setup
+            });
         }
         Err(Refusal::Hashing(why)) => return Err(Error::Internal(why)),
     };
     let now = state.now();
-    match state.store().write(move |tx| tx.create_first_reviewer(&reviewer, now)).await {
+    match state
+        .store()
+        .write(move |tx| tx.create_first_reviewer(&reviewer, now))
+        .await
+    {
         Ok(()) => {}
         Err(StoreError::Conflict(_)) => {
             state.end_setup();
@@ -380,6 +489,9 @@ mod tests {
         ] {
             assert_eq!(local(next), expect, "{next:?}");
         }
-        assert_eq!(login_href("/cases/1?a=b&c"), "/login?next=/cases/1%3Fa%3Db%26c");
+        assert_eq!(
+            login_href("/cases/1?a=b&c"),
+            "/login?next=/cases/1%3Fa%3Db%26c"
+        );
     }
 }

@@ -85,7 +85,10 @@ impl Memory {
     pub(super) fn draft(&self, session: SessionHash, case: CaseId) -> Option<Draft> {
         let remembered = self.lock();
         let drafts = remembered.drafts.iter();
-        drafts.filter(|(of, d)| *of == session && d.case == case.to_string()).map(|(_, d)| d.clone()).next()
+        drafts
+            .filter(|(of, d)| *of == session && d.case == case.to_string())
+            .map(|(_, d)| d.clone())
+            .next()
     }
 
     /// Forgets the session's draft, because it was decided.
@@ -96,18 +99,30 @@ impl Memory {
     /// Holds a preview for the session whose reviewer asked to see that medium of that case.
     pub(super) fn reveal(&self, session: SessionHash, case: CaseId, preview: Preview) {
         let mut remembered = self.lock();
-        remembered.reveals.retain(|r| r.session != session || r.preview.sha256 != preview.sha256);
-        remembered.reveals.push_back(Reveal { session, case, preview: Arc::new(preview) });
+        remembered
+            .reveals
+            .retain(|r| r.session != session || r.preview.sha256 != preview.sha256);
+        remembered.reveals.push_back(Reveal {
+            session,
+            case,
+            preview: Arc::new(preview),
+        });
         while remembered.reveals.len() > REVEALS_MAX {
             remembered.reveals.pop_front();
         }
     }
 
     /// The preview of that medium of that case, if the session's reviewer asked to see it.
-    pub(super) fn revealed(&self, session: SessionHash, case: CaseId, sha256: [u8; 32]) -> Option<Arc<Preview>> {
+    pub(super) fn revealed(
+        &self,
+        session: SessionHash,
+        case: CaseId,
+        sha256: [u8; 32],
+    ) -> Option<Arc<Preview>> {
         let remembered = self.lock();
         let mut reveals = remembered.reveals.iter();
-        let found = reveals.find(|r| r.session == session && r.case == case && r.preview.sha256 == sha256);
+        let found =
+            reveals.find(|r| r.session == session && r.case == case && r.preview.sha256 == sha256);
         found.map(|reveal| Arc::clone(&reveal.preview))
     }
 
@@ -116,7 +131,11 @@ impl Memory {
     pub(super) fn use_session(&self, session: SessionHash, now: Timestamp) -> bool {
         let mut remembered = self.lock();
         let fresh = |last: &Timestamp| now.duration_since(*last) < IDLE_MAX;
-        if remembered.last_used.get(&session).is_some_and(|last| !fresh(last)) {
+        if remembered
+            .last_used
+            .get(&session)
+            .is_some_and(|last| !fresh(last))
+        {
             return false;
         }
         if remembered.last_used.len() >= SESSIONS_MAX {
@@ -130,7 +149,9 @@ impl Memory {
     pub(super) fn forget(&self, session: SessionHash) {
         let mut remembered = self.lock();
         remembered.drafts.retain(|(of, _)| *of != session);
-        remembered.reveals.retain(|reveal| reveal.session != session);
+        remembered
+            .reveals
+            .retain(|reveal| reveal.session != session);
         remembered.last_used.remove(&session);
     }
 
@@ -145,7 +166,11 @@ mod tests {
     use super::*;
 
     fn preview(sha256: u8) -> Preview {
-        Preview { sha256: [sha256; 32], content_type: "image/jpeg".into(), bytes: vec![sha256] }
+        Preview {
+            sha256: [sha256; 32],
+            content_type: "image/jpeg".into(),
+            bytes: vec![sha256],
+        }
     }
 
     #[test]
@@ -169,7 +194,10 @@ mod tests {
             assert!(memory.use_session([1; 32], at(hours)));
         }
         assert!(!memory.use_session([1; 32], at(29)));
-        assert!(!memory.use_session([1; 32], at(30)), "asking again does not revive it");
+        assert!(
+            !memory.use_session([1; 32], at(30)),
+            "asking again does not revive it"
+        );
         assert!(memory.use_session([2; 32], at(29)));
     }
 

@@ -107,7 +107,10 @@ struct Inner {
 
 impl ConsoleState {
     pub(crate) fn new(options: ConsoleOptions) -> Self {
-        let setup = options.setup_token.as_deref().map(|token| Sha256::digest(token).into());
+        let setup = options
+            .setup_token
+            .as_deref()
+            .map(|token| Sha256::digest(token).into());
         Self(Arc::new(Inner {
             setup: Mutex::new(setup),
             form_secret: (options.random)(),
@@ -139,7 +142,11 @@ impl ConsoleState {
     }
 
     fn decision_id(&self, now: Timestamp) -> DecisionId {
-        let random = self.random().first_chunk().copied().map_or(0, u128::from_be_bytes);
+        let random = self
+            .random()
+            .first_chunk()
+            .copied()
+            .map_or(0, u128::from_be_bytes);
         DecisionId::new(u64::try_from(now.as_millisecond()).unwrap_or(0), random)
     }
 
@@ -162,7 +169,9 @@ impl ConsoleState {
     ) -> Result<T, Error> {
         let store = self.store().clone();
         let reading = tokio::task::spawn_blocking(move || store.read(|reader| Ok(read(reader))));
-        reading.await.map_err(|error| Error::Internal(format!("a read failed: {error}")))??
+        reading
+            .await
+            .map_err(|error| Error::Internal(format!("a read failed: {error}")))??
     }
 }
 
@@ -192,7 +201,10 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(nothing_here)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(state.clone(), headers::secure))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            headers::secure,
+        ))
         .with_state(state)
 }
 

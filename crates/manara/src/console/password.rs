@@ -19,7 +19,9 @@ pub(super) const LOGIN_BYTES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The login has characters that would make it ambiguous beside a decision.
-    #[error("`{0}` is not a login: begin with a lower-case letter, then letters, digits, `.`, `_` or `-`, at most 64")]
+    #[error(
+        "`{0}` is not a login: begin with a lower-case letter, then letters, digits, `.`, `_` or `-`, at most 64"
+    )]
     Login(String),
     /// The password is too easily guessed, or too long to hash.
     #[error("{0}")]
@@ -30,14 +32,24 @@ pub(crate) enum Refusal {
 }
 
 /// Checks a login and a password and makes a reviewer of them. `salt` has to be random.
-pub(crate) fn new_reviewer(login: &str, password: &str, admin: bool, salt: [u8; 16]) -> Result<NewReviewer, Refusal> {
-    let name: Name = login.parse().map_err(|_| Refusal::Login(login.chars().take(80).collect()))?;
+pub(crate) fn new_reviewer(
+    login: &str,
+    password: &str,
+    admin: bool,
+    salt: [u8; 16],
+) -> Result<NewReviewer, Refusal> {
+    let name: Name = login
+        .parse()
+        .map_err(|_| Refusal::Login(login.chars().take(80).collect()))?;
     check(password, login)?;
-    let salt = SaltString::encode_b64(&salt).map_err(|error| Refusal::Hashing(error.to_string()))?;
+    let salt =
+        SaltString::encode_b64(&salt).map_err(|error| Refusal::Hashing(error.to_string()))?;
     let hash = hasher().hash_password(password.as_bytes(), &salt);
     Ok(NewReviewer {
         login: name.into(),
-        password_hash: hash.map_err(|error| Refusal::Hashing(error.to_string()))?.to_string(),
+        password_hash: hash
+            .map_err(|error| Refusal::Hashing(error.to_string()))?
+            .to_string(),
         role: if admin { Role::Admin } else { Role::Reviewer },
     })
 }
@@ -45,18 +57,33 @@ pub(crate) fn new_reviewer(login: &str, password: &str, admin: bool, salt: [u8; 
 fn check(password: &str, login: &str) -> Result<(), Refusal> {
     let mut letters: Vec<char> = password.chars().collect();
     if letters.len() < CHARACTERS_MIN {
-        return Err(Refusal::Password("A password needs at least 12 characters; several ordinary words do well."));
+        return Err(Refusal::Password(
+            "A password needs at least 12 characters; several ordinary words do well.",
+        ));
     }
     if password.len() > BYTES_MAX {
-        return Err(Refusal::Password("The password is longer than 1,024 bytes: choose a shorter one."));
+        return Err(Refusal::Password(
+            "The password is longer than 1,024 bytes: choose a shorter one.",
+        ));
     }
     letters.sort_unstable();
     letters.dedup();
     if letters.len() < 5 {
-        return Err(Refusal::Password("The password repeats a few characters: choose one with more variety."));
+        return Err(Refusal::Password(
+            "The password repeats a few characters: choose one with more variety.",
+        ));
     }
-    if login.len() >= 3 && password.to_lowercase().replace(&login.to_lowercase(), "").chars().count() < CHARACTERS_MIN - 4 {
-        return Err(Refusal::Password("The password is little more than the login: choose another."));
+    if login.len() >= 3
+        && password
+            .to_lowercase()
+            .replace(&login.to_lowercase(), "")
+            .chars()
+            .count()
+            < CHARACTERS_MIN - 4
+    {
+        return Err(Refusal::Password(
+            "The password is little more than the login: choose another.",
+        ));
     }
     Ok(())
 }
@@ -69,7 +96,11 @@ fn hasher() -> Argon2<'static> {
 
 /// Whether the password is the one behind `hash`; without a hash it is never, after the same work,
 /// so that the time taken does not tell which logins exist.
-pub(super) async fn verify(checking: &Arc<Semaphore>, hash: Option<String>, password: String) -> Result<bool, Error> {
+pub(super) async fn verify(
+    checking: &Arc<Semaphore>,
+    hash: Option<String>,
+    password: String,
+) -> Result<bool, Error> {
     let permit = Arc::clone(checking).acquire_owned().await;
     let permit = permit.map_err(|error| Error::Internal(error.to_string()))?;
     let verified = tokio::task::spawn_blocking(move || {
@@ -77,17 +108,23 @@ pub(super) async fn verify(checking: &Arc<Semaphore>, hash: Option<String>, pass
         drop(permit);
         verified
     });
-    verified.await.map_err(|error| Error::Internal(format!("checking a password: {error}")))
+    verified
+        .await
+        .map_err(|error| Error::Internal(format!("checking a password: {error}")))
 }
 
 fn verify_blocking(hash: Option<&str>, password: &str) -> bool {
     // Made once with a fixed salt; nothing is ever compared with it successfully.
     static NOBODY: LazyLock<String> = LazyLock::new(|| {
-        new_reviewer("nobody", "no password matches this", false, [0; 16]).map_or_else(|_| String::new(), |r| r.password_hash)
+        new_reviewer("nobody", "no password matches this", false, [0; 16])
+            .map_or_else(|_| String::new(), |r| r.password_hash)
     });
     let known = hash.is_some();
-    let Ok(hash) = PasswordHash::new(hash.unwrap_or(&NOBODY)) else { return false };
-    let matches = password.len() <= BYTES_MAX && hasher().verify_password(password.as_bytes(), &hash).is_ok();
+    let Ok(hash) = PasswordHash::new(hash.unwrap_or(&NOBODY)) else {
+        return false;
+    };
+    let matches =
+        password.len() <= BYTES_MAX && hasher().verify_password(password.as_bytes(), &hash).is_ok();
     matches && known
 }
 
@@ -97,7 +134,9 @@ mod tests {
 
     #[track_caller]
     fn refused(login: &str, password: &str, says: &str) {
-        let error = new_reviewer(login, password, false, [1; 16]).unwrap_err().to_string();
+        let error = new_reviewer(login, password, false, [1; 16])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(says), "{error}");
     }
 
@@ -116,11 +155,24 @@ mod tests {
     #[test]
     fn a_password_opens_its_own_hash_only() {
         let reviewer = new_reviewer("noor", "correct horse battery", true, [1; 16]).unwrap();
-        assert!(reviewer.password_hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(
+            reviewer
+                .password_hash
+                .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
+        );
         assert_eq!(reviewer.role, Role::Admin);
-        assert!(verify_blocking(Some(&reviewer.password_hash), "correct horse battery"));
-        assert!(!verify_blocking(Some(&reviewer.password_hash), "correct horse batterz"));
-        assert!(!verify_blocking(Some("not a hash"), "correct horse battery"));
+        assert!(verify_blocking(
+            Some(&reviewer.password_hash),
+            "correct horse battery"
+        ));
+        assert!(!verify_blocking(
+            Some(&reviewer.password_hash),
+            "correct horse batterz"
+        ));
+        assert!(!verify_blocking(
+            Some("not a hash"),
+            "correct horse battery"
+        ));
         assert!(!verify_blocking(None, "no password matches this"));
     }
 }

@@ -35,20 +35,36 @@ pub(super) const SESSION_COOKIE: &str = "manara_session";
 pub(super) const FORM_COOKIE: &str = "manara_form";
 
 /// The session a request belongs to, if it has one that is in force.
-pub(super) async fn session_of(state: &ConsoleState, headers: &HeaderMap) -> Result<Option<Session>, Error> {
-    let Some(token) = cookie(headers, &cookie_name(state, SESSION_COOKIE)).and_then(decode_token) else {
+pub(super) async fn session_of(
+    state: &ConsoleState,
+    headers: &HeaderMap,
+) -> Result<Option<Session>, Error> {
+    let Some(token) = cookie(headers, &cookie_name(state, SESSION_COOKIE)).and_then(decode_token)
+    else {
         return Ok(None);
     };
     let hash = hash_of(&token);
     let now = state.now();
-    let stored = state.read(move |reader| Ok(reader.session(&hash, now)?)).await?;
-    let Some(stored) = stored else { return Ok(None) };
+    let stored = state
+        .read(move |reader| Ok(reader.session(&hash, now)?))
+        .await?;
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
     if !state.0.memory.use_session(hash, now) {
-        state.store().write(move |tx| tx.close_session(&hash, now)).await?;
+        state
+            .store()
+            .write(move |tx| tx.close_session(&hash, now))
+            .await?;
         state.0.memory.forget(hash);
         return Ok(None);
     }
-    Ok(Some(Session { hash, login: stored.login, role: stored.role, csrf: stored.csrf }))
+    Ok(Some(Session {
+        hash,
+        login: stored.login,
+        role: stored.role,
+        csrf: stored.csrf,
+    }))
 }
 
 /// 32 random bytes as text for a cookie or a form.
@@ -67,23 +83,38 @@ pub(super) fn hash_of(token: &[u8; 32]) -> SessionHash {
 
 /// Over HTTPS the prefix makes browsers refuse the cookie from anything but this very host.
 fn cookie_name(state: &ConsoleState, name: &str) -> String {
-    if state.secure_cookies() { format!("__Host-{name}") } else { name.to_owned() }
+    if state.secure_cookies() {
+        format!("__Host-{name}")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// A `Set-Cookie` value: kept until the browser closes, or taken back when `value` is `None`.
 pub(super) fn set_cookie(state: &ConsoleState, name: &str, value: Option<&str>) -> HeaderValue {
     let name = cookie_name(state, name);
     let (value, age) = value.map_or(("", "; Max-Age=0"), |value| (value, ""));
-    let secure = if state.secure_cookies() { "; Secure" } else { "" };
+    let secure = if state.secure_cookies() {
+        "; Secure"
+    } else {
+        ""
+    };
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{age}{secure}");
     // Names and base64 make a valid header; an empty one would only leave the browser without a cookie.
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+    let lines = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    let mut pairs = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value)
 }
 
 impl FromRequestParts<ConsoleState> for Session {
@@ -93,7 +124,9 @@ impl FromRequestParts<ConsoleState> for Session {
             Some(session) => Ok(session),
             None if matches!(parts.method, Method::GET | Method::HEAD) => {
                 let next = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-                Err(Error::LogIn { next: next.to_owned() })
+                Err(Error::LogIn {
+                    next: next.to_owned(),
+                })
             }
             None => Err(Error::Ended),
         }
@@ -109,7 +142,9 @@ impl<T: DeserializeOwned> FromRequest<ConsoleState> for OwnForm<T> {
         if is_foreign(request.headers(), request.uri()) {
             return Err(Error::ForeignForm);
         }
-        let Form(form) = Form::from_request(request, state).await.map_err(|error| unreadable(&error))?;
+        let Form(form) = Form::from_request(request, state)
+            .await
+            .map_err(|error| unreadable(&error))?;
         Ok(Self(form))
     }
 }
@@ -117,7 +152,10 @@ impl<T: DeserializeOwned> FromRequest<ConsoleState> for OwnForm<T> {
 fn unreadable(error: &FormRejection) -> Error {
     let too_large = error.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE;
     Error::BadForm(if too_large {
-        format!("It is larger than {} KiB; shorten the note", super::FORM_BYTES_MAX / 1024)
+        format!(
+            "It is larger than {} KiB; shorten the note",
+            super::FORM_BYTES_MAX / 1024
+        )
     } else {
         "Its fields are not those of a form of this console".into()
     })
@@ -161,7 +199,10 @@ impl Session {
 
 /// The token of a form on a page without a session, bound to the visitor's cookie.
 pub(super) fn form_token(state: &ConsoleState, cookie: &[u8; 32]) -> String {
-    let digest = Sha256::new().chain_update(state.0.form_secret).chain_update(cookie).finalize();
+    let digest = Sha256::new()
+        .chain_update(state.0.form_secret)
+        .chain_update(cookie)
+        .finalize();
     hex::encode(digest)
 }
 
@@ -177,14 +218,26 @@ pub(super) fn same(known: &str, given: &str) -> bool {
 
 /// Whether the browser says that the request was made by another site's page.
 fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
-    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
-    if text(header::HeaderName::from_static("sec-fetch-site")).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value: &HeaderValue| value.to_str().unwrap_or("?"))
+    };
+    if text(header::HeaderName::from_static("sec-fetch-site"))
+        .is_some_and(|site| !matches!(site, "same-origin" | "none"))
+    {
         return true;
     }
-    let Some(origin) = text(header::ORIGIN) else { return false };
-    let host = text(header::HOST).or_else(|| uri.authority().map(|a| a.as_str())).unwrap_or("");
+    let Some(origin) = text(header::ORIGIN) else {
+        return false;
+    };
+    let host = text(header::HOST)
+        .or_else(|| uri.authority().map(|a| a.as_str()))
+        .unwrap_or("");
     // The scheme is left out: a proxy that ends TLS passes on the host, and http where https was.
-    let origin = origin.split_once("://").map_or("", |(_, authority)| authority);
+    let origin = origin
+        .split_once("://")
+        .map_or("", |(_, authority)| authority);
     host.is_empty() || !origin.eq_ignore_ascii_case(host)
 }
 
@@ -214,32 +267,89 @@ mod tests {
     fn check(headers: &[(&'static str, &'static str)], foreign: bool) {
         let headers: HeaderMap = headers
             .iter()
-            .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .map(|(name, value)| {
+                (
+                    header::HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
             .collect();
-        assert_eq!(is_foreign(&headers, &Uri::from_static("/login")), foreign, "{headers:?}");
+        assert_eq!(
+            is_foreign(&headers, &Uri::from_static("/login")),
+            foreign,
+            "{headers:?}"
+        );
     }
 
     #[test]
     fn forms_of_other_sites_are_told_apart() {
         check(&[("host", "manara.example")], false);
-        check(&[("host", "manara.example"), ("origin", "https://manara.example")], false);
-        check(&[("host", "manara.example:8080"), ("origin", "http://MANARA.example:8080")], false);
-        check(&[("host", "manara.example"), ("origin", "https://evil.example")], true);
-        check(&[("host", "manara.example"), ("origin", "https://manara.example.evil.example")], true);
-        check(&[("host", "manara.example"), ("origin", "https://manara.example:444")], true);
+        check(
+            &[
+                ("host", "manara.example"),
+                ("origin", "https://manara.example"),
+            ],
+            false,
+        );
+        check(
+            &[
+                ("host", "manara.example:8080"),
+                ("origin", "http://MANARA.example:8080"),
+            ],
+            false,
+        );
+        check(
+            &[
+                ("host", "manara.example"),
+                ("origin", "https://evil.example"),
+            ],
+            true,
+        );
+        check(
+            &[
+                ("host", "manara.example"),
+                ("origin", "https://manara.example.evil.example"),
+            ],
+            true,
+        );
+        check(
+            &[
+                ("host", "manara.example"),
+                ("origin", "https://manara.example:444"),
+            ],
+            true,
+        );
         check(&[("host", "manara.example"), ("origin", "null")], true);
         check(&[("origin", "null")], true);
-        check(&[("host", "manara.example"), ("sec-fetch-site", "cross-site")], true);
-        check(&[("host", "manara.example"), ("sec-fetch-site", "same-site")], true);
-        check(&[("host", "manara.example"), ("sec-fetch-site", "same-origin")], false);
+        check(
+            &[("host", "manara.example"), ("sec-fetch-site", "cross-site")],
+            true,
+        );
+        check(
+            &[("host", "manara.example"), ("sec-fetch-site", "same-site")],
+            true,
+        );
+        check(
+            &[
+                ("host", "manara.example"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+            false,
+        );
     }
 
     #[test]
     fn cookies_are_found_by_their_whole_name() {
         let mut headers = HeaderMap::new();
-        headers.append(header::COOKIE, HeaderValue::from_static("a=1; xmanara_session=2"));
+        headers.append(
+            header::COOKIE,
+            HeaderValue::from_static("a=1; xmanara_session=2"),
+        );
         assert_eq!(cookie(&headers, SESSION_COOKIE), None);
-        headers.append(header::COOKIE, HeaderValue::from_static("manara_session=3; b=4"));
+        headers.append(
+            header::COOKIE,
+            HeaderValue::from_static("manara_session=3; b=4"),
+        );
         assert_eq!(cookie(&headers, SESSION_COOKIE), Some("3"));
     }
 

@@ -62,7 +62,9 @@ impl Notice {
             "decided" => good("The decision is recorded, and what follows from it is on its way."),
             "replayed" => good("The action goes out again, under the same idempotency key."),
             "logged_out" => good("You are logged out."),
-            "set_up" => good("The administrator exists. Log in with the login and password you chose."),
+            "set_up" => {
+                good("The administrator exists. Log in with the login and password you chose.")
+            }
             _ => None,
         }
     }
@@ -90,13 +92,34 @@ impl Shell {
         Ok(Self {
             nav: vec![
                 item(Here::Overview, "/", "Overview", None, false),
-                item(Here::Queues, "/queues", "Queues", Some(totals.open_cases), false),
-                item(Here::DeadLetters, "/dead-letters", "Dead letters", alarming(totals.outbox_dead), true),
-                item(Here::Conflicts, "/events/conflicts", "Conflicts", alarming(totals.conflicts), false),
+                item(
+                    Here::Queues,
+                    "/queues",
+                    "Queues",
+                    Some(totals.open_cases),
+                    false,
+                ),
+                item(
+                    Here::DeadLetters,
+                    "/dead-letters",
+                    "Dead letters",
+                    alarming(totals.outbox_dead),
+                    true,
+                ),
+                item(
+                    Here::Conflicts,
+                    "/events/conflicts",
+                    "Conflicts",
+                    alarming(totals.conflicts),
+                    false,
+                ),
                 item(Here::Rules, "/rules", "Rules", alarming(problems), true),
                 item(Here::Audit, "/audit", "Audit log", None, false),
             ],
-            session: Some(SessionView { login: text::inline(&session.login), csrf: session.csrf.clone() }),
+            session: Some(SessionView {
+                login: text::inline(&session.login),
+                csrf: session.csrf.clone(),
+            }),
             ..Self::alone(title, None)
         })
     }
@@ -121,6 +144,8 @@ impl Shell {
 }
 
 /// A template as a page.
-pub(super) fn page(template: &impl askama::Template) -> Result<axum::response::Html<String>, Error> {
+pub(super) fn page(
+    template: &impl askama::Template,
+) -> Result<axum::response::Html<String>, Error> {
     Ok(axum::response::Html(template.render()?))
 }

@@ -82,7 +82,10 @@ fn write_skipped(html: &mut String, blank: usize) {
 /// A text for a `<pre>`: line breaks stay, everything else as in [`inline`].
 pub(crate) fn verbatim(text: &str) -> Html {
     let mut html = String::with_capacity(text.len() + 32);
-    for (index, line) in tokens(text, &[]).split(|token| token.shape == Shape::Newline).enumerate() {
+    for (index, line) in tokens(text, &[])
+        .split(|token| token.shape == Shape::Newline)
+        .enumerate()
+    {
         if index > 0 {
             html.push('\n');
         }
@@ -96,7 +99,11 @@ pub(crate) fn verbatim(text: &str) -> Html {
 pub(crate) fn excerpt(text: &str, spans: &[Span], characters_max: usize) -> Html {
     let tokens = tokens(text, spans);
     let first = tokens.iter().position(|token| token.marked).unwrap_or(0);
-    let start = if first < characters_max / 2 { 0 } else { first - characters_max / 4 };
+    let start = if first < characters_max / 2 {
+        0
+    } else {
+        first - characters_max / 4
+    };
     let end = (start + characters_max).min(tokens.len());
     let mut html = String::from("<bdi dir=\"auto\">");
     if start > 0 {
@@ -151,7 +158,9 @@ fn tokens<'a>(text: &'a str, spans: &[Span]) -> Vec<Token<'a>> {
         while spans.first().is_some_and(|span| span.end <= at) {
             spans = &spans[1..];
         }
-        let marked = spans.first().is_some_and(|span| span.start < at + cluster.len());
+        let marked = spans
+            .first()
+            .is_some_and(|span| span.start < at + cluster.len());
         push_cluster(&mut tokens, cluster, marked);
     }
     tokens
@@ -159,7 +168,10 @@ fn tokens<'a>(text: &'a str, spans: &[Span]) -> Vec<Token<'a>> {
 
 /// The ranges in order, clamped to the text, empty ones dropped, overlapping ones joined.
 fn merged(len: usize, spans: &[Span]) -> Vec<Span> {
-    let clamped = spans.iter().map(|s| Span { start: s.start, end: s.end.min(len) });
+    let clamped = spans.iter().map(|s| Span {
+        start: s.start,
+        end: s.end.min(len),
+    });
     let mut spans: Vec<Span> = clamped.filter(|s| s.start < s.end).collect();
     spans.sort_unstable_by_key(|s| (s.start, s.end));
     let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
@@ -174,7 +186,10 @@ fn merged(len: usize, spans: &[Span]) -> Vec<Span> {
 
 fn push_cluster<'a>(tokens: &mut Vec<Token<'a>>, cluster: &'a str, marked: bool) {
     if matches!(cluster, "\n" | "\r\n") {
-        tokens.push(Token { shape: Shape::Newline, marked });
+        tokens.push(Token {
+            shape: Shape::Newline,
+            marked,
+        });
         return;
     }
     let (mut seen_from, mut combining) = (0, 0);
@@ -196,7 +211,10 @@ fn push_cluster<'a>(tokens: &mut Vec<Token<'a>>, cluster: &'a str, marked: bool)
 
 fn push_seen<'a>(tokens: &mut Vec<Token<'a>>, seen: &'a str, marked: bool) {
     if !seen.is_empty() {
-        tokens.push(Token { shape: Shape::Seen(seen), marked });
+        tokens.push(Token {
+            shape: Shape::Seen(seen),
+            marked,
+        });
     }
 }
 
@@ -208,7 +226,9 @@ fn push_hidden<'a>(tokens: &mut Vec<Token<'a>>, shape: Shape<'a>, marked: bool) 
     };
     if let Some(last) = tokens.last_mut().filter(|last| last.marked == marked) {
         match (&mut last.shape, &shape) {
-            (Shape::Hidden(before, count), Shape::Hidden(c, _)) if before == c => return *count += 1,
+            (Shape::Hidden(before, count), Shape::Hidden(c, _)) if before == c => {
+                return *count += 1;
+            }
             (Shape::Stacked(count), Shape::Stacked(_)) => return *count += 1,
             (Shape::Tags(spelled), Shape::Tags(more)) => return spelled.push_str(more),
             _ => {}
@@ -261,7 +281,10 @@ fn label(hidden: &Shape<'_>) -> (String, String) {
         Shape::Seen(_) | Shape::Newline => (String::new(), String::new()),
         Shape::Tags(spelled) => (
             format!("⟨TAG {spelled}⟩"),
-            format!("tag characters, which no font shows, {} in number, spelling this", spelled.chars().count()),
+            format!(
+                "tag characters, which no font shows, {} in number, spelling this",
+                spelled.chars().count()
+            ),
         ),
         Shape::Stacked(count) => (
             format!("⟨+{count} marks⟩"),
@@ -269,8 +292,15 @@ fn label(hidden: &Shape<'_>) -> (String, String) {
         ),
         Shape::Hidden(c, count) => {
             let (short, long) = character_name(*c);
-            let times = if *count > 1 { format!("×{count}") } else { String::new() };
-            (format!("⟨{short}{times}⟩"), format!("U+{:04X} {long}{times}", *c as u32))
+            let times = if *count > 1 {
+                format!("×{count}")
+            } else {
+                String::new()
+            };
+            (
+                format!("⟨{short}{times}⟩"),
+                format!("U+{:04X} {long}{times}", *c as u32),
+            )
         }
     }
 }
@@ -312,7 +342,8 @@ fn is_emoji_base(cluster: &str) -> bool {
 
 /// A digit, `#` or `*` drawn on a key: `1`, selector, enclosing keycap.
 fn is_keycap(cluster: &str) -> bool {
-    cluster.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '#' | '*')) && cluster.ends_with('\u{20e3}')
+    cluster.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '#' | '*'))
+        && cluster.ends_with('\u{20e3}')
 }
 
 fn is_ideograph(c: char) -> bool {
@@ -338,19 +369,25 @@ fn character_name(c: char) -> (String, String) {
         point @ 0x7f..=0x9f => (format!("{point:02X}"), "control character".to_owned()),
         point @ 0xfe00..=0xfe0f => selector(point - 0xfe00 + 1),
         point @ 0xe0100..=0xe01ef => selector(point - 0xe0100 + 17),
-        point => (format!("{point:04X}"), "character without a visible form".to_owned()),
+        point => (
+            format!("{point:04X}"),
+            "character without a visible form".to_owned(),
+        ),
     }
 }
 
 fn selector(number: u32) -> (String, String) {
-    (format!("VS{number}"), format!("VARIATION SELECTOR-{number}"))
+    (
+        format!("VS{number}"),
+        format!("VARIATION SELECTOR-{number}"),
+    )
 }
 
 /// The abbreviations of ASCII's control characters, by code.
 const C0_NAMES: [&str; 32] = [
-    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO",
-    "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS",
-    "RS", "US",
+    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR",
+    "SO", "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC",
+    "FS", "GS", "RS", "US",
 ];
 
 /// Abbreviations and names as in the Unicode Character Database.
@@ -400,13 +437,21 @@ mod tests {
     use super::*;
 
     fn spans(ranges: &[(usize, usize)]) -> Vec<Span> {
-        ranges.iter().map(|(start, end)| Span { start: *start, end: *end }).collect()
+        ranges
+            .iter()
+            .map(|(start, end)| Span {
+                start: *start,
+                end: *end,
+            })
+            .collect()
     }
 
     #[track_caller]
     fn check(text: &str, ranges: &[(usize, usize)], expect: &str) {
         let Html(html) = inline_marked(text, &spans(ranges));
-        let inner = html.strip_prefix("<bdi dir=\"auto\">").and_then(|h| h.strip_suffix("</bdi>"));
+        let inner = html
+            .strip_prefix("<bdi dir=\"auto\">")
+            .and_then(|h| h.strip_suffix("</bdi>"));
         // Labels are compared by their text alone; `labels_carry_the_full_name` looks at the rest.
         let mut short = inner.expect("isolated").to_owned();
         while let Some((before, rest)) = short.split_once("<span class=\"ctl\"") {
@@ -419,7 +464,11 @@ mod tests {
 
     #[test]
     fn markup_is_text() {
-        check("<script>alert('x')&\"</script>", &[], "&lt;script&gt;alert(&#39;x&#39;)&amp;&quot;&lt;/script&gt;");
+        check(
+            "<script>alert('x')&\"</script>",
+            &[],
+            "&lt;script&gt;alert(&#39;x&#39;)&amp;&quot;&lt;/script&gt;",
+        );
         check("a<b>c", &[(1, 4)], "a<mark>&lt;b&gt;</mark>c");
         check("<!--", &[(0, 99)], "<mark>&lt;!--</mark>");
     }
@@ -429,7 +478,10 @@ mod tests {
         check("user\u{202e}gnp.exe", &[], "user⟨RLO⟩gnp.exe");
         check("\u{2067}abc\u{2066}", &[], "⟨RLI⟩abc⟨LRI⟩");
         check("a\u{2069}\u{2069}\u{202c}b", &[], "a⟨PDI×2⟩⟨PDF⟩b");
-        for c in ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain("\u{61c}\u{200e}\u{200f}".chars()) {
+        for c in ('\u{202a}'..='\u{202e}')
+            .chain('\u{2066}'..='\u{2069}')
+            .chain("\u{61c}\u{200e}\u{200f}".chars())
+        {
             let text = format!("x{c}y");
             for html in [inline(&text), block(&text, &[]), excerpt(&text, &[], 80)] {
                 assert!(!html.0.contains(c), "{:04x} reached the page", c as u32);
@@ -440,13 +492,25 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_named() {
-        check("gr\u{200b}ey\u{200d} b\u{ad}anner", &[], "gr⟨ZWSP⟩ey⟨ZWJ⟩ b⟨SHY⟩anner");
+        check(
+            "gr\u{200b}ey\u{200d} b\u{ad}anner",
+            &[],
+            "gr⟨ZWSP⟩ey⟨ZWJ⟩ b⟨SHY⟩anner",
+        );
         check(&format!("a{}b", "\u{200b}".repeat(20)), &[], "a⟨ZWSP×20⟩b");
         check(&format!("a{}b", "\u{200c}".repeat(3)), &[], "a⟨ZWNJ×3⟩b");
-        check("\0\u{1b}\u{7f}\u{85}\u{90}", &[], "⟨NUL⟩⟨ESC⟩⟨DEL⟩⟨NEL⟩⟨90⟩");
+        check(
+            "\0\u{1b}\u{7f}\u{85}\u{90}",
+            &[],
+            "⟨NUL⟩⟨ESC⟩⟨DEL⟩⟨NEL⟩⟨90⟩",
+        );
         check("a\u{fe0f}\u{e0101}b", &[], "a⟨VS16⟩⟨VS18⟩b");
         check("x\u{e0068}\u{e0069}\u{e007f}y", &[], "x⟨TAG hi⟩⟨TAG END⟩y");
-        check("\u{3164}\u{2800}\u{feff}\u{fdd0}", &[], "⟨HF⟩⟨BLANK⟩⟨BOM⟩⟨FDD0⟩");
+        check(
+            "\u{3164}\u{2800}\u{feff}\u{fdd0}",
+            &[],
+            "⟨HF⟩⟨BLANK⟩⟨BOM⟩⟨FDD0⟩",
+        );
         check("a\rb\tc", &[], "a⟨CR⟩b\tc");
     }
 
@@ -460,7 +524,13 @@ mod tests {
 
     #[test]
     fn tatweel_diacritics_and_emoji_stay_as_written() {
-        for text in ["رايـــة الرَّمادِ", "ﷺ", "👩‍👩‍👧 ❤️ 1️⃣ 🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}", "葛\u{e0100}", "e\u{301}"] {
+        for text in [
+            "رايـــة الرَّمادِ",
+            "ﷺ",
+            "👩‍👩‍👧 ❤️ 1️⃣ 🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+            "葛\u{e0100}",
+            "e\u{301}",
+        ] {
             check(text, &[], text);
         }
     }
@@ -468,7 +538,11 @@ mod tests {
     #[test]
     fn a_stack_of_marks_is_counted() {
         let zalgo = format!("a{}b", "\u{301}".repeat(100));
-        check(&zalgo, &[], &format!("a{}⟨+92 marks⟩b", "\u{301}".repeat(8)));
+        check(
+            &zalgo,
+            &[],
+            &format!("a{}⟨+92 marks⟩b", "\u{301}".repeat(8)),
+        );
     }
 
     #[test]
@@ -476,7 +550,11 @@ mod tests {
         check("abcdef", &[(1, 3)], "a<mark>bc</mark>def");
         check("abcdef", &[(3, 5), (1, 4)], "a<mark>bcde</mark>f");
         check("abcdef", &[(0, 2), (2, 4)], "<mark>abcd</mark>ef");
-        check("abcdef", &[(0, 1), (5, 6)], "<mark>a</mark>bcde<mark>f</mark>");
+        check(
+            "abcdef",
+            &[(0, 1), (5, 6)],
+            "<mark>a</mark>bcde<mark>f</mark>",
+        );
         check("a\u{202e}b", &[(0, 5)], "<mark>a⟨RLO⟩b</mark>");
     }
 
@@ -500,17 +578,29 @@ mod tests {
     #[test]
     fn lines_are_paragraphs_of_their_own_direction() {
         let html = block("راية\nline two", &spans(&[(4, 13)])).0;
-        assert_eq!(html, "<p dir=\"auto\">را<mark>ية</mark></p><p dir=\"auto\"><mark>line</mark> two</p>");
-        assert_eq!(block("a\r\n\r\nb", &[]).0, "<p dir=\"auto\">a</p><p></p><p dir=\"auto\">b</p>");
+        assert_eq!(
+            html,
+            "<p dir=\"auto\">را<mark>ية</mark></p><p dir=\"auto\"><mark>line</mark> two</p>"
+        );
+        assert_eq!(
+            block("a\r\n\r\nb", &[]).0,
+            "<p dir=\"auto\">a</p><p></p><p dir=\"auto\">b</p>"
+        );
         let many = block(&format!("a{}b", "\n".repeat(1000)), &[]).0;
-        assert!(many.contains("(997 more blank lines)") && many.len() < 200, "{many}");
+        assert!(
+            many.contains("(997 more blank lines)") && many.len() < 200,
+            "{many}"
+        );
     }
 
     #[test]
     fn an_excerpt_shows_the_first_match() {
         let text = format!("{}needle{}", "hay ".repeat(100), " hay".repeat(100));
         let html = excerpt(&text, &spans(&[(400, 406)]), 60).0;
-        assert!(html.contains("<mark>needle</mark>") && html.starts_with("<bdi dir=\"auto\">…"), "{html}");
+        assert!(
+            html.contains("<mark>needle</mark>") && html.starts_with("<bdi dir=\"auto\">…"),
+            "{html}"
+        );
         assert!(html.len() < 140, "{html}");
         assert_eq!(excerpt("short", &[], 60).0, "<bdi dir=\"auto\">short</bdi>");
         assert_eq!(excerpt("", &[], 60).0, "<bdi dir=\"auto\"></bdi>");
@@ -540,17 +630,28 @@ mod tests {
             (seed % below as u64) as usize
         };
         for _ in 0..3_000 {
-            let text: String = (0..next(24)).map(|_| alphabet[next(alphabet.len())]).collect();
+            let text: String = (0..next(24))
+                .map(|_| alphabet[next(alphabet.len())])
+                .collect();
             let ranges: Vec<_> = (0..next(4)).map(|_| (next(60), next(60))).collect();
             let Html(html) = block(&text, &spans(&ranges));
             for tag in ["p", "mark", "span"] {
-                let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
-                assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{text:?} {html}");
+                let opened = html.matches(&format!("<{tag}>")).count()
+                    + html.matches(&format!("<{tag} ")).count();
+                assert_eq!(
+                    opened,
+                    html.matches(&format!("</{tag}>")).count(),
+                    "{text:?} {html}"
+                );
             }
             for (at, c) in html.char_indices().filter(|(_, c)| is_hidden(*c)) {
                 // Only where an emoji, flag or ideograph needs it.
                 let before = html[..at].chars().last().unwrap_or_default();
-                assert!(matches!(c, '\u{200d}' | '\u{fe0f}' | '\u{e0020}'..='\u{e007f}') && !before.is_ascii_alphabetic(), "{text:?} {html}");
+                assert!(
+                    matches!(c, '\u{200d}' | '\u{fe0f}' | '\u{e0020}'..='\u{e007f}')
+                        && !before.is_ascii_alphabetic(),
+                    "{text:?} {html}"
+                );
             }
             let mut bare = String::new();
             let mut depth = 0;
@@ -563,10 +664,25 @@ mod tests {
                 }
             }
             let kept = |c: &char| "abر葛👩".contains(*c);
-            let hidden_labels = bare.split('⟨').enumerate().map(|(i, part)| if i == 0 { part } else { part.split_once('⟩').map_or("", |p| p.1) });
-            let found: String = hidden_labels.flat_map(str::chars).collect::<String>()
-                .replace("&amp;", "").replace("&quot;", "").replace("&lt;", "").replace("&gt;", "");
-            assert_eq!(found.chars().filter(kept).collect::<String>(), text.chars().filter(kept).collect::<String>(), "{html}");
+            let hidden_labels = bare.split('⟨').enumerate().map(|(i, part)| {
+                if i == 0 {
+                    part
+                } else {
+                    part.split_once('⟩').map_or("", |p| p.1)
+                }
+            });
+            let found: String = hidden_labels
+                .flat_map(str::chars)
+                .collect::<String>()
+                .replace("&amp;", "")
+                .replace("&quot;", "")
+                .replace("&lt;", "")
+                .replace("&gt;", "");
+            assert_eq!(
+                found.chars().filter(kept).collect::<String>(),
+                text.chars().filter(kept).collect::<String>(),
+                "{html}"
+            );
         }
     }
 }

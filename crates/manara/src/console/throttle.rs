@@ -45,16 +45,27 @@ pub(super) struct Throttle(Mutex<HashMap<Key, Failures>>);
 
 impl Throttle {
     /// Begins an attempt, or says for how long none may be made.
-    pub(super) fn begin(&self, login: &str, address: Option<IpAddr>, now: Timestamp) -> Result<(), SignedDuration> {
+    pub(super) fn begin(
+        &self,
+        login: &str,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), SignedDuration> {
         let mut failures = self.lock();
         let keys = keys(login, address);
-        let wait = keys.iter().filter_map(|key| wait(key, failures.get(key)?, now)).max();
+        let wait = keys
+            .iter()
+            .filter_map(|key| wait(key, failures.get(key)?, now))
+            .max();
         if let Some(wait) = wait {
             return Err(wait);
         }
         make_room(&mut failures, now);
         for key in keys {
-            let entry = failures.entry(key).or_insert(Failures { count: 0, last: now });
+            let entry = failures.entry(key).or_insert(Failures {
+                count: 0,
+                last: now,
+            });
             entry.count = entry.count.saturating_add(1);
             entry.last = now;
         }
@@ -78,7 +89,11 @@ impl Throttle {
 }
 
 fn keys(login: &str, address: Option<IpAddr>) -> [Key; 3] {
-    [Key::Pair(login.to_owned(), address), Key::Login(login.to_owned()), Key::Address(address)]
+    [
+        Key::Pair(login.to_owned(), address),
+        Key::Login(login.to_owned()),
+        Key::Address(address),
+    ]
 }
 
 /// How much longer to wait, if at all.
@@ -98,7 +113,9 @@ fn make_room(failures: &mut HashMap<Key, Failures>, now: Timestamp) {
         // A tenth at a time, so that a flood of names pays for sorting once in a thousand.
         let mut ages: Vec<Timestamp> = failures.values().map(|entry| entry.last).collect();
         ages.sort_unstable();
-        let Some(oldest) = ages.get(KEYS_MAX / 10).copied() else { return failures.clear() };
+        let Some(oldest) = ages.get(KEYS_MAX / 10).copied() else {
+            return failures.clear();
+        };
         failures.retain(|_, entry| entry.last > oldest);
     }
 }
@@ -143,7 +160,9 @@ mod tests {
     fn many_addresses_against_one_login_are_slowed_as_well() {
         let throttle = Throttle::default();
         let address = |n: u8| Some(IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, n)));
-        let refused = (0..60).filter(|n| throttle.begin("noor", address(*n), at(0)).is_err()).count();
+        let refused = (0..60)
+            .filter(|n| throttle.begin("noor", address(*n), at(0)).is_err())
+            .count();
         assert_eq!(refused, 30);
     }
 

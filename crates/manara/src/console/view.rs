@@ -21,7 +21,10 @@ impl When {
 
     /// How long before `now` it was.
     pub(super) fn ago(at: Timestamp, now: Timestamp) -> Self {
-        Self { at, ago_at: Some(now) }
+        Self {
+            at,
+            ago_at: Some(now),
+        }
     }
 }
 
@@ -33,7 +36,10 @@ impl fmt::Display for When {
             None => write!(f, "<time datetime=\"{machine}\">{full}</time>"),
             Some(now) => {
                 let ago = span(now.duration_since(self.at));
-                write!(f, "<time datetime=\"{machine}\" title=\"{full}\">{ago} ago</time>")
+                write!(
+                    f,
+                    "<time datetime=\"{machine}\" title=\"{full}\">{ago} ago</time>"
+                )
             }
         }
     }
@@ -94,7 +100,10 @@ impl fmt::Display for Bar {
         let (first, second) = (width(self.first), width(self.second));
         f.write_str("<svg class=\"bar\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\">")?;
         write!(f, "<rect width=\"{first:.2}\" height=\"4\"/>")?;
-        write!(f, "<rect class=\"second\" x=\"{first:.2}\" width=\"{second:.2}\" height=\"4\"/></svg>")
+        write!(
+            f,
+            "<rect class=\"second\" x=\"{first:.2}\" width=\"{second:.2}\" height=\"4\"/></svg>"
+        )
     }
 }
 impl HtmlSafe for Bar {}
@@ -121,14 +130,26 @@ impl HtmlSafe for Chip {}
 /// Where a case is in its life.
 pub(super) fn state_chip(state: &CaseState, reader: &str) -> Chip {
     match state {
-        CaseState::Open => Chip { tone: "", word: "waiting", rest: None },
-        CaseState::Claimed { by, .. } if by == reader => {
-            Chip { tone: "go", word: "claimed by you", rest: None }
-        }
-        CaseState::Claimed { by, .. } => {
-            Chip { tone: "warn", word: "claimed by", rest: Some(text::inline(by)) }
-        }
-        CaseState::Closed { outcome, .. } => Chip { tone: "good", word: outcome_word(*outcome), rest: None },
+        CaseState::Open => Chip {
+            tone: "",
+            word: "waiting",
+            rest: None,
+        },
+        CaseState::Claimed { by, .. } if by == reader => Chip {
+            tone: "go",
+            word: "claimed by you",
+            rest: None,
+        },
+        CaseState::Claimed { by, .. } => Chip {
+            tone: "warn",
+            word: "claimed by",
+            rest: Some(text::inline(by)),
+        },
+        CaseState::Closed { outcome, .. } => Chip {
+            tone: "good",
+            word: outcome_word(*outcome),
+            rest: None,
+        },
     }
 }
 
@@ -150,7 +171,10 @@ pub(super) struct EntityView {
 
 impl From<&Entity> for EntityView {
     fn from(entity: &Entity) -> Self {
-        Self { kind: entity.r#type.as_str(), id: text::inline(&entity.id) }
+        Self {
+            kind: entity.r#type.as_str(),
+            id: text::inline(&entity.id),
+        }
     }
 }
 
@@ -177,14 +201,19 @@ impl From<&Author> for By {
             Author::Operator(name) => ("at the server’s command line, by", Some(name)),
             Author::System => ("by Manara itself", None),
         };
-        Self { words, name: name.map(|name| text::inline(name)) }
+        Self {
+            words,
+            name: name.map(|name| text::inline(name)),
+        }
     }
 }
 
 impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.words)?;
-        self.name.as_ref().map_or(Ok(()), |name| write!(f, " {name}"))
+        self.name
+            .as_ref()
+            .map_or(Ok(()), |name| write!(f, " {name}"))
     }
 }
 impl HtmlSafe for By {}
@@ -241,7 +270,12 @@ mod tests {
 
     #[test]
     fn counts_are_grouped() {
-        for (count, expect) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        for (count, expect) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(Count(count).to_string(), expect);
         }
         assert_eq!(counted(1, "case", "cases"), "1 case");
@@ -252,7 +286,14 @@ mod tests {
     fn times_are_machine_readable() {
         let at: Timestamp = "2026-11-22T10:15:00Z".parse().unwrap();
         let now: Timestamp = "2026-11-22T13:27:00Z".parse().unwrap();
-        assert_eq!(When::exact(at).to_string(), "<time datetime=\"2026-11-22T10:15:00Z\">22 Nov 2026, 10:15:00 UTC</time>");
-        assert!(When::ago(at, now).to_string().ends_with(">3 h 12 min ago</time>"));
+        assert_eq!(
+            When::exact(at).to_string(),
+            "<time datetime=\"2026-11-22T10:15:00Z\">22 Nov 2026, 10:15:00 UTC</time>"
+        );
+        assert!(
+            When::ago(at, now)
+                .to_string()
+                .ends_with(">3 h 12 min ago</time>")
+        );
     }
 }

@@ -71,21 +71,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done> {
 async fn play(arguments: &Arguments) -> Result<Done> {
     let drawing = spinner("drawing the day");
     let (seed, day_end) = (arguments.seed, clock::now());
-    let world = tokio::task::spawn_blocking(move || World::new(seed, day_end)).await.context("drawing the day")??;
+    let world = tokio::task::spawn_blocking(move || World::new(seed, day_end))
+        .await
+        .context("drawing the day")??;
     drawing.finish_and_clear();
 
-    let temporary = tempfile::Builder::new().prefix("manara-demo-").tempdir().context("making a temporary directory")?;
+    let temporary = tempfile::Builder::new()
+        .prefix("manara-demo-")
+        .tempdir()
+        .context("making a temporary directory")?;
     let ledger = Ledger::start().await?;
     let (data, banks) = (temporary.path().to_owned(), world.banks);
     let bank_count = banks.len();
-    let login = tokio::task::spawn_blocking(move || prepare(&data, banks)).await.context("preparing the server")??;
+    let login = tokio::task::spawn_blocking(move || prepare(&data, banks))
+        .await
+        .context("preparing the server")??;
     let (mut running, key) = serve(temporary.path(), &arguments.listen, &ledger).await?;
     running.ready().await?;
     let events = Arc::new(world.events);
-    eprintln!("a server is running at http://{} with {bank_count} banks; {} events follow", running.address, events.len());
+    eprintln!(
+        "a server is running at http://{} with {bank_count} banks; {} events follow",
+        running.address,
+        events.len()
+    );
 
     let player = Arc::new(Player {
-        client: Client::builder().no_proxy().build().context("preparing the client")?,
+        client: Client::builder()
+            .no_proxy()
+            .build()
+            .context("preparing the client")?,
         url: format!("http://{}/api/v1/events", running.address),
         key,
     });
@@ -103,7 +117,9 @@ async fn play(arguments: &Arguments) -> Result<Done> {
             "\nThe console is open at http://{}/  (login {}, password {})\nStop with Ctrl-C; everything is thrown away.",
             running.address, login.0, login.1
         ))?;
-        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+        tokio::signal::ctrl_c()
+            .await
+            .context("waiting for Ctrl-C")?;
     }
     running.stop().await?;
     Ok(if lost { Done::Nothing } else { Done::Found })
@@ -120,15 +136,20 @@ fn prepare(path: &Path, banks: Vec<super::world::BankPlan>) -> Result<(String, S
     let store = crate::open_store(&dir, &Config::default())?;
     for bank in banks {
         let name: BankName = bank.name.parse().map_err(anyhow::Error::msg)?;
-        let parsed: Result<Vec<(Signal, String)>> =
-            bank.members.into_iter().map(|m| Ok((Signal::parse(m.signal_type, &m.value)?, m.note))).collect();
+        let parsed: Result<Vec<(Signal, String)>> = bank
+            .members
+            .into_iter()
+            .map(|m| Ok((Signal::parse(m.signal_type, &m.value)?, m.note)))
+            .collect();
         let members = parsed.with_context(|| format!("the members of bank {name}"))?;
         let description = bank.description;
-        store.write_blocking(move |tx| tx.create_bank_with(&name, description, members, &Author::System, clock::now()))?;
+        store.write_blocking(move |tx| {
+            tx.create_bank_with(&name, description, members, &Author::System, clock::now())
+        })?;
     }
     let password = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(clock::random::<12>());
-    let reviewer =
-        console::new_reviewer("noor", &password, true, clock::random::<16>()).map_err(|e| anyhow::anyhow!("{e}"))?;
+    let reviewer = console::new_reviewer("noor", &password, true, clock::random::<16>())
+        .map_err(|e| anyhow::anyhow!("{e}"))?;
     store.write_blocking(move |tx| tx.create_reviewer(&reviewer, &Author::System, clock::now()))?;
     store.close_blocking()?;
     Ok(("noor".into(), password))
@@ -138,10 +159,18 @@ async fn serve(data: &Path, listen: &str, ledger: &Ledger) -> Result<(Running, S
     let key = hex::encode(clock::random::<24>());
     let config = Config {
         listen: listen.to_owned(),
-        webhooks: vec![Webhook { name: "forum".into(), url: ledger.url.clone(), secret: ledger.secret.clone() }],
+        webhooks: vec![Webhook {
+            name: "forum".into(),
+            url: ledger.url.clone(),
+            secret: ledger.secret.clone(),
+        }],
         ..Config::default()
     };
-    let options = server::Options { data: data.to_owned(), config, api_key: Some(key.clone()) };
+    let options = server::Options {
+        data: data.to_owned(),
+        config,
+        api_key: Some(key.clone()),
+    };
     Ok((server::start(options).await?, key))
 }
 
@@ -154,14 +183,31 @@ struct Player {
 
 impl Player {
     async fn send(&self, events: &[Planned]) -> Result<Vec<Value>> {
-        let body = format!("[{}]", events.iter().map(|e| e.json.as_str()).collect::<Vec<_>>().join(","));
-        let request = self.client.post(&self.url).bearer_auth(&self.key).header("content-type", "application/json");
+        let body = format!(
+            "[{}]",
+            events
+                .iter()
+                .map(|e| e.json.as_str())
+                .collect::<Vec<_>>()
+                .join(",")
+        );
+        let request = self
+            .client
+            .post(&self.url)
+            .bearer_auth(&self.key)
+            .header("content-type", "application/json");
         let response = request.body(body).send().await.context("sending events")?;
         let status = response.status();
         let text = response.text().await.context("reading the answers")?;
         ensure!(status.is_success(), "the server answered {status}: {text}");
-        let answers: Vec<Value> = serde_json::from_str(&text).context("the answers are not JSON")?;
-        ensure!(answers.len() == events.len(), "{} answers to {} events", answers.len(), events.len());
+        let answers: Vec<Value> =
+            serde_json::from_str(&text).context("the answers are not JSON")?;
+        ensure!(
+            answers.len() == events.len(),
+            "{} answers to {} events",
+            answers.len(),
+            events.len()
+        );
         Ok(answers)
     }
 }
@@ -169,7 +215,10 @@ impl Player {
 /// Plays the day with live counts; what was not answered is scored as lost.
 async fn send_all(player: &Arc<Player>, events: &Arc<Vec<Planned>>) -> Result<Score> {
     let bar = ProgressBar::new(events.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} events\n{msg}").context("progress bar")?);
+    bar.set_style(
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} events\n{msg}")
+            .context("progress bar")?,
+    );
     let started = Instant::now();
     let mut score = Score::default();
     let mut under_way: JoinSet<(usize, usize, Result<Vec<Value>>)> = JoinSet::new();
@@ -184,7 +233,9 @@ async fn send_all(player: &Arc<Player>, events: &Arc<Vec<Planned>>) -> Result<Sc
                 (from, to, answers)
             });
         }
-        let Some(done) = under_way.join_next().await else { break };
+        let Some(done) = under_way.join_next().await else {
+            break;
+        };
         let (from, to, answers) = done.context("playing the day")?;
         let batch = events.get(from..to).unwrap_or_default();
         match answers {
@@ -210,7 +261,10 @@ async fn repeat(player: &Player, events: &[Planned]) -> Result<Vec<String>> {
     for batch in sample.chunks(BATCH) {
         for (planned, answer) in batch.iter().zip(player.send(batch).await?) {
             if answer.get("duplicate") != Some(&Value::Bool(true)) {
-                losses.push(format!("sent again, not recognised: {} answered {answer}", planned.id));
+                losses.push(format!(
+                    "sent again, not recognised: {} answered {answer}",
+                    planned.id
+                ));
             }
         }
     }
@@ -231,22 +285,36 @@ async fn settle(store: &Store, ledger: &Ledger, events: &[Planned]) -> Result<Ve
     waiting.finish_and_clear();
     let mut losses = Vec::new();
     if totals.events != events.len() as u64 {
-        losses.push(format!("{} events were sent and {} are kept", events.len(), totals.events));
+        losses.push(format!(
+            "{} events were sent and {} are kept",
+            events.len(),
+            totals.events
+        ));
     }
     if totals.outbox_pending + totals.outbox_dead > 0 {
-        losses.push(format!("{} actions were not delivered, {} are dead", totals.outbox_pending, totals.outbox_dead));
+        losses.push(format!(
+            "{} actions were not delivered, {} are dead",
+            totals.outbox_pending, totals.outbox_dead
+        ));
     }
     losses.extend(ledger.problems(totals.outbox_delivered));
     let verifying = spinner("verifying the audit log");
     let store = store.clone();
-    let verified =
-        tokio::task::spawn_blocking(move || store.verify(&mut |_, _| {})).await.context("verifying")??;
+    let verified = tokio::task::spawn_blocking(move || store.verify(&mut |_, _| {}))
+        .await
+        .context("verifying")??;
     verifying.finish_and_clear();
     losses.extend(verified.findings.iter().map(|f| format!("audit: {f}")));
     Ok(losses)
 }
 
-fn report(arguments: &Arguments, score: &Score, losses: &[String], took: Duration, ledger: &Ledger) -> Result<()> {
+fn report(
+    arguments: &Arguments,
+    score: &Score,
+    losses: &[String],
+    took: Duration,
+    ledger: &Ledger,
+) -> Result<()> {
     if arguments.json {
         let mut report = score.to_json();
         if let Some(object) = report.as_object_mut() {
@@ -266,7 +334,9 @@ fn report(arguments: &Arguments, score: &Score, losses: &[String], took: Duratio
         say(format_args!("LOST  {loss}"))?;
     }
     if losses.is_empty() {
-        say("Nothing was lost: every event is kept, every action arrived once, what was sent twice was done once, and the audit log agrees with the database.")?;
+        say(
+            "Nothing was lost: every event is kept, every action arrived once, what was sent twice was done once, and the audit log agrees with the database.",
+        )?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which addresses a medium may be fetched from: public ones, and those the operator allows.
 //!
 //! The tables are IANA's special-purpose registries for IPv4 and IPv6 (RFC 6890 and its successors).
-//! For IPv6 the rule is turned round: only 2000::/3, the one block given out for global use, may be
+//! For IPv6 the rule is turned round: only `2000::/3`, the one block given out for global use, may be
 //! reached, less what is special inside it.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};

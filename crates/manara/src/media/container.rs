@@ -83,7 +83,7 @@ pub(super) fn frames(format: Format, bytes: &[u8]) -> u32 {
     u32::try_from(counted).unwrap_or(u32::MAX).max(1)
 }
 
-/// GIF89a, sections 18 to 25: a header, a global colour table, then blocks made of sub-blocks.
+/// GIF (`GIF89a`, sections 18 to 25): a header, a global colour table, then blocks made of sub-blocks.
 fn gif_frames(bytes: &[u8]) -> usize {
     let mut frames = 0;
     let mut at = 13 + bytes.get(10).map_or(0, |flags| colour_table_bytes(*flags));

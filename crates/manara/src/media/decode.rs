@@ -53,6 +53,10 @@ const DETAIL_BYTES_MAX: usize = 160;
 
 /// What one image may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the qualifier comes last, as in all names of limits"
+)]
 pub(crate) struct Limits {
     /// Most pixels.
     pub(crate) pixels_max: u64,

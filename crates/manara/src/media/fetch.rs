@@ -130,10 +130,11 @@ pub(crate) struct Fetcher {
 impl Fetcher {
     /// A fetcher that asks the system's resolver.
     pub(crate) fn new(options: FetchOptions) -> Result<Self, SetupError> {
-        Self::with_lookup(options, Arc::new(|host| system_lookup(host).boxed()))
+        let lookup: Lookup = Arc::new(|host| system_lookup(host).boxed());
+        Self::with_lookup(options, &lookup)
     }
 
-    fn with_lookup(options: FetchOptions, lookup: Lookup) -> Result<Self, SetupError> {
+    fn with_lookup(options: FetchOptions, lookup: &Lookup) -> Result<Self, SetupError> {
         let FetchOptions {
             bytes_max,
             timeout,
@@ -146,7 +147,7 @@ impl Fetcher {
             Client::builder()
                 .user_agent(concat!("Manara/", env!("CARGO_PKG_VERSION")))
                 .dns_resolver(Arc::new(CheckedResolver {
-                    lookup: Arc::clone(&lookup),
+                    lookup: Arc::clone(lookup),
                     allow: allow.clone(),
                 }))
                 .no_proxy()

@@ -218,7 +218,7 @@ impl Pool {
     async fn ask_one(&self, kind: Kind, bytes: &Bytes) -> Result<Answer, Lost> {
         let mut worker = match self.idle().pop() {
             Some(worker) => worker,
-            None => Worker::start(&self.0.options).map_err(Lost::never_started)?,
+            None => Worker::start(&self.0.options).map_err(|error| Lost::never_started(&error))?,
         };
         let time = self.0.options.job_timeout;
         let asked = worker.ask(kind, self.0.options.limits, time, bytes);
@@ -313,7 +313,7 @@ struct Lost {
 }
 
 impl Lost {
-    fn never_started(error: io::Error) -> Self {
+    fn never_started(error: &io::Error) -> Self {
         Self {
             problem: format!("no decoder could be started: {error}"),
             innocent: false,
@@ -408,9 +408,8 @@ impl Worker {
             Failure::Unread(_) => true,
             Failure::Unanswered => false,
         };
-        let status = match timeout(END_TIME, self.child.wait()).await {
-            Ok(Ok(status)) => status,
-            _ => return guilty("the decoder closed its pipes without an answer".to_owned()),
+        let Ok(Ok(status)) = timeout(END_TIME, self.child.wait()).await else {
+            return guilty("the decoder closed its pipes without an answer".to_owned());
         };
         let last_words = timeout(END_TIME, self.last_words).await;
         let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();

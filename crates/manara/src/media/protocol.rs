@@ -107,7 +107,7 @@ impl RequestHead {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// To [`Kind::Sign`].
-    Signs(Signs),
+    Signs(Box<Signs>),
     /// A JPEG, to [`Kind::Preview`] and [`Kind::Thumbnail`].
     Jpeg(Vec<u8>),
     /// Why there is nothing.
@@ -156,7 +156,7 @@ impl Answer {
     pub(super) fn decode(kind: Kind, status: u8, body: Vec<u8>) -> Result<Self, Unbelievable> {
         match (status, kind) {
             (0, Kind::Sign) => decode_signs(&body)
-                .map(Self::Signs)
+                .map(|signs| Self::Signs(Box::new(signs)))
                 .ok_or(Unbelievable("its signs")),
             (1, Kind::Preview | Kind::Thumbnail) if is_jpeg(&body) => Ok(Self::Jpeg(body)),
             (2, _) => match String::from_utf8(body) {
@@ -288,8 +288,8 @@ mod tests {
     fn an_answer_reads_back_as_written() {
         let jpeg = Answer::Jpeg(b"\xff\xd8\xff\xff\xd9".to_vec());
         assert_eq!(
-            read(Kind::Sign, &Answer::Signs(signs()).encode(true)),
-            Ok((Answer::Signs(signs()), true))
+            read(Kind::Sign, &Answer::Signs(Box::new(signs())).encode(true)),
+            Ok((Answer::Signs(Box::new(signs())), true))
         );
         assert_eq!(read(Kind::Preview, &jpeg.encode(false)), Ok((jpeg, false)));
         let problem = || Answer::Problem("truncated".into());
@@ -321,7 +321,7 @@ mod tests {
         );
         unbelievable(
             Kind::Preview,
-            &Answer::Signs(signs()).encode(false),
+            &Answer::Signs(Box::new(signs())).encode(false),
             "its status",
         );
         unbelievable(
@@ -337,7 +337,7 @@ mod tests {
         };
         unbelievable(
             Kind::Sign,
-            &Answer::Signs(impossible).encode(false),
+            &Answer::Signs(Box::new(impossible)).encode(false),
             "its signs",
         );
     }

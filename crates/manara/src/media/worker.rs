@@ -97,7 +97,7 @@ fn answer(request: &RequestHead, bytes: &[u8]) -> Answer {
         #[cfg(test)]
         faults::strike(bytes);
         match request.kind {
-            Kind::Sign => decode::sign(bytes, limits).map(Answer::Signs),
+            Kind::Sign => decode::sign(bytes, limits).map(|signs| Answer::Signs(Box::new(signs))),
             Kind::Preview => decode::preview(bytes, limits).map(Answer::Jpeg),
             Kind::Thumbnail => decode::thumbnail(bytes, limits).map(Answer::Jpeg),
         }

@@ -39,7 +39,10 @@ pub(super) struct Batch {
 }
 
 /// Reads an event file in batches of bounded size until `take` says to stop by returning `false`.
-pub(super) fn batches(mut reader: impl BufRead, take: &mut dyn FnMut(Batch) -> bool) -> io::Result<()> {
+pub(super) fn batches(
+    mut reader: impl BufRead,
+    take: &mut dyn FnMut(Batch) -> bool,
+) -> io::Result<()> {
     let mut batch = Batch::default();
     let mut number = 0;
     while let Some(line) = next_line(&mut reader)? {
@@ -51,7 +54,9 @@ pub(super) fn batches(mut reader: impl BufRead, take: &mut dyn FnMut(Batch) -> b
             batch.bytes += bytes.len();
         }
         batch.lines.push((number, line));
-        if (batch.lines.len() >= BATCH_LINES || batch.bytes >= BATCH_BYTES) && !take(std::mem::take(&mut batch)) {
+        if (batch.lines.len() >= BATCH_LINES || batch.bytes >= BATCH_BYTES)
+            && !take(std::mem::take(&mut batch))
+        {
             return Ok(());
         }
     }
@@ -79,14 +84,30 @@ fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Line>> {
 /// Matches the events of a batch from `file`.
 pub(super) fn scan_batch(scanner: &Scanner<'_>, file: &Path, batch: Batch) -> Vec<Outcome> {
     let one = |(line, json): (u64, Line)| {
-        let failed = |problem: String| Outcome::Failed { path: file.to_owned(), line: Some(line), problem };
+        let failed = |problem: String| Outcome::Failed {
+            path: file.to_owned(),
+            line: Some(line),
+            problem,
+        };
         let Line::Whole(json) = json else {
-            return failed(format!("the line is over {LINE_BYTES_MAX} bytes; send large media by `path`"));
+            return failed(format!(
+                "the line is over {LINE_BYTES_MAX} bytes; send large media by `path`"
+            ));
         };
         // The mark of UTF-8 may stand at the beginning of a file.
-        let text = if line == 1 { json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&json) } else { &json };
+        let text = if line == 1 {
+            json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&json)
+        } else {
+            &json
+        };
         match Event::from_json(text, Origin::CommandLine) {
-            Ok((event, _warnings)) => Outcome::Item(Box::new(scan_event(scanner, file, line, json.len(), &event))),
+            Ok((event, _warnings)) => Outcome::Item(Box::new(scan_event(
+                scanner,
+                file,
+                line,
+                json.len(),
+                &event,
+            ))),
             // An error in the line as a whole names no field.
             Err(error) => failed(error.to_string().trim_start_matches(": ").to_owned()),
         }
@@ -110,7 +131,9 @@ fn scan_event(scanner: &Scanner<'_>, file: &Path, line: u64, bytes: usize, event
     }
     let matches = scanner.near_enough(scanner.matcher.matches(event, &signals));
     for found in &matches {
-        if let Some(content) = media_index(&found.field).and_then(|index| shown.get_mut(index)?.take()) {
+        if let Some(content) =
+            media_index(&found.field).and_then(|index| shown.get_mut(index)?.take())
+        {
             scanner.picture(&mut item, content);
         }
     }
@@ -123,11 +146,19 @@ fn hit(event: &Event, found: Match) -> Hit {
         Some(span) => Excerpt::of(text, span),
         None => Excerpt::whole(text),
     });
-    Hit { found, line: None, excerpt }
+    Hit {
+        found,
+        line: None,
+        excerpt,
+    }
 }
 
 fn media_index(field: &str) -> Option<usize> {
-    field.strip_prefix("content.media[")?.strip_suffix(']')?.parse().ok()
+    field
+        .strip_prefix("content.media[")?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
 }
 
 /// What can be compared in a medium, and its bytes where there are any.
@@ -151,8 +182,18 @@ fn sign(scanner: &Scanner<'_>, file: &Path, medium: &Medium) -> (MediaSignals, O
 }
 
 fn unavailable(problem: String) -> MediaSignals {
-    let facts = MediaFacts { decoding: Decoding::Unavailable, problem: Some(problem), width: 0, height: 0, quality: None };
-    MediaSignals { facts, exact: Vec::new(), pdq: Vec::new() }
+    let facts = MediaFacts {
+        decoding: Decoding::Unavailable,
+        problem: Some(problem),
+        width: 0,
+        height: 0,
+        quality: None,
+    };
+    MediaSignals {
+        facts,
+        exact: Vec::new(),
+        pdq: Vec::new(),
+    }
 }
 
 /// The signals that came with the event.
@@ -162,7 +203,11 @@ fn ready(medium: &Medium) -> MediaSignals {
     signals.facts.decoding = Decoding::SignalsOnly;
     signals.facts.problem = None;
     // The event was checked when it was parsed, so each of its signals parses.
-    for signal in medium.signals.iter().filter_map(|(ty, value)| Signal::parse(*ty, value).ok()) {
+    for signal in medium
+        .signals
+        .iter()
+        .filter_map(|(ty, value)| Signal::parse(*ty, value).ok())
+    {
         match signal {
             Signal::Pdq(hash) => {
                 signals.facts.quality = Some(quality);
@@ -181,7 +226,10 @@ fn read_below(event_file: &Path, path: &str) -> Result<Bytes, String> {
         _ => Path::new("."),
     };
     let outside = || format!("`path` {path:?} leads out of the event file's folder");
-    if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+    if !Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    {
         return Err(outside());
     }
     let refused = |error: io::Error| format!("`path` {path:?}: {error}");
@@ -196,7 +244,10 @@ fn read_below(event_file: &Path, path: &str) -> Result<Bytes, String> {
         return Err(format!("`path` {path:?} is not a regular file"));
     }
     if metadata.len() > IMAGE_BYTES_MAX {
-        return Err(format!("`path` {path:?} has {} bytes, the limit is {IMAGE_BYTES_MAX}", metadata.len()));
+        return Err(format!(
+            "`path` {path:?} has {} bytes, the limit is {IMAGE_BYTES_MAX}",
+            metadata.len()
+        ));
     }
     std::fs::read(&file).map(Bytes::from).map_err(refused)
 }
@@ -213,7 +264,10 @@ mod tests {
             true
         });
         taken.unwrap();
-        let expect: Vec<_> = expect.iter().map(|(n, l)| (*n, Line::Whole(l.as_bytes().to_vec()))).collect();
+        let expect: Vec<_> = expect
+            .iter()
+            .map(|(n, l)| (*n, Line::Whole(l.as_bytes().to_vec())))
+            .collect();
         assert_eq!(lines, expect);
     }
 
@@ -228,7 +282,10 @@ mod tests {
         let endless = io::Read::take(io::repeat(b'x'), 3 * LINE_BYTES_MAX as u64);
         let mut reader = io::BufReader::new(io::Read::chain(endless, &b"\nb"[..]));
         assert_eq!(next_line(&mut reader).unwrap(), Some(Line::TooLong));
-        assert_eq!(next_line(&mut reader).unwrap(), Some(Line::Whole(b"b".to_vec())));
+        assert_eq!(
+            next_line(&mut reader).unwrap(),
+            Some(Line::Whole(b"b".to_vec()))
+        );
         assert_eq!(next_line(&mut reader).unwrap(), None);
     }
 

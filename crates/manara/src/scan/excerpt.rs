@@ -25,25 +25,42 @@ impl Excerpt {
         let start = floor(text, span.start);
         let end = ceil(text, span.end.clamp(start, start + MATCH_BYTES_MAX));
         // The byte order mark of a file is not part of what it says.
-        let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let mark = if text.starts_with('\u{feff}') {
+            '\u{feff}'.len_utf8()
+        } else {
+            0
+        };
         let from = ceil(text, start.saturating_sub(AROUND_BYTES).max(mark)).min(start);
         let to = floor(text, end + AROUND_BYTES).max(end);
         Self {
             text: text.get(from..to).unwrap_or_default().to_owned(),
-            span: Span { start: start - from, end: end - from },
+            span: Span {
+                start: start - from,
+                end: end - from,
+            },
             cut: (from > mark, to < text.len()),
         }
     }
 
     /// All of a short text, as the match.
     pub(crate) fn whole(text: &str) -> Self {
-        Self::of(text, Span { start: 0, end: text.len() })
+        Self::of(
+            text,
+            Span {
+                start: 0,
+                end: text.len(),
+            },
+        )
     }
 
     /// What stands before the match, the match, and what stands after it.
     pub(crate) fn parts(&self) -> [&str; 3] {
         let part = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
-        [part(0, self.span.start), part(self.span.start, self.span.end), part(self.span.end, self.text.len())]
+        [
+            part(0, self.span.start),
+            part(self.span.start, self.span.end),
+            part(self.span.end, self.text.len()),
+        ]
     }
 }
 
@@ -61,12 +78,17 @@ impl Serialize for Excerpt {
 
 /// The nearest character boundary at or before `at`.
 pub(super) fn floor(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    (0..=at.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 /// The nearest character boundary at or after `at`.
 pub(super) fn ceil(text: &str, at: usize) -> usize {
-    (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
+    (at..text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -91,7 +113,13 @@ mod tests {
     #[test]
     fn long_surroundings_and_long_matches_are_cut() {
         let text = format!("{}X{}", "ا".repeat(400), "b".repeat(4000));
-        let excerpt = Excerpt::of(&text, Span { start: 800, end: 4801 });
+        let excerpt = Excerpt::of(
+            &text,
+            Span {
+                start: 800,
+                end: 4801,
+            },
+        );
         let [before, matched, after] = excerpt.parts();
         assert_eq!((before.len(), matched.len(), after.len()), (160, 480, 160));
         assert_eq!(excerpt.cut, (true, true));

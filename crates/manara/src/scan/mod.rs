@@ -85,11 +85,20 @@ pub(crate) struct Hit {
 pub(crate) enum Outcome {
     Item(Box<Item>),
     /// An event file was opened; its events follow as items.
-    EventFile { bytes: u64 },
+    EventFile {
+        bytes: u64,
+    },
     /// Left out on purpose.
-    Skipped { path: PathBuf, why: &'static str },
+    Skipped {
+        path: PathBuf,
+        why: &'static str,
+    },
     /// It could not be looked at, which makes the scan incomplete.
-    Failed { path: PathBuf, line: Option<u64>, problem: String },
+    Failed {
+        path: PathBuf,
+        line: Option<u64>,
+        problem: String,
+    },
 }
 
 /// What was met, in numbers.
@@ -113,7 +122,8 @@ pub(crate) struct Totals {
 
 /// Starts the processes that decode images.
 pub(crate) fn decoders(config: &Media) -> anyhow::Result<BlockingPool> {
-    let mut options = PoolOptions::of_this_program().context("finding this program, to decode images with")?;
+    let mut options =
+        PoolOptions::of_this_program().context("finding this program, to decode images with")?;
     if config.workers > 0 {
         options.workers = config.workers;
     }
@@ -160,7 +170,8 @@ impl Item {
     fn keep_signals(&mut self, signals: &MediaSignals) {
         let first = signals.pdq.first().map(|(hash, _)| Signal::Pdq(hash.hash));
         for signal in signals.exact.iter().cloned().chain(first) {
-            self.signals.insert(signal.signal_type().name(), signal.encode());
+            self.signals
+                .insert(signal.signal_type().name(), signal.encode());
         }
         self.quality = signals.facts.quality;
     }
@@ -210,7 +221,14 @@ impl Scanner<'_> {
         let units = Mutex::new(units);
         let met = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            scope.spawn(|| feed(paths, left_out, self.events, &to_workers_counted(to_workers, &met, &stop)));
+            scope.spawn(|| {
+                feed(
+                    paths,
+                    left_out,
+                    self.events,
+                    &to_workers_counted(to_workers, &met, &stop),
+                )
+            });
             for _ in 0..workers {
                 let (to_sink, units, stop) = (to_sink.clone(), &units, &stop);
                 scope.spawn(move || self.work(units, &to_sink, stop));
@@ -229,7 +247,12 @@ impl Scanner<'_> {
         })
     }
 
-    fn work(&self, units: &Mutex<Receiver<(u64, Unit)>>, to_sink: &SyncSender<(u64, Vec<Outcome>)>, stop: &AtomicBool) {
+    fn work(
+        &self,
+        units: &Mutex<Receiver<(u64, Unit)>>,
+        to_sink: &SyncSender<(u64, Vec<Outcome>)>,
+        stop: &AtomicBool,
+    ) {
         loop {
             let next = units.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok((number, unit)) = next else { return };
@@ -250,7 +273,11 @@ impl Scanner<'_> {
     fn file(&self, path: PathBuf) -> Outcome {
         match self.open_and_scan(&path) {
             Ok(item) => Outcome::Item(Box::new(item)),
-            Err(error) => Outcome::Failed { path, line: None, problem: error.to_string() },
+            Err(error) => Outcome::Failed {
+                path,
+                line: None,
+                problem: error.to_string(),
+            },
         }
     }
 
@@ -258,7 +285,9 @@ impl Scanner<'_> {
         let mut file = File::open(path)?;
         let bytes = file.metadata()?.len();
         let mut start = Vec::with_capacity(SNIFF_BYTES);
-        (&mut file).take(SNIFF_BYTES as u64).read_to_end(&mut start)?;
+        (&mut file)
+            .take(SNIFF_BYTES as u64)
+            .read_to_end(&mut start)?;
         let kind = sniff(&start);
         let mut item = Item::new(path.to_owned(), kind, bytes);
         match kind {
@@ -271,7 +300,8 @@ impl Scanner<'_> {
                 item.problem(if kind == Kind::Image {
                     format!("an image of {bytes} bytes; the limit is {IMAGE_BYTES_MAX}")
                 } else {
-                    "neither text nor an image that Manara reads; compared by its exact hashes only".to_owned()
+                    "neither text nor an image that Manara reads; compared by its exact hashes only"
+                        .to_owned()
                 });
                 self.exact(&mut item, io::Cursor::new(start).chain(file))?;
             }
@@ -282,7 +312,13 @@ impl Scanner<'_> {
     fn image(&self, item: &mut Item, content: Bytes) {
         let signals = self.sign(content.clone());
         if signals.facts.decoding != Decoding::Decoded {
-            item.problem(signals.facts.problem.clone().unwrap_or_else(|| "not readable as an image".to_owned()));
+            item.problem(
+                signals
+                    .facts
+                    .problem
+                    .clone()
+                    .unwrap_or_else(|| "not readable as an image".to_owned()),
+            );
         }
         item.keep_signals(&signals);
         let matches = self.near_enough(self.matcher.matches_of_medium("image", &signals));
@@ -294,7 +330,9 @@ impl Scanner<'_> {
 
     fn text(&self, item: &mut Item, reader: impl Read) -> io::Result<()> {
         let mut hashing = Hashing::new(reader);
-        let found = texts::look_through(&mut hashing, &|window| self.matcher.matches_of_text("text", window))?;
+        let found = texts::look_through(&mut hashing, &|window| {
+            self.matcher.matches_of_text("text", window)
+        })?;
         self.matches_of_hashes(item, hashing);
         item.matches.extend(found.hits);
         if let Some(problem) = found.problem {
@@ -311,10 +349,25 @@ impl Scanner<'_> {
     }
 
     fn matches_of_hashes<R>(&self, item: &mut Item, hashing: Hashing<R>) {
-        let facts = MediaFacts { decoding: Decoding::SignalsOnly, problem: None, width: 0, height: 0, quality: None };
-        let signals = MediaSignals { facts, exact: hashing.finish(), pdq: Vec::new() };
+        let facts = MediaFacts {
+            decoding: Decoding::SignalsOnly,
+            problem: None,
+            width: 0,
+            height: 0,
+            quality: None,
+        };
+        let signals = MediaSignals {
+            facts,
+            exact: hashing.finish(),
+            pdq: Vec::new(),
+        };
         item.keep_signals(&signals);
-        item.matches.extend(self.matcher.matches_of_medium("file", &signals).into_iter().map(Hit::plain));
+        item.matches.extend(
+            self.matcher
+                .matches_of_medium("file", &signals)
+                .into_iter()
+                .map(Hit::plain),
+        );
     }
 
     fn sign(&self, content: Bytes) -> MediaSignals {
@@ -324,10 +377,17 @@ impl Scanner<'_> {
     /// Makes the thumbnail of something that matched, while there is room for more in the report.
     fn picture(&self, item: &mut Item, content: Bytes) {
         let take = |left: usize| left.checked_sub(1);
-        let may = self.thumbnails.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        let may = self
+            .thumbnails
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok();
         if may && item.thumbnail.is_none() {
             // An image that matched by its exact hash may not be decodable: then there is none.
-            item.thumbnail = self.pool.thumbnail(content).ok().map(|preview| Bytes::from(preview.bytes));
+            item.thumbnail = self
+                .pool
+                .thumbnail(content)
+                .ok()
+                .map(|preview| Bytes::from(preview.bytes));
         }
     }
 
@@ -339,7 +399,11 @@ impl Scanner<'_> {
 
 impl Hit {
     fn plain(found: Match) -> Self {
-        Self { found, line: None, excerpt: None }
+        Self {
+            found,
+            line: None,
+            excerpt: None,
+        }
     }
 }
 
@@ -353,7 +417,11 @@ enum Unit {
 type Feed<'a> = Box<dyn Fn(Unit) -> bool + 'a>;
 
 /// Numbers the units on their way to the workers; `false` when there is no use in going on.
-fn to_workers_counted<'a>(to_workers: SyncSender<(u64, Unit)>, met: &'a AtomicUsize, stop: &'a AtomicBool) -> Feed<'a> {
+fn to_workers_counted<'a>(
+    to_workers: SyncSender<(u64, Unit)>,
+    met: &'a AtomicUsize,
+    stop: &'a AtomicBool,
+) -> Feed<'a> {
     Box::new(move |unit| {
         let number = met.fetch_add(1, Ordering::Relaxed) as u64;
         !stop.load(Ordering::Relaxed) && to_workers.send((number, unit)).is_ok()
@@ -366,14 +434,20 @@ fn feed(paths: &[PathBuf], left_out: &LeftOut, events: bool, give: &dyn Fn(Unit)
         Met::File(path) if events && is_event_file(&path) => feed_events(&path, give),
         Met::File(path) => give(Unit::File(path)),
         Met::Skipped(path, why) => give(Unit::Ready(Outcome::Skipped { path, why })),
-        Met::Failed(path, error) => give(Unit::Ready(Outcome::Failed { path, line: None, problem: error.to_string() })),
+        Met::Failed(path, error) => give(Unit::Ready(Outcome::Failed {
+            path,
+            line: None,
+            problem: error.to_string(),
+        })),
     });
 }
 
 fn feed_events(path: &Path, give: &dyn Fn(Unit) -> bool) -> bool {
     let read = || -> io::Result<bool> {
         let file = File::open(path)?;
-        let mut going = give(Unit::Ready(Outcome::EventFile { bytes: file.metadata()?.len() }));
+        let mut going = give(Unit::Ready(Outcome::EventFile {
+            bytes: file.metadata()?.len(),
+        }));
         if going {
             events::batches(BufReader::with_capacity(1 << 16, file), &mut |batch| {
                 going = give(Unit::Events(path.to_owned(), batch));
@@ -382,12 +456,19 @@ fn feed_events(path: &Path, give: &dyn Fn(Unit) -> bool) -> bool {
         }
         Ok(going)
     };
-    read().unwrap_or_else(|error| give(Unit::Ready(Outcome::Failed { path: path.to_owned(), line: None, problem: error.to_string() })))
+    read().unwrap_or_else(|error| {
+        give(Unit::Ready(Outcome::Failed {
+            path: path.to_owned(),
+            line: None,
+            problem: error.to_string(),
+        }))
+    })
 }
 
 /// Whether a file is one of events: here the name counts, since JSON lines are also plain text.
 fn is_event_file(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ndjson") || e.eq_ignore_ascii_case("jsonl"))
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("ndjson") || e.eq_ignore_ascii_case("jsonl"))
 }
 
 /// Hands outcomes on in the order of their units, with the number of units done.
@@ -401,7 +482,9 @@ fn in_order(
         early.insert(number, outcome);
         while let Some(outcomes) = early.remove(&next) {
             next += 1;
-            outcomes.into_iter().try_for_each(|outcome| hand_on(next, outcome))?;
+            outcomes
+                .into_iter()
+                .try_for_each(|outcome| hand_on(next, outcome))?;
         }
     }
     Ok(())
@@ -416,7 +499,11 @@ pub(crate) struct Hashing<R> {
 
 impl<R> Hashing<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, sha256: sha2::Sha256::new(), md5: md5::Md5::new() }
+        Self {
+            reader,
+            sha256: sha2::Sha256::new(),
+            md5: md5::Md5::new(),
+        }
     }
 
     /// The hashes of everything that was read.

@@ -63,7 +63,11 @@ impl Findings {
         self.totals.add(&outcome);
         match outcome {
             Outcome::Item(item) => self.add_item(*item),
-            Outcome::Failed { path, line, problem } if self.failed.len() < LIST_MAX => {
+            Outcome::Failed {
+                path,
+                line,
+                problem,
+            } if self.failed.len() < LIST_MAX => {
                 self.failed.push((place(&path, line), problem));
             }
             Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::EventFile { .. } => {}
@@ -77,8 +81,13 @@ impl Findings {
                 *self.by_distance.entry(hit.found.distance).or_default() += 1;
             }
         }
-        if let Some(why) = item.undecodable.as_ref().filter(|_| self.undecodable.len() < LIST_MAX) {
-            self.undecodable.push((place(&item.path, item.line), why.clone()));
+        if let Some(why) = item
+            .undecodable
+            .as_ref()
+            .filter(|_| self.undecodable.len() < LIST_MAX)
+        {
+            self.undecodable
+                .push((place(&item.path, item.line), why.clone()));
         }
         if !item.matches.is_empty() && self.matched.len() < FILES_MAX {
             self.matched.push(item);
@@ -87,7 +96,10 @@ impl Findings {
 
     /// The bank and member of every match that is shown.
     pub(crate) fn members(&self) -> impl Iterator<Item = (BankName, MemberId)> {
-        let shown = self.matched.iter().flat_map(|item| item.matches.iter().take(MATCHES_MAX));
+        let shown = self
+            .matched
+            .iter()
+            .flat_map(|item| item.matches.iter().take(MATCHES_MAX));
         shown.map(|hit| (hit.found.bank.clone(), hit.found.member))
     }
 
@@ -106,11 +118,18 @@ impl Findings {
             headline: headline(totals),
             made: about.made.strftime("%-d %B %Y, %H:%M UTC").to_string(),
             paths: about.paths.iter().map(|path| text::inline(path)).collect(),
-            banks: format!("{} in {}", counted(about.members, "member"), counted(about.banks as u64, "bank")),
+            banks: format!(
+                "{} in {}",
+                counted(about.members, "member"),
+                counted(about.banks as u64, "bank")
+            ),
             cards: cards(totals, about.took),
             share: share(totals, looked_at),
             bank_bars: self.bank_bars(),
-            distance_words: format!("Image matches by PDQ distance: {}", self.distances_in_words()),
+            distance_words: format!(
+                "Image matches by PDQ distance: {}",
+                self.distances_in_words()
+            ),
             distance_bars: self.distance_bars(),
             matches_words: self.matches_in_words(),
             files: self.matched.iter().map(|item| file(item, about)).collect(),
@@ -122,7 +141,11 @@ impl Findings {
 
     fn bank_bars(&self) -> Vec<Bar> {
         const BARS_MAX: usize = 12;
-        let mut banks: Vec<(&BankName, u64)> = self.by_bank.iter().map(|(name, count)| (name, *count)).collect();
+        let mut banks: Vec<(&BankName, u64)> = self
+            .by_bank
+            .iter()
+            .map(|(name, count)| (name, *count))
+            .collect();
         banks.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let most = banks.first().map_or(1, |(_, count)| *count);
         let bar = |(index, (name, count)): (usize, (&BankName, u64))| Bar {
@@ -131,11 +154,18 @@ impl Findings {
             y: index * 34,
             width: scaled(count, most, 420).max(4),
         };
-        banks.into_iter().take(BARS_MAX).enumerate().map(bar).collect()
+        banks
+            .into_iter()
+            .take(BARS_MAX)
+            .enumerate()
+            .map(bar)
+            .collect()
     }
 
     fn distance_bars(&self) -> Vec<Column> {
-        let Some(most) = self.by_distance.values().max() else { return Vec::new() };
+        let Some(most) = self.by_distance.values().max() else {
+            return Vec::new();
+        };
         let column = |(distance, count): (&u32, &u64)| {
             let height = scaled(*count, *most, 120).max(2);
             Column {
@@ -150,36 +180,71 @@ impl Findings {
     }
 
     fn distances_in_words(&self) -> String {
-        let words = self.by_distance.iter().map(|(distance, count)| format!("{count} at {distance}"));
+        let words = self
+            .by_distance
+            .iter()
+            .map(|(distance, count)| format!("{count} at {distance}"));
         words.collect::<Vec<_>>().join(", ")
     }
 
     fn matches_in_words(&self) -> String {
-        let words = format!("{} in {}", counted(self.totals.matches, "match"), files_or_events(self.totals.matched));
+        let words = format!(
+            "{} in {}",
+            counted(self.totals.matches, "match"),
+            files_or_events(self.totals.matched)
+        );
         if self.totals.matched > self.matched.len() as u64 {
-            format!("{words}; the first {} are shown", HumanCount(self.matched.len() as u64))
+            format!(
+                "{words}; the first {} are shown",
+                HumanCount(self.matched.len() as u64)
+            )
         } else {
             words
         }
     }
 
     fn thumbnails_in_words(&self) -> String {
-        let made = self.matched.iter().filter(|item| item.thumbnail.is_some()).count();
-        let cap = if made >= THUMBNAILS_MAX { format!(" Only the first {THUMBNAILS_MAX} images have one.") } else { String::new() };
-        format!("Thumbnails are shrunk, blurred and grey; the images themselves are not in this page.{cap}")
+        let made = self
+            .matched
+            .iter()
+            .filter(|item| item.thumbnail.is_some())
+            .count();
+        let cap = if made >= THUMBNAILS_MAX {
+            format!(" Only the first {THUMBNAILS_MAX} images have one.")
+        } else {
+            String::new()
+        };
+        format!(
+            "Thumbnails are shrunk, blurred and grey; the images themselves are not in this page.{cap}"
+        )
     }
 
     fn lists(&self) -> Vec<List> {
         let list = |title, total: u64, rows: &[(String, String)]| {
-            let shown = if total > rows.len() as u64 { format!("the first {} of {}", rows.len(), HumanCount(total)) } else { HumanCount(total).to_string() };
+            let shown = if total > rows.len() as u64 {
+                format!("the first {} of {}", rows.len(), HumanCount(total))
+            } else {
+                HumanCount(total).to_string()
+            };
             let row = |(path, why): &(String, String)| (text::inline(path), text::inline(why));
-            List { title, words: shown, rows: rows.iter().map(row).collect() }
+            List {
+                title,
+                words: shown,
+                rows: rows.iter().map(row).collect(),
+            }
         };
         let lists = [
-            list("Could not be decoded", self.totals.undecodable, &self.undecodable),
+            list(
+                "Could not be decoded",
+                self.totals.undecodable,
+                &self.undecodable,
+            ),
             list("Could not be looked at", self.totals.failed, &self.failed),
         ];
-        lists.into_iter().filter(|list| !list.rows.is_empty()).collect()
+        lists
+            .into_iter()
+            .filter(|list| !list.rows.is_empty())
+            .collect()
     }
 }
 
@@ -207,14 +272,22 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
 }
 
 fn files_or_events(count: u64) -> String {
-    if count == 1 { "one file or event".to_owned() } else { format!("{} files and events", HumanCount(count)) }
+    if count == 1 {
+        "one file or event".to_owned()
+    } else {
+        format!("{} files and events", HumanCount(count))
+    }
 }
 
 fn headline(totals: &Totals) -> String {
     let of = match (totals.files - totals.event_files, totals.events) {
         (files, 0) => counted(files, "file"),
         (0, events) => counted(events, "event"),
-        (files, events) => format!("{} and {}", counted(files, "file"), counted(events, "event")),
+        (files, events) => format!(
+            "{} and {}",
+            counted(files, "file"),
+            counted(events, "event")
+        ),
     };
     match totals.matched {
         0 => format!("None of {of} matched"),
@@ -224,7 +297,11 @@ fn headline(totals: &Totals) -> String {
 
 fn cards(totals: &Totals, took: Duration) -> Vec<Card> {
     let count = |label, count: u64, class: &'static str| {
-        Some(Card { label, value: HumanCount(count).to_string(), class: if count > 0 { class } else { "" } })
+        Some(Card {
+            label,
+            value: HumanCount(count).to_string(),
+            class: if count > 0 { class } else { "" },
+        })
     };
     let some = |card: Option<Card>, count: u64| card.filter(|_| count > 0);
     [
@@ -235,8 +312,16 @@ fn cards(totals: &Totals, took: Duration) -> Vec<Card> {
         count("undecodable", totals.undecodable, "odd"),
         some(count("not looked at", totals.failed, "odd"), totals.failed),
         some(count("skipped", totals.skipped, ""), totals.skipped),
-        Some(Card { label: "read", value: BinaryBytes(totals.bytes).to_string(), class: "" }),
-        Some(Card { label: "took", value: format!("{:.1} s", took.as_secs_f64()), class: "" }),
+        Some(Card {
+            label: "read",
+            value: BinaryBytes(totals.bytes).to_string(),
+            class: "",
+        }),
+        Some(Card {
+            label: "took",
+            value: format!("{:.1} s", took.as_secs_f64()),
+            class: "",
+        }),
     ]
     .into_iter()
     .flatten()
@@ -247,19 +332,39 @@ fn share(totals: &Totals, looked_at: u64) -> Share {
     let clean = looked_at.saturating_sub(totals.matched + totals.undecodable_unmatched);
     let counts = [
         ("hit", "matched", totals.matched),
-        ("odd", "undecodable, nothing matched", totals.undecodable_unmatched),
+        (
+            "odd",
+            "undecodable, nothing matched",
+            totals.undecodable_unmatched,
+        ),
         ("clean", "nothing matched", clean),
     ];
     let mut x = 0;
     let mut parts = Vec::new();
     for (class, label, count) in counts {
         // A sliver stays visible however small its share.
-        let width = if count == 0 { 0 } else { scaled(count, looked_at, 1000).max(3).min(1000 - x) };
-        parts.push(Part { class, label, count: HumanCount(count).to_string(), x, width });
+        let width = if count == 0 {
+            0
+        } else {
+            scaled(count, looked_at, 1000).max(3).min(1000 - x)
+        };
+        parts.push(Part {
+            class,
+            label,
+            count: HumanCount(count).to_string(),
+            x,
+            width,
+        });
         x += width;
     }
-    let words = counts.map(|(_, label, count)| format!("{count} {label}")).join(", ");
-    Share { total: HumanCount(looked_at).to_string(), words, parts }
+    let words = counts
+        .map(|(_, label, count)| format!("{count} {label}"))
+        .join(", ");
+    Share {
+        total: HumanCount(looked_at).to_string(),
+        words,
+        parts,
+    }
 }
 
 /// `value` of `most`, as a length of at most `length`.
@@ -268,7 +373,12 @@ fn scaled(value: u64, most: u64, length: u64) -> u64 {
 }
 
 fn file(item: &Item, about: &About) -> FileView {
-    let mut rows: Vec<RowView> = item.matches.iter().take(MATCHES_MAX).map(|hit| row(hit, about)).collect();
+    let mut rows: Vec<RowView> = item
+        .matches
+        .iter()
+        .take(MATCHES_MAX)
+        .map(|hit| row(hit, about))
+        .collect();
     if let Some(last) = rows.last_mut().filter(|_| item.matches.len() > MATCHES_MAX) {
         let more = format!(" (and {} more matches)", item.matches.len() - MATCHES_MAX);
         last.how.push_str(&more);
@@ -281,7 +391,11 @@ fn file(item: &Item, about: &About) -> FileView {
             (None, Kind::Text) => format!("text, {}", BinaryBytes(item.bytes)),
             (None, _) => BinaryBytes(item.bytes).to_string(),
         },
-        undecodable: item.undecodable.as_deref().map(text::plain).unwrap_or_default(),
+        undecodable: item
+            .undecodable
+            .as_deref()
+            .map(text::plain)
+            .unwrap_or_default(),
         picture: item.thumbnail.as_ref().map(|jpeg| STANDARD.encode(jpeg)),
         rows,
     }
@@ -290,7 +404,10 @@ fn file(item: &Item, about: &About) -> FileView {
 fn row(hit: &super::Hit, about: &About) -> RowView {
     let found = &hit.found;
     let is_pdq = found.signal_type == SignalType::Pdq;
-    let note = about.notes.get(&(found.bank.clone(), found.member)).filter(|note| !note.is_empty());
+    let note = about
+        .notes
+        .get(&(found.bank.clone(), found.member))
+        .filter(|note| !note.is_empty());
     RowView {
         bank: found.bank.to_string(),
         member: found.member,
@@ -298,7 +415,10 @@ fn row(hit: &super::Hit, about: &About) -> RowView {
         signal_type: found.signal_type,
         distance: found.distance,
         distance_width: is_pdq.then(|| scaled(u64::from(found.distance), 31, 62).min(62)),
-        quality: found.quality.map(|quality| quality.to_string()).unwrap_or_default(),
+        quality: found
+            .quality
+            .map(|quality| quality.to_string())
+            .unwrap_or_default(),
         excerpt: hit.excerpt.as_ref().map(excerpt),
         how: how(hit),
     }
@@ -308,9 +428,19 @@ fn excerpt(excerpt: &Excerpt) -> Html {
     let [before, matched, after] = excerpt.parts();
     let (from, to) = excerpt.cut;
     let start = if from { "…" } else { "" };
-    let shown = format!("{start}{before}{matched}{after}{}", if to { "…" } else { "" });
+    let shown = format!(
+        "{start}{before}{matched}{after}{}",
+        if to { "…" } else { "" }
+    );
     let at = start.len() + before.len();
-    text::excerpt(&shown, &[Span { start: at, end: at + matched.len() }], EXCERPT_CHARACTERS)
+    text::excerpt(
+        &shown,
+        &[Span {
+            start: at,
+            end: at + matched.len(),
+        }],
+        EXCERPT_CHARACTERS,
+    )
 }
 
 /// Where and how it matched, in words.
@@ -342,7 +472,10 @@ fn looks(distance: u32, form: Option<&str>) -> String {
         Some("flip_plus" | "flip_minus") => ", mirrored on a diagonal",
         Some(other) => return format!("looks alike, {other}"),
     };
-    format!("looks {}{form}", if distance == 0 { "the same" } else { "alike" })
+    format!(
+        "looks {}{form}",
+        if distance == 0 { "the same" } else { "alike" }
+    )
 }
 
 #[derive(Template)]

@@ -30,7 +30,8 @@ pub(crate) fn sniff(start: &[u8]) -> Kind {
 
 /// A file that begins with the byte order mark of UTF-16.
 pub(crate) fn starts_with_utf16_mark(start: &[u8]) -> bool {
-    matches!(start, [0xff, 0xfe, rest @ ..] if !rest.starts_with(&[0, 0])) || start.starts_with(&[0xfe, 0xff])
+    matches!(start, [0xff, 0xfe, rest @ ..] if !rest.starts_with(&[0, 0]))
+        || start.starts_with(&[0xfe, 0xff])
 }
 
 fn is_image(start: &[u8]) -> bool {
@@ -44,14 +45,26 @@ fn is_image(start: &[u8]) -> bool {
 
 /// "BM" also begins ordinary words, so the header's own size has to be one that exists.
 fn is_bmp(start: &[u8]) -> bool {
-    let header = start.get(14..18).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    let header = start
+        .get(14..18)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u32::from_le_bytes);
     start.starts_with(b"BM") && matches!(header, Some(12 | 40 | 52 | 56 | 64 | 108 | 124))
 }
 
 /// Formats that are known not to be text although their first bytes may hold no zero.
 fn is_binary(start: &[u8]) -> bool {
     const MAGIC: [&[u8]; 10] = [
-        b"%PDF-", b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!\x1a", b"ID3", b"OggS", b"fLaC", b"\x28\xb5\x2f\xfd",
+        b"%PDF-",
+        b"PK\x03\x04",
+        b"\x1f\x8b",
+        b"\xfd7zXZ",
+        b"7z\xbc\xaf",
+        b"Rar!\x1a",
+        b"ID3",
+        b"OggS",
+        b"fLaC",
+        b"\x28\xb5\x2f\xfd",
     ];
     MAGIC.iter().any(|magic| start.starts_with(magic))
 }

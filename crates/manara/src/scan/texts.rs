@@ -33,9 +33,19 @@ pub(super) struct Found {
 }
 
 /// Looks through a text with `find`, which finds matches in a piece of it.
-pub(super) fn look_through(mut reader: impl Read, find: &dyn Fn(&str) -> Vec<Match>) -> io::Result<Found> {
+pub(super) fn look_through(
+    mut reader: impl Read,
+    find: &dyn Fn(&str) -> Vec<Match>,
+) -> io::Result<Found> {
     let mut decoder = Decoder::default();
-    let mut windows = Windows { find, text: String::new(), base: 0, line: 1, seen: HashSet::new(), hits: Vec::new() };
+    let mut windows = Windows {
+        find,
+        text: String::new(),
+        base: 0,
+        line: 1,
+        seen: HashSet::new(),
+        hits: Vec::new(),
+    };
     let mut block = vec![0; WINDOW_BYTES];
     loop {
         let read = match reader.read(&mut block) {
@@ -52,7 +62,10 @@ pub(super) fn look_through(mut reader: impl Read, find: &dyn Fn(&str) -> Vec<Mat
     decoder.finish(&mut windows.text);
     windows.look_at_full_ones();
     windows.look(0..windows.text.len(), (windows.base == 0, true));
-    Ok(Found { hits: windows.hits, problem: decoder.problem })
+    Ok(Found {
+        hits: windows.hits,
+        problem: decoder.problem,
+    })
 }
 
 struct Windows<'a> {
@@ -93,7 +106,13 @@ impl Windows<'_> {
             let span = found.span.unwrap_or(Span { start: 0, end: 0 });
             let is_cut = span.start == 0 && !whole.0 || span.end >= part.len() && !whole.1;
             if !is_cut && self.hits.len() < HITS_MAX {
-                self.add(found, Span { start: part.start + span.start, end: part.start + span.end });
+                self.add(
+                    found,
+                    Span {
+                        start: part.start + span.start,
+                        end: part.start + span.end,
+                    },
+                );
             }
         }
     }
@@ -102,10 +121,22 @@ impl Windows<'_> {
         if !self.seen.insert((found.bank.clone(), found.member)) {
             return;
         }
-        let line = self.line + newlines(self.text.get(..floor(&self.text, span.start)).unwrap_or_default());
+        let line = self.line
+            + newlines(
+                self.text
+                    .get(..floor(&self.text, span.start))
+                    .unwrap_or_default(),
+            );
         let excerpt = Excerpt::of(&self.text, span);
-        found.span = Some(Span { start: self.base + span.start, end: self.base + span.end });
-        self.hits.push(Hit { found, line: Some(line), excerpt: Some(excerpt) });
+        found.span = Some(Span {
+            start: self.base + span.start,
+            end: self.base + span.end,
+        });
+        self.hits.push(Hit {
+            found,
+            line: Some(line),
+            excerpt: Some(excerpt),
+        });
     }
 }
 
@@ -145,8 +176,13 @@ impl Decoder {
 
     fn tell(&mut self) -> Encoding {
         let encoding = if starts_with_utf16_mark(&self.rest) {
-            self.problem = Some("UTF-16, not UTF-8; it was converted, so positions are those of the converted text".to_owned());
-            Encoding::Utf16 { big_endian: self.rest.first() == Some(&0xfe) }
+            self.problem = Some(
+                "UTF-16, not UTF-8; it was converted, so positions are those of the converted text"
+                    .to_owned(),
+            );
+            Encoding::Utf16 {
+                big_endian: self.rest.first() == Some(&0xfe),
+            }
         } else {
             Encoding::Utf8
         };
@@ -182,7 +218,10 @@ impl Decoder {
                 return;
             }
             if self.problem.is_none() {
-                self.problem = Some(format!("not UTF-8 from byte {}; the rest was read with gaps", self.done));
+                self.problem = Some(format!(
+                    "not UTF-8 from byte {}; the rest was read with gaps",
+                    self.done
+                ));
             }
             into.push(char::REPLACEMENT_CHARACTER);
             self.done += bad as u64;
@@ -193,10 +232,21 @@ impl Decoder {
     fn utf16(&mut self, big_endian: bool, into: &mut String, at_end: bool) {
         let bytes = std::mem::take(&mut self.rest);
         let (pairs, odd) = bytes.as_chunks::<2>();
-        let mut units: Vec<u16> =
-            pairs.iter().map(|pair| if big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) }).collect();
+        let mut units: Vec<u16> = pairs
+            .iter()
+            .map(|pair| {
+                if big_endian {
+                    u16::from_be_bytes(*pair)
+                } else {
+                    u16::from_le_bytes(*pair)
+                }
+            })
+            .collect();
         // Half of a surrogate pair waits for its other half.
-        let waiting = units.last().is_some_and(|unit| matches!(unit, 0xd800..=0xdbff)) && !at_end;
+        let waiting = units
+            .last()
+            .is_some_and(|unit| matches!(unit, 0xd800..=0xdbff))
+            && !at_end;
         if waiting {
             units.pop();
             self.rest.extend(pairs.last().into_iter().flatten());
@@ -218,9 +268,13 @@ mod tests {
     fn find(text: &str) -> Vec<Match> {
         let mut found: Vec<Match> = Vec::new();
         for (start, word) in text.match_indices("needle") {
-            let digits: String = text[start + word.len()..].chars().take_while(char::is_ascii_digit).collect();
+            let digits: String = text[start + word.len()..]
+                .chars()
+                .take_while(char::is_ascii_digit)
+                .collect();
             let end = start + word.len() + digits.len();
-            let is_word = !text[..start].ends_with(char::is_alphanumeric) && !text[end..].starts_with(char::is_alphanumeric);
+            let is_word = !text[..start].ends_with(char::is_alphanumeric)
+                && !text[end..].starts_with(char::is_alphanumeric);
             let member = MemberId(digits.parse().unwrap_or(-1));
             if is_word && found.len() < MATCHES_FULL && !found.iter().any(|m| m.member == member) {
                 found.push(Match {
@@ -247,7 +301,12 @@ mod tests {
             .iter()
             .map(|hit| {
                 let [_, matched, _] = hit.excerpt.as_ref().unwrap().parts();
-                format!("{}@{}:{} {matched}", hit.found.member, hit.line.unwrap(), hit.found.span.unwrap().start)
+                format!(
+                    "{}@{}:{} {matched}",
+                    hit.found.member,
+                    hit.line.unwrap(),
+                    hit.found.span.unwrap().start
+                )
             })
             .collect();
         assert_eq!(hits, expect);
@@ -256,7 +315,11 @@ mod tests {
 
     #[test]
     fn the_first_hit_of_each_member_is_kept_with_its_line() {
-        check(b"a needle1\nb needle2 needle1\n", &["1@1:2 needle1", "2@2:12 needle2"], None);
+        check(
+            b"a needle1\nb needle2 needle1\n",
+            &["1@1:2 needle1", "2@2:12 needle2"],
+            None,
+        );
         check(b"", &[], None);
     }
 
@@ -266,14 +329,22 @@ mod tests {
             let at = WINDOW_BYTES - 20 + shift;
             let text = format!("{} needle7 {}", "é\n".repeat(at / 3), "x".repeat(40_000));
             let start = at / 3 * 3 + 1;
-            check(text.as_bytes(), &[&format!("7@{}:{start} needle7", at / 3 + 1)], None);
+            check(
+                text.as_bytes(),
+                &[&format!("7@{}:{start} needle7", at / 3 + 1)],
+                None,
+            );
         }
     }
 
     #[test]
     fn a_word_cut_by_a_window_does_not_match() {
         for shift in 0..40 {
-            let text = format!("{} needle7x {}", "y".repeat(WINDOW_BYTES - 20 + shift), "z ".repeat(9000));
+            let text = format!(
+                "{} needle7x {}",
+                "y".repeat(WINDOW_BYTES - 20 + shift),
+                "z ".repeat(9000)
+            );
             check(text.as_bytes(), &[], None);
         }
     }
@@ -288,10 +359,17 @@ mod tests {
 
     #[test]
     fn other_encodings_are_read_as_far_as_possible_and_named() {
-        check(b"caf\xe9 needle1", &["1@1:7 needle1"], Some("not UTF-8 from byte 3; the rest was read with gaps"));
-        let utf16: Vec<u8> =
-            "\u{feff}a\nneedle3 😀".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let told = "UTF-16, not UTF-8; it was converted, so positions are those of the converted text";
+        check(
+            b"caf\xe9 needle1",
+            &["1@1:7 needle1"],
+            Some("not UTF-8 from byte 3; the rest was read with gaps"),
+        );
+        let utf16: Vec<u8> = "\u{feff}a\nneedle3 😀"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let told =
+            "UTF-16, not UTF-8; it was converted, so positions are those of the converted text";
         check(&utf16, &["3@2:5 needle3"], Some(told));
         check(&utf16[..utf16.len() - 1], &["3@2:5 needle3"], Some(told));
     }
@@ -301,7 +379,9 @@ mod tests {
         struct Slowly<'a>(&'a [u8]);
         impl Read for Slowly<'_> {
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-                let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
+                let Some((first, rest)) = self.0.split_first() else {
+                    return Ok(0);
+                };
                 self.0 = rest;
                 into[0] = *first;
                 Ok(1)
@@ -309,9 +389,15 @@ mod tests {
         }
         for text in ["راية needle1 😀", "\u{feff}é"] {
             let found = look_through(Slowly(text.as_bytes()), &find).unwrap();
-            assert_eq!((found.problem, found.hits.len()), (None, usize::from(text.contains("needle"))));
+            assert_eq!(
+                (found.problem, found.hits.len()),
+                (None, usize::from(text.contains("needle")))
+            );
         }
         let found = look_through(Slowly(b"\xd8\xb1\xd8"), &find).unwrap();
-        assert_eq!(found.problem.unwrap(), "not UTF-8 from byte 2; the rest was read with gaps");
+        assert_eq!(
+            found.problem.unwrap(),
+            "not UTF-8 from byte 2; the rest was read with gaps"
+        );
     }
 }

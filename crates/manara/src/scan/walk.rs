@@ -51,8 +51,17 @@ pub(crate) fn walk(paths: &[PathBuf], left_out: &LeftOut, visit: &mut dyn FnMut(
     }
 }
 
-fn look_at(path: PathBuf, named: bool, left_out: &LeftOut, stack: &mut Vec<(PathBuf, bool)>) -> Vec<Met> {
-    let metadata = if named { fs::metadata(&path) } else { fs::symlink_metadata(&path) };
+fn look_at(
+    path: PathBuf,
+    named: bool,
+    left_out: &LeftOut,
+    stack: &mut Vec<(PathBuf, bool)>,
+) -> Vec<Met> {
+    let metadata = if named {
+        fs::metadata(&path)
+    } else {
+        fs::symlink_metadata(&path)
+    };
     let kind = match metadata {
         Ok(metadata) => metadata.file_type(),
         Err(error) => return vec![Met::Failed(path, error)],
@@ -64,9 +73,16 @@ fn look_at(path: PathBuf, named: bool, left_out: &LeftOut, stack: &mut Vec<(Path
         return vec![Met::Skipped(path, "not a regular file")];
     }
     if left_out.holds(&path) {
-        return vec![Met::Skipped(path, "belongs to this scan: its bank, report or data directory")];
+        return vec![Met::Skipped(
+            path,
+            "belongs to this scan: its bank, report or data directory",
+        )];
     }
-    if kind.is_file() { vec![Met::File(path)] } else { enter(path, stack) }
+    if kind.is_file() {
+        vec![Met::File(path)]
+    } else {
+        enter(path, stack)
+    }
 }
 
 /// Puts the entries of a folder on the stack.
@@ -96,11 +112,18 @@ mod tests {
     fn names(root: &Path, paths: &[PathBuf], left_out: &LeftOut) -> Vec<String> {
         let mut names = Vec::new();
         walk(paths, left_out, &mut |met| {
-            let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+            let relative = |path: &Path| {
+                path.strip_prefix(root)
+                    .unwrap_or(path)
+                    .display()
+                    .to_string()
+            };
             names.push(match met {
                 Met::File(path) => relative(&path),
                 Met::Skipped(path, why) => format!("{} skipped: {why}", relative(&path)),
-                Met::Failed(path, error) => format!("{} failed: {:?}", relative(&path), error.kind()),
+                Met::Failed(path, error) => {
+                    format!("{} failed: {:?}", relative(&path), error.kind())
+                }
             });
             true
         });
@@ -120,16 +143,19 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(root.join("d")).unwrap();
         let mut left_out = LeftOut::default();
         left_out.add(&root.join("b/../bank.csv"));
-        assert_eq!(names(root, &[root.to_owned(), root.join("missing")], &left_out), [
-            "a.txt",
-            "b/.hidden/c",
-            "b/loop skipped: symbolic link",
-            "b/z.txt",
-            "bank.csv skipped: belongs to this scan: its bank, report or data directory",
-            "c skipped: symbolic link",
-            "d skipped: not a regular file",
-            "missing failed: NotFound",
-        ]);
+        assert_eq!(
+            names(root, &[root.to_owned(), root.join("missing")], &left_out),
+            [
+                "a.txt",
+                "b/.hidden/c",
+                "b/loop skipped: symbolic link",
+                "b/z.txt",
+                "bank.csv skipped: belongs to this scan: its bank, report or data directory",
+                "c skipped: symbolic link",
+                "d skipped: not a regular file",
+                "missing failed: NotFound",
+            ]
+        );
     }
 
     #[test]
@@ -140,7 +166,10 @@ mod tests {
         fs::write(root.join("real/a"), "x").unwrap();
         fs::write(root.join("real/b"), "x").unwrap();
         symlink(root.join("real"), root.join("link")).unwrap();
-        assert_eq!(names(root, &[root.join("link")], &LeftOut::default()), ["link/a", "link/b"]);
+        assert_eq!(
+            names(root, &[root.join("link")], &LeftOut::default()),
+            ["link/a", "link/b"]
+        );
         let mut seen = 0;
         walk(&[root.to_owned()], &LeftOut::default(), &mut |_| {
             seen += 1;

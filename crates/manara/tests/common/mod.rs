@@ -1,5 +1,8 @@
 //! A real server in a process of its own, on a data directory of its own, and a platform to receive its webhooks.
-#![allow(dead_code, reason = "each test binary uses its own part of this module")]
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of this module"
+)]
 
 use axum::Router;
 use axum::body::Bytes;
@@ -14,53 +17,60 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub const KEY: &str = "test-key-0123456789abcdef0123456789";
-pub const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub(crate) const KEY: &str = "test-key-0123456789abcdef0123456789";
+pub(crate) const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// An HTTP client without proxies.
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     // The second test of a binary finds the provider installed, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// The built binary with these arguments.
-pub fn manara(arguments: &[&str]) -> Command {
+pub(crate) fn manara(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_manara"));
-    command.args(arguments).env_remove("MANARA_DATA").env("MANARA_LOG", "warn");
+    command
+        .args(arguments)
+        .env_remove("MANARA_DATA")
+        .env("MANARA_LOG", "warn");
     command
 }
 
 /// Runs the binary to its end.
 #[track_caller]
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     manara(arguments).output().expect("the binary starts")
 }
 
 /// Runs the binary and expects success.
 #[track_caller]
-pub fn run_ok(arguments: &[&str]) -> String {
+pub(crate) fn run_ok(arguments: &[&str]) -> String {
     let output = run(arguments);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "manara {arguments:?}: {}\n{stderr}", output.status);
+    assert!(
+        output.status.success(),
+        "manara {arguments:?}: {}\n{stderr}",
+        output.status
+    );
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// A server process. Killed when dropped.
-pub struct Server {
-    pub child: Child,
-    pub address: String,
-    pub stderr: Arc<Mutex<String>>,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+    pub(crate) stderr: Arc<Mutex<String>>,
     client: reqwest::Client,
 }
 
 impl Server {
     /// Starts a server and waits until it is ready.
-    pub async fn start(data: &Path) -> Self {
+    pub(crate) async fn start(data: &Path) -> Self {
         Self::start_with(data, &[]).await
     }
 
-    pub async fn start_with(data: &Path, more: &[&str]) -> Self {
+    pub(crate) async fn start_with(data: &Path, more: &[&str]) -> Self {
         let mut server = Self::spawn(data, more);
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -70,23 +80,36 @@ impl Server {
                 return server;
             }
             if let Some(status) = server.child.try_wait().unwrap() {
-                panic!("the server ended with {status}:\n{}", server.stderr.lock().unwrap());
+                panic!(
+                    "the server ended with {status}:\n{}",
+                    server.stderr.lock().unwrap()
+                );
             }
-            assert!(Instant::now() < deadline, "not ready:\n{}", server.stderr.lock().unwrap());
+            assert!(
+                Instant::now() < deadline,
+                "not ready:\n{}",
+                server.stderr.lock().unwrap()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
     /// Starts a server and reads where it listens.
-    pub fn spawn(data: &Path, more: &[&str]) -> Self {
+    pub(crate) fn spawn(data: &Path, more: &[&str]) -> Self {
         let data = data.to_str().expect("a UTF-8 path");
         let mut arguments = vec!["serve", "--data", data, "--listen", "127.0.0.1:0"];
         arguments.extend_from_slice(more);
         let mut command = manara(&arguments);
-        command.env("MANARA_API_KEY", KEY).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("MANARA_API_KEY", KEY)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
         let stderr = Arc::new(Mutex::new(String::new()));
-        let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&stderr));
+        let (lines, kept) = (
+            BufReader::new(child.stderr.take().unwrap()),
+            Arc::clone(&stderr),
+        );
         std::thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
                 let mut kept = kept.lock().unwrap();
@@ -95,50 +118,75 @@ impl Server {
             }
         });
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").map(str::to_owned);
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .map(str::to_owned);
         let address = address.unwrap_or_else(|| {
             std::thread::sleep(Duration::from_millis(200));
             panic!("no address in `{line}`:\n{}", stderr.lock().unwrap())
         });
-        Self { child, address, stderr, client: client() }
+        Self {
+            child,
+            address,
+            stderr,
+            client: client(),
+        }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let response = self.client.get(self.url(path)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// Posts to the events endpoint with the seeded key.
-    pub async fn post(&self, content_type: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+    pub(crate) async fn post(
+        &self,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, String) {
         self.try_post(content_type, body).await.unwrap()
     }
 
-    pub async fn try_post(&self, content_type: &str, body: impl Into<reqwest::Body>) -> reqwest::Result<(u16, String)> {
-        let request = self.client.post(self.url("/api/v1/events")).bearer_auth(KEY).header("content-type", content_type);
+    pub(crate) async fn try_post(
+        &self,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Result<(u16, String)> {
+        let request = self
+            .client
+            .post(self.url("/api/v1/events"))
+            .bearer_auth(KEY)
+            .header("content-type", content_type);
         let response = request.body(body).send().await?;
         let status = response.status().as_u16();
         Ok((status, response.text().await?))
     }
 
     /// Posts JSON and reads JSON.
-    pub async fn events(&self, body: &Value) -> (u16, Value) {
+    pub(crate) async fn events(&self, body: &Value) -> (u16, Value) {
         let (status, text) = self.post("application/json", body.to_string()).await;
-        (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}")))
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}")),
+        )
     }
 
     /// Ends the process at once, as a crash would.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Asks the process to end and waits for it.
-    pub fn stop(mut self) -> std::process::ExitStatus {
+    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().unwrap();
         self.child.wait().unwrap()
@@ -153,7 +201,7 @@ impl Drop for Server {
 }
 
 /// A post by an account, with a text.
-pub fn post_event(id: &str, text: &str) -> Value {
+pub(crate) fn post_event(id: &str, text: &str) -> Value {
     json!({
         "id": id, "source": "forum.example", "type": "post.created", "time": "2026-11-22T10:15:00Z",
         "account": { "id": format!("a-{id}"), "handle": "someone", "created_at": "2026-11-22T10:01:00Z" },
@@ -163,7 +211,7 @@ pub fn post_event(id: &str, text: &str) -> Value {
 
 /// How a webhook receiver behaves.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Manner {
+pub(crate) enum Manner {
     Obliging,
     Answering500,
     /// Does the work and answers after the sender has given up.
@@ -173,8 +221,8 @@ pub enum Manner {
 
 /// The platform's side: what arrived under which key, and how often.
 #[derive(Clone)]
-pub struct Platform {
-    pub url: String,
+pub(crate) struct Platform {
+    pub(crate) url: String,
     state: Arc<Mutex<PlatformState>>,
 }
 
@@ -184,26 +232,31 @@ struct PlatformState {
 }
 
 impl Platform {
-    pub async fn start(manner: Manner) -> Self {
-        let state = Arc::new(Mutex::new(PlatformState { manner, arrived: vec![] }));
-        let app = Router::new().route("/hook", post(receive)).with_state(Arc::clone(&state));
+    pub(crate) async fn start(manner: Manner) -> Self {
+        let state = Arc::new(Mutex::new(PlatformState {
+            manner,
+            arrived: vec![],
+        }));
+        let app = Router::new()
+            .route("/hook", post(receive))
+            .with_state(Arc::clone(&state));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, state }
     }
 
-    pub fn behave(&self, manner: Manner) {
+    pub(crate) fn behave(&self, manner: Manner) {
         self.state.lock().unwrap().manner = manner;
     }
 
     /// Every delivery: key and payload.
-    pub fn arrived(&self) -> Vec<(String, Value)> {
+    pub(crate) fn arrived(&self) -> Vec<(String, Value)> {
         self.state.lock().unwrap().arrived.clone()
     }
 
     /// For each thing asked for, the keys it was asked for under.
-    pub fn keys_by_request(&self) -> HashMap<String, Vec<String>> {
+    pub(crate) fn keys_by_request(&self) -> HashMap<String, Vec<String>> {
         let mut keys: HashMap<String, Vec<String>> = HashMap::new();
         for (key, payload) in self.arrived() {
             let action = &payload["data"]["action"];
@@ -217,16 +270,23 @@ impl Platform {
     }
 
     /// Writes a configuration that sends actions here.
-    pub fn configure(&self, data: &Path, delivery: &str) -> PathBuf {
+    pub(crate) fn configure(&self, data: &Path, delivery: &str) -> PathBuf {
         let file = data.join("manara.toml");
         std::fs::create_dir_all(data).unwrap();
-        let text = format!("[delivery]\n{delivery}\n[[webhook]]\nname = \"forum\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n", self.url);
+        let text = format!(
+            "[delivery]\n{delivery}\n[[webhook]]\nname = \"forum\"\nurl = \"{}\"\nsecret = \"{SECRET}\"\n",
+            self.url
+        );
         std::fs::write(&file, text).unwrap();
         file
     }
 }
 
-async fn receive(State(state): State<Arc<Mutex<PlatformState>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn receive(
+    State(state): State<Arc<Mutex<PlatformState>>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
     let signer = standardwebhooks::Webhook::new(SECRET).unwrap();
     if signer.verify(&body, &headers).is_err() {
         return StatusCode::UNAUTHORIZED;
@@ -252,7 +312,7 @@ async fn receive(State(state): State<Arc<Mutex<PlatformState>>>, headers: Header
 }
 
 /// Waits until `holds`, or fails saying `what`.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {
         assert!(Instant::now() < deadline, "it never came that {what}");
@@ -261,10 +321,18 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A rule that removes posts with a slogan, in a data directory whose bank holds the slogan.
-pub fn with_slogan_rule(data: &Path) {
+pub(crate) fn with_slogan_rule(data: &Path) {
     let data_text = data.to_str().unwrap();
     run_ok(&["bank", "create", "--data", data_text, "SLOGANS"]);
-    run_ok(&["bank", "add", "--data", data_text, "SLOGANS", "text", "rise under the grey banner"]);
+    run_ok(&[
+        "bank",
+        "add",
+        "--data",
+        data_text,
+        "SLOGANS",
+        "text",
+        "rise under the grey banner",
+    ]);
     std::fs::create_dir_all(data.join("rules")).unwrap();
     std::fs::write(
         data.join("rules/slogans.rules"),

@@ -7,7 +7,9 @@ use crate::suggest::{did_you_mean_or_list, one_of};
 use crate::typed::{Kind, Literal};
 use manara_model::{ActionKind, Detail, EntityType, Name};
 
-const EFFECTS: &[&str] = &["enqueue", "label", "remove", "restrict", "strike", "suspend"];
+const EFFECTS: &[&str] = &[
+    "enqueue", "label", "remove", "restrict", "strike", "suspend",
+];
 const WEIGHT_MAX: i64 = 100;
 const PRIORITIES: std::ops::RangeInclusive<i64> = 1..=9;
 /// The priority of a case whose rule names none.
@@ -47,11 +49,20 @@ impl Checker<'_, '_> {
             Ok(kind) if EFFECTS.contains(&word) => kind,
             _ => {
                 let hint = did_you_mean_or_list(word, EFFECTS);
-                self.problems.error_hint(effect.name.span, format!("unknown effect `{}`", shown(word)), hint);
+                self.problems.error_hint(
+                    effect.name.span,
+                    format!("unknown effect `{}`", shown(word)),
+                    hint,
+                );
                 return None;
             }
         };
-        let positional: Vec<&Expr> = effect.args.iter().filter(|a| a.name.is_none()).map(|a| &a.value).collect();
+        let positional: Vec<&Expr> = effect
+            .args
+            .iter()
+            .filter(|a| a.name.is_none())
+            .map(|a| &a.value)
+            .collect();
         let named: Vec<&Arg> = effect.args.iter().filter(|a| a.name.is_some()).collect();
         let (target, rest) = self.effect_target(effect, kind, &positional)?;
         let mut detail = self.positional_detail(effect, kind, rest, usage)?;
@@ -61,10 +72,19 @@ impl Checker<'_, '_> {
         if kind == ActionKind::Enqueue && usage == Use::Asked {
             detail.priority.get_or_insert(PRIORITY_DEFAULT);
         }
-        Some(Plan { kind, target, detail })
+        Some(Plan {
+            kind,
+            target,
+            detail,
+        })
     }
 
-    fn effect_target<'e>(&mut self, effect: &Written, kind: ActionKind, args: &'e [&'e Expr]) -> Option<(PlanTarget, &'e [&'e Expr])> {
+    fn effect_target<'e>(
+        &mut self,
+        effect: &Written,
+        kind: ActionKind,
+        args: &'e [&'e Expr],
+    ) -> Option<(PlanTarget, &'e [&'e Expr])> {
         use EntityType::{Account, Content, Space};
         let allowed: &[&str] = match kind {
             ActionKind::Strike => &["account"],
@@ -72,22 +92,29 @@ impl Checker<'_, '_> {
             ActionKind::Enqueue => &["account", "space", "content"],
             _ => &["account", "space", "content", "media"],
         };
-        let named = args.split_first().and_then(|(first, rest)| match &first.kind {
-            ExprKind::Name(name) => Some((name.as_str(), first.span, rest)),
-            _ => None,
-        });
+        let named = args
+            .split_first()
+            .and_then(|(first, rest)| match &first.kind {
+                ExprKind::Name(name) => Some((name.as_str(), first.span, rest)),
+                _ => None,
+            });
         let Some((name, span, rest)) = named else {
             if kind == ActionKind::Enqueue {
                 return Some((PlanTarget::Subject, args));
             }
             let at = args.first().map_or(effect.span, |a| a.span);
             let message = format!("`{kind}` needs to know what it is done to");
-            self.problems.error_hint(at, message, format!("first name {}", one_of(allowed)));
+            self.problems
+                .error_hint(at, message, format!("first name {}", one_of(allowed)));
             return None;
         };
         if !allowed.contains(&name) {
             let hint = did_you_mean_or_list(name, allowed);
-            self.problems.error_hint(span, format!("`{kind}` cannot be done to `{}`", shown(name)), hint);
+            self.problems.error_hint(
+                span,
+                format!("`{kind}` cannot be done to `{}`", shown(name)),
+                hint,
+            );
             return None;
         }
         let target = match name {
@@ -99,9 +126,18 @@ impl Checker<'_, '_> {
         Some((target, rest))
     }
 
-    fn positional_detail(&mut self, effect: &Written, kind: ActionKind, args: &[&Expr], usage: Use) -> Option<Detail> {
+    fn positional_detail(
+        &mut self,
+        effect: &Written,
+        kind: ActionKind,
+        args: &[&Expr],
+        usage: Use,
+    ) -> Option<Detail> {
         let mut detail = Detail::default();
-        let takes_one = matches!(kind, ActionKind::Strike | ActionKind::Label | ActionKind::Enqueue);
+        let takes_one = matches!(
+            kind,
+            ActionKind::Strike | ActionKind::Label | ActionKind::Enqueue
+        );
         match (args, kind) {
             ([], ActionKind::Strike) => detail.weight = (usage == Use::Asked).then_some(1),
             ([weight], ActionKind::Strike) => detail.weight = Some(self.weight(weight)?),
@@ -112,18 +148,32 @@ impl Checker<'_, '_> {
                     ActionKind::Label => ("label", "label(content, \"graphic\")"),
                     _ => ("queue", "enqueue(\"tvec\", priority: 8)"),
                 };
-                self.problems.error_hint(effect.span, format!("`{kind}` needs the {noun}'s name"), format!("for example `{example}`"));
+                self.problems.error_hint(
+                    effect.span,
+                    format!("`{kind}` needs the {noun}'s name"),
+                    format!("for example `{example}`"),
+                );
                 return None;
             }
             ([], _) => {}
             ([first, ..], _) => {
-                let extra = if takes_one { args.get(1).unwrap_or(first) } else { first };
+                let extra = if takes_one {
+                    args.get(1).unwrap_or(first)
+                } else {
+                    first
+                };
                 let hint = match kind {
-                    ActionKind::Restrict | ActionKind::Suspend => format!("write how long it lasts as `{kind}(…, for: 24h)`"),
+                    ActionKind::Restrict | ActionKind::Suspend => {
+                        format!("write how long it lasts as `{kind}(…, for: 24h)`")
+                    }
                     ActionKind::Enqueue => "write the priority as `priority: 8`".to_owned(),
                     _ => "leave it out".to_owned(),
                 };
-                self.problems.error_hint(extra.span, format!("`{kind}` takes no further argument"), hint);
+                self.problems.error_hint(
+                    extra.span,
+                    format!("`{kind}` takes no further argument"),
+                    hint,
+                );
                 return None;
             }
         }
@@ -133,11 +183,18 @@ impl Checker<'_, '_> {
     fn named_detail(&mut self, kind: ActionKind, arg: &Arg, detail: &mut Detail) -> Option<()> {
         let name = arg.name.as_ref()?;
         let twice = match (kind, name.node.as_str()) {
-            (ActionKind::Restrict | ActionKind::Suspend, "for") => {
-                detail.duration_s.replace(self.lasting(&arg.value)?).is_some()
-            }
-            (ActionKind::Enqueue, "priority") => detail.priority.replace(self.priority(&arg.value)?).is_some(),
-            (ActionKind::Strike, "weight") => detail.weight.replace(self.weight(&arg.value)?).is_some_and(|w| w != 1),
+            (ActionKind::Restrict | ActionKind::Suspend, "for") => detail
+                .duration_s
+                .replace(self.lasting(&arg.value)?)
+                .is_some(),
+            (ActionKind::Enqueue, "priority") => detail
+                .priority
+                .replace(self.priority(&arg.value)?)
+                .is_some(),
+            (ActionKind::Strike, "weight") => detail
+                .weight
+                .replace(self.weight(&arg.value)?)
+                .is_some_and(|w| w != 1),
             _ => {
                 let known: &[&str] = match kind {
                     ActionKind::Restrict | ActionKind::Suspend => &["for"],
@@ -146,13 +203,18 @@ impl Checker<'_, '_> {
                     _ => &[],
                 };
                 let message = format!("`{kind}` has no argument `{}`", shown(&name.node));
-                let hint = if known.is_empty() { "leave it out".to_owned() } else { did_you_mean_or_list(&name.node, known) };
+                let hint = if known.is_empty() {
+                    "leave it out".to_owned()
+                } else {
+                    did_you_mean_or_list(&name.node, known)
+                };
                 self.problems.error_hint(name.span, message, hint);
                 return None;
             }
         };
         if twice {
-            self.problems.error(name.span, format!("`{}` is given twice", name.node));
+            self.problems
+                .error(name.span, format!("`{}` is given twice", name.node));
         }
         Some(())
     }
@@ -162,7 +224,8 @@ impl Checker<'_, '_> {
             return u32::try_from(weight).ok();
         }
         let message = format!("a strike weighs a whole number from 1 to {WEIGHT_MAX}");
-        self.problems.error_hint(expr.span, message, "for example `strike(account, 1)`");
+        self.problems
+            .error_hint(expr.span, message, "for example `strike(account, 1)`");
         None
     }
 
@@ -172,32 +235,47 @@ impl Checker<'_, '_> {
         {
             return u8::try_from(priority).ok();
         }
-        self.problems.error_hint(expr.span, "a priority is a whole number from 1 (can wait) to 9 (now)", "for example `priority: 8`");
+        self.problems.error_hint(
+            expr.span,
+            "a priority is a whole number from 1 (can wait) to 9 (now)",
+            "for example `priority: 8`",
+        );
         None
     }
 
     fn lasting(&mut self, expr: &Expr) -> Option<u64> {
         let typed = self.expr(expr);
         match typed.kind {
-            Kind::Literal(Literal::Duration(duration)) if !duration.is_negative() && duration.as_secs() > 0 && duration <= LASTING_MAX => {
+            Kind::Literal(Literal::Duration(duration))
+                if !duration.is_negative() && duration.as_secs() > 0 && duration <= LASTING_MAX =>
+            {
                 return u64::try_from(duration.as_secs()).ok();
             }
             Kind::Wrong => return None,
             _ => {}
         }
-        self.problems.error_hint(expr.span, "how long it lasts is a duration from one second to ten years, written out", "for example `for: 24h`");
+        self.problems.error_hint(
+            expr.span,
+            "how long it lasts is a duration from one second to ten years, written out",
+            "for example `for: 24h`",
+        );
         None
     }
 
     fn name_arg(&mut self, expr: &Expr, noun: &str) -> Option<Name> {
         let ExprKind::Text(text) = &expr.kind else {
-            self.problems.error_hint(expr.span, format!("a {noun}'s name is a text in quotes"), format!("for example `\"{noun}\"`"));
+            self.problems.error_hint(
+                expr.span,
+                format!("a {noun}'s name is a text in quotes"),
+                format!("for example `\"{noun}\"`"),
+            );
             return None;
         };
         match text.parse::<Name>() {
             Ok(name) => Some(name),
             Err(problem) => {
-                self.problems.refused(expr.span, &format!("as a {noun}'s name, "), &problem);
+                self.problems
+                    .refused(expr.span, &format!("as a {noun}'s name, "), &problem);
                 None
             }
         }

@@ -45,8 +45,8 @@ pub(crate) struct Checker<'c, 's> {
     /// Every bank asked about, with the largest distance asked for.
     pub(crate) banks: &'c mut BTreeMap<BankName, u32>,
     locals: Vec<Local>,
-    /// Whether the condition looks at media, so that `media` may be a target.
-    pub(crate) looks_at_media: bool,
+    /// Whether the condition finds some of the media, so that `media` may be a target.
+    pub(crate) finds_media: bool,
 }
 
 struct Local {
@@ -65,7 +65,15 @@ impl<'c, 's> Checker<'c, 's> {
         shared: &'c mut Shared,
         banks: &'c mut BTreeMap<BankName, u32>,
     ) -> Self {
-        Self { problems, schema, on, shared, banks, locals: Vec::new(), looks_at_media: false }
+        Self {
+            problems,
+            schema,
+            on,
+            shared,
+            banks,
+            locals: Vec::new(),
+            finds_media: false,
+        }
     }
 
     /// Checks an expression that must be true or false.
@@ -87,12 +95,24 @@ impl<'c, 's> Checker<'c, 's> {
             ExprKind::List(items) => self.list(items, span),
             ExprKind::Name(name) => self.name(name, span),
             ExprKind::Field(inner, name) => self.field(inner, name, span),
-            ExprKind::Call { receiver: None, name, args } => self.function(name, args, span),
-            ExprKind::Call { receiver: Some(receiver), name, args } => self.method(receiver, name, args, span),
+            ExprKind::Call {
+                receiver: None,
+                name,
+                args,
+            } => self.function(name, args, span),
+            ExprKind::Call {
+                receiver: Some(receiver),
+                name,
+                args,
+            } => self.method(receiver, name, args, span),
             ExprKind::Not(inner) => self.not(inner, span),
             ExprKind::Negate(inner) => self.negate(inner, span),
-            ExprKind::And(items) => self.connective(items, span, "`and` joins conditions, each", Kind::And),
-            ExprKind::Or(items) => self.connective(items, span, "`or` joins conditions, each", Kind::Or),
+            ExprKind::And(items) => {
+                self.connective(items, span, "`and` joins conditions, each", Kind::And)
+            }
+            ExprKind::Or(items) => {
+                self.connective(items, span, "`or` joins conditions, each", Kind::Or)
+            }
             ExprKind::Binary(op, left, right) => self.binary(*op, left, right, span),
             ExprKind::Choose(condition, yes, no) => self.choose(condition, yes, no, span),
         }
@@ -114,7 +134,11 @@ impl<'c, 's> Checker<'c, 's> {
             Type::Entity(_) => "ask for one of its fields, or ask a bank about it",
             _ => "compare it with `==`, `<` or `>`",
         };
-        self.wrong(typed.span, format!("{what} must be true or false, this is {}", a(&typed.ty)), hint)
+        self.wrong(
+            typed.span,
+            format!("{what} must be true or false, this is {}", a(&typed.ty)),
+            hint,
+        )
     }
 
     // ---- operators ----
@@ -128,13 +152,23 @@ impl<'c, 's> Checker<'c, 's> {
     fn negate(&mut self, inner: &Expr, span: Span) -> Typed {
         let inner = self.expr(inner);
         if !(inner.ty.is_number() || inner.ty == Type::Duration) {
-            return self.wrong(span, format!("`-` needs a number or a duration, this is {}", a(&inner.ty)), "compare or convert it first");
+            return self.wrong(
+                span,
+                format!("`-` needs a number or a duration, this is {}", a(&inner.ty)),
+                "compare or convert it first",
+            );
         }
         let ty = inner.ty.clone();
         Typed::new(Kind::Negate(Box::new(inner)), ty, span)
     }
 
-    fn connective(&mut self, items: &[Expr], span: Span, what: &str, kind: fn(Vec<Typed>) -> Kind) -> Typed {
+    fn connective(
+        &mut self,
+        items: &[Expr],
+        span: Span,
+        what: &str,
+        kind: fn(Vec<Typed>) -> Kind,
+    ) -> Typed {
         let mut typed = Vec::with_capacity(items.len());
         for item in items {
             let item = self.expr(item);
@@ -148,10 +182,18 @@ impl<'c, 's> Checker<'c, 's> {
         let condition = self.want_bool(condition, "what stands before `?`");
         let (yes, no) = (self.expr(yes), self.expr(no));
         let Some(ty) = yes.ty.join(&no.ty) else {
-            let message = format!("both values of `? :` must be of one type, these are {} and {}", a(&yes.ty), a(&no.ty));
+            let message = format!(
+                "both values of `? :` must be of one type, these are {} and {}",
+                a(&yes.ty),
+                a(&no.ty)
+            );
             return self.wrong(span, message, mixed_hint(&yes.ty, &no.ty));
         };
-        Typed::new(Kind::Choose(Box::new(condition), Box::new(yes), Box::new(no)), ty, span)
+        Typed::new(
+            Kind::Choose(Box::new(condition), Box::new(yes), Box::new(no)),
+            ty,
+            span,
+        )
     }
 
     fn binary(&mut self, op: Binary, left: &Expr, right: &Expr, span: Span) -> Typed {
@@ -161,7 +203,12 @@ impl<'c, 's> Checker<'c, 's> {
         }
         let ty = match op {
             Binary::In => return self.membership(left, right, span),
-            Binary::Equal | Binary::NotEqual | Binary::Less | Binary::LessEqual | Binary::Greater | Binary::GreaterEqual => {
+            Binary::Equal
+            | Binary::NotEqual
+            | Binary::Less
+            | Binary::LessEqual
+            | Binary::Greater
+            | Binary::GreaterEqual => {
                 self.check_words(&left, &right);
                 self.check_words(&right, &left);
                 comparison_type(op, &left.ty, &right.ty)
@@ -177,20 +224,37 @@ impl<'c, 's> Checker<'c, 's> {
                 _ => "compare",
             };
             let op = op.as_str();
-            let message = format!("cannot {verb} {} and {} with `{op}`", a(&left.ty), a(&right.ty));
+            let message = format!(
+                "cannot {verb} {} and {} with `{op}`",
+                a(&left.ty),
+                a(&right.ty)
+            );
             return self.wrong(span, message, mixed_hint(&left.ty, &right.ty));
         };
-        let zero = matches!(right.kind, Kind::Literal(Literal::Int(0))) || matches!(right.kind, Kind::Literal(Literal::Float(0.0)));
+        let zero = matches!(right.kind, Kind::Literal(Literal::Int(0)))
+            || matches!(right.kind, Kind::Literal(Literal::Float(0.0)));
         if zero && matches!(op, Binary::Divide | Binary::Remainder) {
-            return self.wrong(span, "a division by zero has no value", "divide by something else");
+            return self.wrong(
+                span,
+                "a division by zero has no value",
+                "divide by something else",
+            );
         }
         Typed::new(Kind::Binary(op, Box::new(left), Box::new(right)), ty, span)
     }
 
     fn membership(&mut self, item: Typed, list: Typed, span: Span) -> Typed {
         let Type::List(of) = &list.ty else {
-            let hint = if list.ty == Type::String { "write `text.contains(\"…\")`" } else { "write the list as `[\"a\", \"b\"]`" };
-            return self.wrong(list.span, format!("`in` looks into a list, this is {}", a(&list.ty)), hint);
+            let hint = if list.ty == Type::String {
+                "write `text.contains(\"…\")`"
+            } else {
+                "write the list as `[\"a\", \"b\"]`"
+            };
+            return self.wrong(
+                list.span,
+                format!("`in` looks into a list, this is {}", a(&list.ty)),
+                hint,
+            );
         };
         if comparison_type(Binary::Equal, &item.ty, of).is_none() {
             let message = format!("{} cannot be in a {}", a(&item.ty), list.ty);
@@ -201,24 +265,42 @@ impl<'c, 's> Checker<'c, 's> {
                 self.check_words(&item, literal);
             }
         }
-        Typed::new(Kind::Binary(Binary::In, Box::new(item), Box::new(list)), Type::Bool, span)
+        Typed::new(
+            Kind::Binary(Binary::In, Box::new(item), Box::new(list)),
+            Type::Bool,
+            span,
+        )
     }
 
     /// Fields with a fixed vocabulary, compared with a word outside it.
     fn check_words(&mut self, field: &Typed, literal: &Typed) {
-        let Some(word) = literal.literal_text() else { return };
+        let Some(word) = literal.literal_text() else {
+            return;
+        };
         match &field.kind {
-            Kind::MediumField { field: MediumField::Kind, .. } => {
+            Kind::MediumField {
+                field: MediumField::Kind,
+                ..
+            } => {
                 let known: Vec<&str> = MediumKind::ALL.iter().map(|k| k.as_str()).collect();
                 if !known.contains(&word) {
                     let message = format!("`{}` is not a kind of medium", shown(word));
-                    self.problems.error_hint(literal.span, message, did_you_mean_or_list(word, &known));
+                    self.problems.error_hint(
+                        literal.span,
+                        message,
+                        did_you_mean_or_list(word, &known),
+                    );
                 }
             }
             Kind::Field(Field::EventType) if !self.schema.knows_event_type(word) => {
-                let hint = did_you_mean(word, self.schema.event_types())
-                    .unwrap_or_else(|| "declare it in the schema, or use a built-in event type".to_owned());
-                self.problems.warn(literal.span, format!("`{}` is not a known event type", shown(word)), hint);
+                let hint = did_you_mean(word, self.schema.event_types()).unwrap_or_else(|| {
+                    "declare it in the schema, or use a built-in event type".to_owned()
+                });
+                self.problems.warn(
+                    literal.span,
+                    format!("`{}` is not a known event type", shown(word)),
+                    hint,
+                );
             }
             _ => {}
         }
@@ -226,18 +308,33 @@ impl<'c, 's> Checker<'c, 's> {
 
     fn list(&mut self, items: &[Expr], span: Span) -> Typed {
         if items.len() > LIST_MAX {
-            let message = format!("this list has {} elements, the limit is {LIST_MAX}", items.len());
-            return self.wrong(span, message, "keep the values in a bank, or split the rule");
+            let message = format!(
+                "this list has {} elements, the limit is {LIST_MAX}",
+                items.len()
+            );
+            return self.wrong(
+                span,
+                message,
+                "keep the values in a bank, or split the rule",
+            );
         }
         let mut of = Type::Never;
         let mut typed = Vec::with_capacity(items.len());
         for item in items {
             let item = self.expr(item);
             if matches!(item.ty, Type::List(_) | Type::Entity(_)) {
-                return self.wrong(item.span, format!("a list cannot hold {}", a(&item.ty)), "hold texts, numbers, durations or times");
+                return self.wrong(
+                    item.span,
+                    format!("a list cannot hold {}", a(&item.ty)),
+                    "hold texts, numbers, durations or times",
+                );
             }
             let Some(joined) = of.join(&item.ty) else {
-                let message = format!("the elements of a list must be of one type, these are {} and {}", a(&of), a(&item.ty));
+                let message = format!(
+                    "the elements of a list must be of one type, these are {} and {}",
+                    a(&of),
+                    a(&item.ty)
+                );
                 return self.wrong(item.span, message, mixed_hint(&of, &item.ty));
             };
             of = joined;
@@ -271,14 +368,21 @@ impl<'c, 's> Checker<'c, 's> {
             return self.wrong(span, format!("`{name}` is not a value by itself"), hint);
         }
         if FUNCTIONS.contains(&name) {
-            return self.wrong(span, format!("`{name}` is a function"), format!("call it: `{name}(…)`"));
+            return self.wrong(
+                span,
+                format!("`{name}` is a function"),
+                format!("call it: `{name}(…)`"),
+            );
         }
         self.unknown_name(name, span)
     }
 
     fn unknown_name(&mut self, name: &str, span: Span) -> Typed {
         let locals: Vec<String> = self.locals.iter().map(|l| l.name.clone()).collect();
-        let known = ROOTS.iter().copied().chain(locals.iter().map(String::as_str));
+        let known = ROOTS
+            .iter()
+            .copied()
+            .chain(locals.iter().map(String::as_str));
         let hint = did_you_mean(name, known).unwrap_or_else(|| match nearest_field(name) {
             Some(path) => format!("did you mean `{path}`?"),
             None => format!("a value begins with {}", one_of(ROOTS)),
@@ -297,7 +401,12 @@ impl<'c, 's> Checker<'c, 's> {
                 return self.no_field(&inner, name);
             }
             let Some(field) = schema::medium_field(&name.node) else {
-                return self.unknown_field("a medium", &name.node, name.span, &schema::medium_field_names());
+                return self.unknown_field(
+                    "a medium",
+                    &name.node,
+                    name.span,
+                    &schema::medium_field_names(),
+                );
             };
             let ty = field.ty();
             return Typed::new(Kind::MediumField { slot, field }, ty, span);
@@ -312,7 +421,6 @@ impl<'c, 's> Checker<'c, 's> {
             let names = schema::field_names(root);
             return self.unknown_field(&format!("`{root}`"), &name.node, name.span, &names);
         };
-        self.looks_at_media |= field == Field::ContentMedia;
         Typed::new(Kind::Field(field), field.ty(), span)
     }
 
@@ -329,10 +437,14 @@ impl<'c, 's> Checker<'c, 's> {
             return Typed::wrong(name.span);
         }
         let message = format!("{} has no field `{}`", a(&inner.ty), shown(&name.node));
-        let hint = match (&inner.ty, nearest(&name.node, methods_of(&inner.ty).iter().copied())) {
+        let hint = match (
+            &inner.ty,
+            nearest(&name.node, methods_of(&inner.ty).iter().copied()),
+        ) {
             (_, Some(method)) => format!("did you mean `.{method}(…)`?"),
             (Type::List(_), None) => "ask about its elements with `.exists(x, …)`".to_owned(),
-            _ => "only `account`, `space`, `content`, `event`, `attributes` and media have fields".to_owned(),
+            _ => "only `account`, `space`, `content`, `event`, `attributes` and media have fields"
+                .to_owned(),
         };
         self.wrong(name.span, message, hint)
     }
@@ -349,14 +461,17 @@ impl<'c, 's> Checker<'c, 's> {
         let (message, hint) = match declared {
             Declared::NotFor(Some(event_type)) => (
                 format!("`attributes.{shown_name}` is not declared for `{event_type}`"),
-                "narrow the rule's `on`, or declare the attribute for this event type too".to_owned(),
+                "narrow the rule's `on`, or declare the attribute for this event type too"
+                    .to_owned(),
             ),
             Declared::NotFor(None) => (
                 format!("`attributes.{shown_name}` is not declared for every event type"),
                 "say with `on` which events the rule is about".to_owned(),
             ),
             Declared::Differs(a, b) => (
-                format!("`attributes.{shown_name}` is {a} for one of the rule's event types and {b} for another"),
+                format!(
+                    "`attributes.{shown_name}` is {a} for one of the rule's event types and {b} for another"
+                ),
                 "write one rule for each".to_owned(),
             ),
             _ => (
@@ -380,12 +495,25 @@ impl<'c, 's> Checker<'c, 's> {
                 }
                 None => Typed::wrong(span),
             },
-            "duration" => self.parsed(name, args, span, "for example `duration(\"24h\")`, or write `24h`", |text| {
-                Some((Literal::Duration(literal::parse_duration(text)?), Type::Duration))
-            }),
-            "timestamp" => self.parsed(name, args, span, "for example `timestamp(\"2026-11-22T10:15:00Z\")`", |text| {
-                Some((Literal::Time(literal::parse_time(text)?), Type::Time))
-            }),
+            "duration" => self.parsed(
+                name,
+                args,
+                span,
+                "for example `duration(\"24h\")`, or write `24h`",
+                |text| {
+                    Some((
+                        Literal::Duration(literal::parse_duration(text)?),
+                        Type::Duration,
+                    ))
+                },
+            ),
+            "timestamp" => self.parsed(
+                name,
+                args,
+                span,
+                "for example `timestamp(\"2026-11-22T10:15:00Z\")`",
+                |text| Some((Literal::Time(literal::parse_time(text)?), Type::Time)),
+            ),
             "bank" => {
                 let hint = "ask it about the event: `bank(\"…\").matches(content)`";
                 self.wrong(span, "a bank is not a value by itself", hint)
@@ -396,23 +524,39 @@ impl<'c, 's> Checker<'c, 's> {
             }
             other => {
                 let hint = did_you_mean_or_list(other, FUNCTIONS);
-                self.wrong(name.span, format!("unknown function `{}`", shown(other)), hint)
+                self.wrong(
+                    name.span,
+                    format!("unknown function `{}`", shown(other)),
+                    hint,
+                )
             }
         }
     }
 
     /// The arguments, when there are as many as wanted and none has a name.
-    fn arguments<'a, const N: usize>(&mut self, name: &str, args: &'a [Arg], span: Span) -> Option<[&'a Expr; N]> {
+    fn arguments<'a, const N: usize>(
+        &mut self,
+        name: &str,
+        args: &'a [Arg],
+        span: Span,
+    ) -> Option<[&'a Expr; N]> {
         if let Some(named) = args.iter().find_map(|a| a.name.as_ref()) {
             let message = format!("`{name}` takes no named arguments");
-            self.problems.error_hint(named.span, message, format!("leave `{}:` out", shown(&named.node)));
+            self.problems.error_hint(
+                named.span,
+                message,
+                format!("leave `{}:` out", shown(&named.node)),
+            );
             return None;
         }
         let values: Vec<&Expr> = args.iter().map(|a| &a.value).collect();
         let given = values.len();
         let Ok(values) = values.try_into() else {
             let plural = if N == 1 { "" } else { "s" };
-            self.problems.error(span, format!("`{name}` takes {N} argument{plural}, {given} given"));
+            self.problems.error(
+                span,
+                format!("`{name}` takes {N} argument{plural}, {given} given"),
+            );
             return None;
         };
         Some(values)
@@ -427,19 +571,35 @@ impl<'c, 's> Checker<'c, 's> {
         example: &str,
         parse: impl Fn(&str) -> Option<(Literal, Type)>,
     ) -> Typed {
-        let Some([arg]) = self.arguments(&name.node, args, span) else { return Typed::wrong(span) };
+        let Some([arg]) = self.arguments(&name.node, args, span) else {
+            return Typed::wrong(span);
+        };
         let ExprKind::Text(text) = &arg.kind else {
-            return self.wrong(arg.span, format!("`{}` takes a text in quotes", name.node), example);
+            return self.wrong(
+                arg.span,
+                format!("`{}` takes a text in quotes", name.node),
+                example,
+            );
         };
         if let Some((literal, ty)) = parse(text) {
             return Typed::new(Kind::Literal(literal), ty, span);
         }
-        let noun = if name.node == "duration" { "a duration" } else { "a time" };
-        self.wrong(arg.span, format!("`{}` is not {noun}", shown(text)), example)
+        let noun = if name.node == "duration" {
+            "a duration"
+        } else {
+            "a time"
+        };
+        self.wrong(
+            arg.span,
+            format!("`{}` is not {noun}", shown(text)),
+            example,
+        )
     }
 
     fn has(&mut self, args: &[Arg], span: Span) -> Typed {
-        let Some([arg]) = self.arguments("has", args, span) else { return Typed::wrong(span) };
+        let Some([arg]) = self.arguments("has", args, span) else {
+            return Typed::wrong(span);
+        };
         if let ExprKind::Name(root) = &arg.kind
             && let Some(entity) = schema::root_entity(root)
             && self.local(root).is_none()
@@ -452,7 +612,11 @@ impl<'c, 's> Checker<'c, 's> {
             Kind::Field(_) | Kind::Attribute(_) | Kind::MediumField { .. } => {
                 Typed::new(Kind::Has(Box::new(value)), Type::Bool, span)
             }
-            _ => self.wrong(arg.span, "`has` asks whether a field is there", "name a field: `has(account.created_at)`"),
+            _ => self.wrong(
+                arg.span,
+                "`has` asks whether a field is there",
+                "name a field: `has(account.created_at)`",
+            ),
         }
     }
 
@@ -460,18 +624,35 @@ impl<'c, 's> Checker<'c, 's> {
         match of.ty {
             Type::Never if of.is_wrong() => Typed::wrong(span),
             Type::String | Type::List(_) => Typed::new(Kind::Size(Box::new(of)), Type::Int, span),
-            _ => self.wrong(of.span, format!("only texts and lists have a size, this is {}", a(&of.ty)), "ask for a field of it"),
+            _ => self.wrong(
+                of.span,
+                format!("only texts and lists have a size, this is {}", a(&of.ty)),
+                "ask for a field of it",
+            ),
         }
     }
 
-    fn method(&mut self, receiver: &Expr, name: &Spanned<String>, args: &[Arg], span: Span) -> Typed {
-        if let ExprKind::Call { receiver: None, name: function, args: bank_args } = &receiver.kind
+    fn method(
+        &mut self,
+        receiver: &Expr,
+        name: &Spanned<String>,
+        args: &[Arg],
+        span: Span,
+    ) -> Typed {
+        if let ExprKind::Call {
+            receiver: None,
+            name: function,
+            args: bank_args,
+        } = &receiver.kind
             && function.node == "bank"
         {
             return self.bank(receiver.span, bank_args, name, args, span);
         }
         if BANK_METHODS.contains(&name.node.as_str()) {
-            let hint = format!("write `bank(\"…\").{}(…)`, with what is looked up as its argument", name.node);
+            let hint = format!(
+                "write `bank(\"…\").{}(…)`, with what is looked up as its argument",
+                name.node
+            );
             return self.wrong(span, format!("`{}` is asked of a bank", name.node), hint);
         }
         let receiver = self.expr(receiver);
@@ -479,17 +660,30 @@ impl<'c, 's> Checker<'c, 's> {
             return Typed::wrong(span);
         }
         match (&receiver.ty, name.node.as_str()) {
-            (Type::String | Type::List(_), "size") => match self.arguments::<0>("size", args, span) {
+            (Type::String | Type::List(_), "size") => match self.arguments::<0>("size", args, span)
+            {
                 Some([]) => self.size(receiver, span),
                 None => Typed::wrong(span),
             },
             (Type::String, "containsPhrase") => self.contains_phrase(receiver, args, span),
-            (Type::String, "contains") => self.text_test(TextFunction::Contains, receiver, name, args, span),
-            (Type::String, "startsWith") => self.text_test(TextFunction::StartsWith, receiver, name, args, span),
-            (Type::String, "endsWith") => self.text_test(TextFunction::EndsWith, receiver, name, args, span),
-            (Type::String, "lower") => self.text_form(TextFunction::Lower, receiver, name, args, span),
-            (Type::String, "lowerAscii") => self.text_form(TextFunction::LowerAscii, receiver, name, args, span),
-            (Type::String, "normalised") => self.text_form(TextFunction::Normalised, receiver, name, args, span),
+            (Type::String, "contains") => {
+                self.text_test(TextFunction::Contains, receiver, name, args, span)
+            }
+            (Type::String, "startsWith") => {
+                self.text_test(TextFunction::StartsWith, receiver, name, args, span)
+            }
+            (Type::String, "endsWith") => {
+                self.text_test(TextFunction::EndsWith, receiver, name, args, span)
+            }
+            (Type::String, "lower") => {
+                self.text_form(TextFunction::Lower, receiver, name, args, span)
+            }
+            (Type::String, "lowerAscii") => {
+                self.text_form(TextFunction::LowerAscii, receiver, name, args, span)
+            }
+            (Type::String, "normalised") => {
+                self.text_form(TextFunction::Normalised, receiver, name, args, span)
+            }
             (Type::List(_), "exists") => self.over_list(Macro::Exists, receiver, args, span),
             (Type::List(_), "all") => self.over_list(Macro::All, receiver, args, span),
             (Type::List(_), "count") => self.over_list(Macro::Count, receiver, args, span),
@@ -501,32 +695,62 @@ impl<'c, 's> Checker<'c, 's> {
         let word = shown(&name.node);
         let message = format!("{} has no function `{word}`", a(ty));
         let hint = match (ty, name.node.as_str()) {
-            (Type::String, "exists" | "all" | "count") => format!("`{word}` is for lists; for texts there are {}", one_of(TEXT_METHODS)),
+            (Type::String, "exists" | "all" | "count") => format!(
+                "`{word}` is for lists; for texts there are {}",
+                one_of(TEXT_METHODS)
+            ),
             (Type::List(_), "contains") => "write `x in list`, or `.exists(x, …)`".to_owned(),
-            (Type::List(_), text) if TEXT_METHODS.contains(&text) => format!("ask each element: `.exists(x, x.{text}(…))`"),
+            (Type::List(_), text) if TEXT_METHODS.contains(&text) => {
+                format!("ask each element: `.exists(x, x.{text}(…))`")
+            }
             _ if methods_of(ty).is_empty() => "compare it instead".to_owned(),
             _ => did_you_mean_or_list(&name.node, methods_of(ty)),
         };
         self.wrong(name.span, message, hint)
     }
 
-    fn text_test(&mut self, function: TextFunction, receiver: Typed, name: &Spanned<String>, args: &[Arg], span: Span) -> Typed {
-        let Some([arg]) = self.arguments(&name.node, args, span) else { return Typed::wrong(span) };
+    fn text_test(
+        &mut self,
+        function: TextFunction,
+        receiver: Typed,
+        name: &Spanned<String>,
+        args: &[Arg],
+        span: Span,
+    ) -> Typed {
+        let Some([arg]) = self.arguments(&name.node, args, span) else {
+            return Typed::wrong(span);
+        };
         let arg = self.expr(arg);
         if !arg.ty.fits(&Type::String) {
-            return self.wrong(arg.span, format!("`{}` takes a string, this is {}", name.node, a(&arg.ty)), "put it between quotes");
+            return self.wrong(
+                arg.span,
+                format!("`{}` takes a string, this is {}", name.node, a(&arg.ty)),
+                "put it between quotes",
+            );
         }
         if arg.literal_text() == Some("") {
             let hint = "write the text that is looked for, or ask `has(…)`";
-            self.problems.warn(arg.span, "every text contains the empty text", hint);
+            self.problems
+                .warn(arg.span, "every text contains the empty text", hint);
         }
         self.check_reachable(&receiver, &arg);
-        Typed::new(Kind::Text { function, receiver: Box::new(receiver), arg: Some(Box::new(arg)) }, Type::Bool, span)
+        Typed::new(
+            Kind::Text {
+                function,
+                receiver: Box::new(receiver),
+                arg: Some(Box::new(arg)),
+            },
+            Type::Bool,
+            span,
+        )
     }
 
     /// Warns of a literal that the folded or lower-case form of a text can never hold.
     fn check_reachable(&mut self, receiver: &Typed, literal: &Typed) {
-        let (Kind::Text { function, .. }, Some(text)) = (&receiver.kind, literal.literal_text()) else { return };
+        let (Kind::Text { function, .. }, Some(text)) = (&receiver.kind, literal.literal_text())
+        else {
+            return;
+        };
         let reachable = match function {
             TextFunction::Normalised => normalise(text).folded().to_owned(),
             TextFunction::Lower => text.to_lowercase(),
@@ -535,19 +759,40 @@ impl<'c, 's> Checker<'c, 's> {
         };
         if reachable != text {
             let message = format!("a text in this form never holds `{}`", shown(text));
-            self.problems.warn(literal.span, message, format!("write `{}`", shown(&reachable)));
+            self.problems.warn(
+                literal.span,
+                message,
+                format!("write `{}`", shown(&reachable)),
+            );
         }
     }
 
-    fn text_form(&mut self, function: TextFunction, receiver: Typed, name: &Spanned<String>, args: &[Arg], span: Span) -> Typed {
+    fn text_form(
+        &mut self,
+        function: TextFunction,
+        receiver: Typed,
+        name: &Spanned<String>,
+        args: &[Arg],
+        span: Span,
+    ) -> Typed {
         match self.arguments::<0>(&name.node, args, span) {
-            Some([]) => Typed::new(Kind::Text { function, receiver: Box::new(receiver), arg: None }, Type::String, span),
+            Some([]) => Typed::new(
+                Kind::Text {
+                    function,
+                    receiver: Box::new(receiver),
+                    arg: None,
+                },
+                Type::String,
+                span,
+            ),
             None => Typed::wrong(span),
         }
     }
 
     fn contains_phrase(&mut self, receiver: Typed, args: &[Arg], span: Span) -> Typed {
-        let Some([arg]) = self.arguments("containsPhrase", args, span) else { return Typed::wrong(span) };
+        let Some([arg]) = self.arguments("containsPhrase", args, span) else {
+            return Typed::wrong(span);
+        };
         let ExprKind::Text(text) = &arg.kind else {
             let hint = "write the phrase here, or keep several in a bank and ask `bank(\"…\").matches(content.text)`";
             return self.wrong(arg.span, "`containsPhrase` takes a phrase in quotes", hint);
@@ -555,11 +800,22 @@ impl<'c, 's> Checker<'c, 's> {
         match Phrase::parse(text) {
             Ok(phrase) => {
                 let phrase = self.shared.add_phrase(&phrase);
-                Typed::new(Kind::ContainsPhrase { receiver: Box::new(receiver), phrase }, Type::Bool, span)
+                Typed::new(
+                    Kind::ContainsPhrase {
+                        receiver: Box::new(receiver),
+                        phrase,
+                    },
+                    Type::Bool,
+                    span,
+                )
             }
             Err(problem) => {
                 let message = format!("this is not a phrase that can be looked for: {problem}");
-                self.wrong(arg.span, message, "write whole words, as they would be typed")
+                self.wrong(
+                    arg.span,
+                    message,
+                    "write whole words, as they would be typed",
+                )
             }
         }
     }
@@ -573,53 +829,128 @@ impl<'c, 's> Checker<'c, 's> {
             Macro::Count => "count",
         };
         let example = format!("for example `content.media.{word}(m, m.undecodable)`");
-        let [Arg { name: None, value: variable }, Arg { name: None, value: body }] = args else {
-            return self.wrong(span, format!("`{word}` takes a name for the element and a condition"), example);
+        let [
+            Arg {
+                name: None,
+                value: variable,
+            },
+            Arg {
+                name: None,
+                value: body,
+            },
+        ] = args
+        else {
+            return self.wrong(
+                span,
+                format!("`{word}` takes a name for the element and a condition"),
+                example,
+            );
         };
         let ExprKind::Name(name) = &variable.kind else {
-            return self.wrong(variable.span, format!("`{word}` first takes a name for the element"), example);
+            return self.wrong(
+                variable.span,
+                format!("`{word}` first takes a name for the element"),
+                example,
+            );
         };
-        if ROOTS.contains(&name.as_str()) || FUNCTIONS.contains(&name.as_str()) || self.locals.iter().any(|l| l.name == *name) {
-            return self.wrong(variable.span, format!("`{name}` already means something here"), "choose another name");
+        if ROOTS.contains(&name.as_str())
+            || FUNCTIONS.contains(&name.as_str())
+            || self.locals.iter().any(|l| l.name == *name)
+        {
+            return self.wrong(
+                variable.span,
+                format!("`{name}` already means something here"),
+                "choose another name",
+            );
         }
         if self.locals.len() >= SLOTS {
             let message = format!("`exists`, `all` and `count` nest at most {SLOTS} deep");
             return self.wrong(span, message, "write a second rule");
         }
-        let Type::List(of) = &list.ty else { return Typed::wrong(span) };
+        let Type::List(of) = &list.ty else {
+            return Typed::wrong(span);
+        };
         let slot = self.locals.len();
         let is_link = matches!(list.kind, Kind::Field(Field::ContentLinks));
-        self.locals.push(Local { name: name.clone(), ty: (**of).clone(), is_link, used: false });
+        self.finds_media |= **of == Type::Entity(EntityType::Media);
+        self.locals.push(Local {
+            name: name.clone(),
+            ty: (**of).clone(),
+            is_link,
+            used: false,
+        });
         let errors_before = self.problems.errors();
         let body = self.expr(body);
         let body = self.want_bool(body, &format!("what `{word}` asks of each element"));
         if self.locals.pop().is_some_and(|l| !l.used) && self.problems.errors() == errors_before {
             let message = format!("`{name}` is never used, so every element is asked the same");
-            self.problems.warn(variable.span, message, format!("ask about it: `{name}…`, or write the condition without `{word}`"));
+            self.problems.warn(
+                variable.span,
+                message,
+                format!("ask about it: `{name}…`, or write the condition without `{word}`"),
+            );
         }
-        let ty = if which == Macro::Count { Type::Int } else { Type::Bool };
+        let ty = if which == Macro::Count {
+            Type::Int
+        } else {
+            Type::Bool
+        };
         let name = name.as_str().into();
-        Typed::new(Kind::Macro { which, list: Box::new(list), slot, name, body: Box::new(body) }, ty, span)
+        Typed::new(
+            Kind::Macro {
+                which,
+                list: Box::new(list),
+                slot,
+                name,
+                body: Box::new(body),
+            },
+            ty,
+            span,
+        )
     }
 
     // ---- banks ----
 
-    fn bank(&mut self, bank_span: Span, bank_args: &[Arg], name: &Spanned<String>, args: &[Arg], span: Span) -> Typed {
+    fn bank(
+        &mut self,
+        bank_span: Span,
+        bank_args: &[Arg],
+        name: &Spanned<String>,
+        args: &[Arg],
+        span: Span,
+    ) -> Typed {
         let bank = self.bank_name(bank_args, bank_span);
         let lookup = match name.node.as_str() {
             "matches" => self.lookup_args(args, span, true),
             "distance" => self.lookup_args(args, span, false),
             other => {
                 let hint = did_you_mean_or_list(other, BANK_METHODS);
-                return self.wrong(name.span, format!("a bank has no function `{}`", shown(other)), hint);
+                return self.wrong(
+                    name.span,
+                    format!("a bank has no function `{}`", shown(other)),
+                    hint,
+                );
             }
         };
-        let (Some(bank), Some((target, distance_max))) = (bank, lookup) else { return Typed::wrong(span) };
-        self.looks_at_media |= matches!(target, Target::Medium { .. } | Target::AllMedia | Target::Content);
-        let widest_default = SignalType::ALL.iter().map(|t| t.default_distance()).max().unwrap_or(0);
+        let (Some(bank), Some((target, distance_max))) = (bank, lookup) else {
+            return Typed::wrong(span);
+        };
+        self.finds_media |= matches!(
+            target,
+            Target::Medium { .. } | Target::AllMedia | Target::Content
+        );
+        let widest_default = SignalType::ALL
+            .iter()
+            .map(|t| t.default_distance())
+            .max()
+            .unwrap_or(0);
         let asked = self.banks.entry(bank.clone()).or_default();
         *asked = (*asked).max(distance_max.unwrap_or(widest_default));
-        let lookup = Lookup { bank, target, distance_max };
+        let lookup = Lookup {
+            bank,
+            target,
+            distance_max,
+        };
         match name.node.as_str() {
             "matches" => Typed::new(Kind::Matches(lookup), Type::Bool, span),
             _ => Typed::new(Kind::Distance(lookup), Type::Int, span),
@@ -629,7 +960,11 @@ impl<'c, 's> Checker<'c, 's> {
     fn bank_name(&mut self, args: &[Arg], span: Span) -> Option<BankName> {
         let [arg] = self.arguments::<1>("bank", args, span)?;
         let ExprKind::Text(text) = &arg.kind else {
-            self.problems.error_hint(arg.span, "`bank` takes the bank's name in quotes", "for example `bank(\"TVEC_IMAGES\")`");
+            self.problems.error_hint(
+                arg.span,
+                "`bank` takes the bank's name in quotes",
+                "for example `bank(\"TVEC_IMAGES\")`",
+            );
             return None;
         };
         match text.parse::<BankName>() {
@@ -642,7 +977,12 @@ impl<'c, 's> Checker<'c, 's> {
     }
 
     /// What is looked up, and the distance, if one is given.
-    fn lookup_args(&mut self, args: &[Arg], span: Span, may_have_distance: bool) -> Option<(Target, Option<u32>)> {
+    fn lookup_args(
+        &mut self,
+        args: &[Arg],
+        span: Span,
+        may_have_distance: bool,
+    ) -> Option<(Target, Option<u32>)> {
         let (what, distance) = match args {
             [what] => (&what.value, None),
             [what, distance] if may_have_distance => (&what.value, Some(&distance.value)),
@@ -657,21 +997,33 @@ impl<'c, 's> Checker<'c, 's> {
                 return None;
             }
         };
-        let named = args.iter().enumerate().find_map(|(i, a)| Some((i, a.name.as_ref()?)));
+        let named = args
+            .iter()
+            .enumerate()
+            .find_map(|(i, a)| Some((i, a.name.as_ref()?)));
         if let Some((i, name)) = named
             && !(i == 1 && name.node == "distance")
         {
             let message = format!("a bank has no argument `{}`", shown(&name.node));
-            self.problems.error_hint(name.span, message, "leave the name out");
+            self.problems
+                .error_hint(name.span, message, "leave the name out");
             return None;
         }
         let target = self.target(what);
         let distance_max = match distance {
             None => Some(None),
-            Some(Expr { kind: ExprKind::Int(bits @ 0..=DISTANCE_MAX), .. }) => Some(u32::try_from(*bits).ok()),
+            Some(Expr {
+                kind: ExprKind::Int(bits @ 0..=DISTANCE_MAX),
+                ..
+            }) => Some(u32::try_from(*bits).ok()),
             Some(other) => {
-                let message = format!("a distance is a whole number from 0 to {DISTANCE_MAX}, written out");
-                self.problems.error_hint(other.span, message, "31 is the usual distance for images; smaller is stricter");
+                let message =
+                    format!("a distance is a whole number from 0 to {DISTANCE_MAX}, written out");
+                self.problems.error_hint(
+                    other.span,
+                    message,
+                    "31 is the usual distance for images; smaller is stricter",
+                );
                 None
             }
         };
@@ -718,7 +1070,8 @@ impl<'c, 's> Checker<'c, 's> {
         }
         let hint = "look up `content`, `content.text`, `content.links`, `content.media`, a medium or link of `exists`, \
                     `account`, `account.handle`, `account.display_name`, `space` or `space.name`";
-        self.problems.error_hint(what.span, "a bank cannot be asked about this", hint);
+        self.problems
+            .error_hint(what.span, "a bank cannot be asked about this", hint);
         None
     }
 }
@@ -737,7 +1090,11 @@ fn a(ty: &Type) -> String {
         return "an empty list".to_owned();
     }
     let name = ty.to_string();
-    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {name}")
 }
 
@@ -751,7 +1108,8 @@ fn nearest_field(name: &str) -> Option<String> {
 
 fn comparison_type(op: Binary, a: &Type, b: &Type) -> Option<Type> {
     let comparable = |t: &Type| !matches!(t, Type::List(_) | Type::Entity(_));
-    let ordered = matches!(op, Binary::Equal | Binary::NotEqual) || !matches!((a, b), (Type::Bool, _) | (_, Type::Bool));
+    let ordered = matches!(op, Binary::Equal | Binary::NotEqual)
+        || !matches!((a, b), (Type::Bool, _) | (_, Type::Bool));
     let same = a.fits(b) || (a.is_number() && b.is_number());
     (same && ordered && comparable(a) && comparable(b)).then_some(Type::Bool)
 }

@@ -44,19 +44,35 @@ pub(crate) fn check_rule(
     problems: &mut Problems<'_>,
 ) -> Option<(Rule, Program)> {
     let errors_before = problems.errors();
-    let (line, _) = problems.line_column(rule.span.start);
+    let line = problems.line(rule.span.start);
     let name = check_rule_name(&rule.name, source, line, whole, problems);
     check_parts(rule, problems);
     let on = check_event_types(&rule.on, whole.schema, problems);
-    let mode = rule.mode.as_ref().map_or(Some(Mode::Live), |mode| check_mode(mode, problems));
-    let policy = rule.policy.as_ref().and_then(|policy| parse_name(policy, "policy", problems));
+    let mode = rule
+        .mode
+        .as_ref()
+        .map_or(Some(Mode::Live), |mode| check_mode(mode, problems));
+    let policy = rule
+        .policy
+        .as_ref()
+        .and_then(|policy| parse_name(policy, "policy", problems));
     if let Some(reason) = &rule.reason {
         check_reason(reason, problems);
     }
-    let mut checker = Checker::new(problems, whole.schema, &on, &mut whole.shared, &mut whole.banks);
+    let mut checker = Checker::new(
+        problems,
+        whole.schema,
+        &on,
+        &mut whole.shared,
+        &mut whole.banks,
+    );
     let when = rule.when.as_ref().map(|when| checker.condition(when));
-    let effects: Vec<Plan> =
-        rule.then.iter().flatten().filter_map(|effect| checker.effect(effect, Use::Asked)).collect();
+    let effects: Vec<Plan> = rule
+        .then
+        .iter()
+        .flatten()
+        .filter_map(|effect| checker.effect(effect, Use::Asked))
+        .collect();
     check_media_targets(rule, &mut checker);
     let when = when?;
     if rule.broken || problems.errors() > errors_before {
@@ -71,16 +87,51 @@ pub(crate) fn check_rule(
     let text = rule.span.of(&source.text).to_owned();
     let condition = compile_condition(&when, &mut whole.shared);
     let start = rule.span.start;
-    let rule = Rule { name, mode, policy, reason, on, source: source.name.clone(), line, text, hash: rule.hash, cost, version: 1 };
-    Some((rule, Program { condition, when, effects, start }))
+    let rule = Rule {
+        name,
+        mode,
+        policy,
+        reason,
+        on,
+        source: source.name.clone(),
+        line,
+        text,
+        hash: rule.hash,
+        cost,
+        version: 1,
+    };
+    Some((
+        rule,
+        Program {
+            condition,
+            when,
+            effects,
+            start,
+        },
+    ))
 }
 
-fn check_rule_name(name: &Spanned<String>, source: &Source, line: u32, whole: &mut Whole<'_>, problems: &mut Problems<'_>) -> Option<Name> {
+fn check_rule_name(
+    name: &Spanned<String>,
+    source: &Source,
+    line: u32,
+    whole: &mut Whole<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Name> {
     if let Some((file, first)) = whole.names.get(&name.node) {
-        let message = format!("rule `{}` exists already, at {file}:{first}", shown(&name.node));
-        problems.error_hint(name.span, message, "rename one of the two: names are unique over all files");
+        let message = format!(
+            "rule `{}` exists already, at {file}:{first}",
+            shown(&name.node)
+        );
+        problems.error_hint(
+            name.span,
+            message,
+            "rename one of the two: names are unique over all files",
+        );
     } else {
-        whole.names.insert(name.node.clone(), (source.name.clone(), line));
+        whole
+            .names
+            .insert(name.node.clone(), (source.name.clone(), line));
     }
     parse_name(name, "rule", problems)
 }
@@ -101,31 +152,68 @@ fn check_parts(rule: &ast::Rule, problems: &mut Problems<'_>) {
         return;
     }
     let missing = [
-        (rule.policy.is_none(), "policy", "add `policy` and the name of the policy it enforces, for example `policy tvec_known`"),
-        (rule.reason.is_none(), "reason", "add `reason` and a sentence for the person it concerns"),
-        (rule.when.is_none(), "condition", "add `when` and what must be true"),
-        (rule.then.is_none(), "effect", "add `then` and what is to be done, for example `then enqueue(\"tvec\")`"),
+        (
+            rule.policy.is_none(),
+            "policy",
+            "add `policy` and the name of the policy it enforces, for example `policy tvec_known`",
+        ),
+        (
+            rule.reason.is_none(),
+            "reason",
+            "add `reason` and a sentence for the person it concerns",
+        ),
+        (
+            rule.when.is_none(),
+            "condition",
+            "add `when` and what must be true",
+        ),
+        (
+            rule.then.is_none(),
+            "effect",
+            "add `then` and what is to be done, for example `then enqueue(\"tvec\")`",
+        ),
     ];
     for (_, part, hint) in missing.into_iter().filter(|(missing, _, _)| *missing) {
-        problems.error_hint(rule.name.span, format!("rule `{}` has no {part}", shown(&rule.name.node)), hint);
+        problems.error_hint(
+            rule.name.span,
+            format!("rule `{}` has no {part}", shown(&rule.name.node)),
+            hint,
+        );
     }
 }
 
-fn check_event_types(on: &[Spanned<String>], schema: &Schema, problems: &mut Problems<'_>) -> Vec<String> {
+fn check_event_types(
+    on: &[Spanned<String>],
+    schema: &Schema,
+    problems: &mut Problems<'_>,
+) -> Vec<String> {
     if on.len() > EVENT_TYPES_MAX {
         let span = on.first().map_or(Span::default(), |first| first.span);
-        problems.error_hint(span, format!("more than {EVENT_TYPES_MAX} event types"), "leave `on` out for every event type");
+        problems.error_hint(
+            span,
+            format!("more than {EVENT_TYPES_MAX} event types"),
+            "leave `on` out for every event type",
+        );
     }
     let mut known: Vec<String> = Vec::with_capacity(on.len());
     for event_type in on {
         if known.contains(&event_type.node) {
-            problems.warn(event_type.span, format!("`{}` is named twice", event_type.node), "leave one out");
+            problems.warn(
+                event_type.span,
+                format!("`{}` is named twice", event_type.node),
+                "leave one out",
+            );
         } else if schema.knows_event_type(&event_type.node) {
             known.push(event_type.node.clone());
         } else {
-            let hint = did_you_mean(&event_type.node, schema.event_types())
-                .unwrap_or_else(|| "declare it in the schema, or use a built-in event type".to_owned());
-            problems.error_hint(event_type.span, format!("unknown event type `{}`", shown(&event_type.node)), hint);
+            let hint = did_you_mean(&event_type.node, schema.event_types()).unwrap_or_else(|| {
+                "declare it in the schema, or use a built-in event type".to_owned()
+            });
+            problems.error_hint(
+                event_type.span,
+                format!("unknown event type `{}`", shown(&event_type.node)),
+                hint,
+            );
         }
     }
     known
@@ -137,7 +225,11 @@ fn check_mode(mode: &Spanned<String>, problems: &mut Problems<'_>) -> Option<Mod
     }
     let known: Vec<&str> = Mode::ALL.iter().map(|m| m.as_str()).collect();
     let hint = did_you_mean_or_list(&mode.node, &known);
-    problems.error_hint(mode.span, format!("unknown mode `{}`", shown(&mode.node)), hint);
+    problems.error_hint(
+        mode.span,
+        format!("unknown mode `{}`", shown(&mode.node)),
+        hint,
+    );
     None
 }
 
@@ -146,20 +238,28 @@ fn check_reason(reason: &Spanned<String>, problems: &mut Problems<'_>) {
     if reason.node.trim().is_empty() {
         problems.error_hint(reason.span, "the reason is empty", hint);
     } else if reason.node.len() > REASON_BYTES_MAX {
-        let message = format!("the reason is {} bytes long, the limit is {REASON_BYTES_MAX}", reason.node.len());
+        let message = format!(
+            "the reason is {} bytes long, the limit is {REASON_BYTES_MAX}",
+            reason.node.len()
+        );
         problems.error_hint(reason.span, message, hint);
     }
 }
 
 fn check_media_targets(rule: &ast::Rule, checker: &mut Checker<'_, '_>) {
-    if checker.looks_at_media || rule.when.is_none() {
+    if checker.finds_media || rule.when.is_none() {
         return;
     }
-    let is_media = |arg: &ast::Arg| matches!(&arg.value.kind, ast::ExprKind::Name(name) if name == "media");
+    let is_media =
+        |arg: &ast::Arg| matches!(&arg.value.kind, ast::ExprKind::Name(name) if name == "media");
     for effect in rule.then.iter().flatten() {
         if let Some(arg) = effect.args.first().filter(|arg| is_media(arg)) {
-            let hint = "ask about media in `when`, or name `content`";
-            checker.problems.error_hint(arg.value.span, "the condition finds no media, so there is nothing to do this to", hint);
+            let hint = "ask about media with `exists` or a bank, or name `content`";
+            checker.problems.error_hint(
+                arg.value.span,
+                "the condition finds no media, so there is nothing to do this to",
+                hint,
+            );
         }
     }
 }
@@ -168,13 +268,25 @@ fn check_media_targets(rule: &ast::Rule, checker: &mut Checker<'_, '_>) {
 fn check_constants(typed: &Typed, problems: &mut Problems<'_>) {
     if typed.ty == Type::Bool && typed.is_constant() {
         let (message, hint) = match value_of_constant(typed) {
-            Some(true) => ("this is always true", "leave it out, or compare with a field of the event"),
-            Some(false) => ("this is never true", "leave it out, or compare with a field of the event"),
-            None => ("this has no value, so it is never true", "check for a division by zero or an overflow"),
+            Some(true) => (
+                "this is always true",
+                "leave it out, or compare with a field of the event",
+            ),
+            Some(false) => (
+                "this is never true",
+                "leave it out, or compare with a field of the event",
+            ),
+            None => (
+                "this has no value, so it is never true",
+                "check for a division by zero or an overflow",
+            ),
         };
         return problems.warn(typed.span, message, hint);
     }
-    let joins = matches!(typed.kind, Kind::And(_) | Kind::Or(_) | Kind::Not(_) | Kind::Macro { .. });
+    let joins = matches!(
+        typed.kind,
+        Kind::And(_) | Kind::Or(_) | Kind::Not(_) | Kind::Macro { .. }
+    );
     for (i, part) in typed.parts().into_iter().enumerate() {
         // `true` means something as an operand of `==` or a branch of `? :`, not as a condition.
         let is_condition = joins || (i == 0 && matches!(typed.kind, Kind::Choose(..)));
@@ -195,7 +307,12 @@ fn value_of_constant(typed: &Typed) -> Option<bool> {
         content: None,
         attributes: serde_json::Map::new(),
     };
-    let facts = Facts { event: &event, media: &[], matches: &[], received_at: event.time };
+    let facts = Facts {
+        event: &event,
+        media: &[],
+        matches: &[],
+        received_at: event.time,
+    };
     let (shared, memo) = (Shared::default(), Memo::default());
     constant(typed, &Ctx::new(&facts, &shared, &memo))
 }
@@ -203,12 +320,17 @@ fn value_of_constant(typed: &Typed) -> Option<bool> {
 /// Warns where one rule asks for the same thing twice.
 fn check_doubles(rule: &ast::Rule, effects: &[Plan], problems: &mut Problems<'_>) {
     let same = |a: &Plan, b: &Plan| {
-        (a.kind, a.target, &a.detail.label, &a.detail.queue) == (b.kind, b.target, &b.detail.label, &b.detail.queue)
+        (a.kind, a.target, &a.detail.label, &a.detail.queue)
+            == (b.kind, b.target, &b.detail.label, &b.detail.queue)
     };
     let written = rule.then.iter().flatten();
     for (i, (effect, at)) in effects.iter().zip(written).enumerate() {
         if effects.iter().take(i).any(|earlier| same(earlier, effect)) {
-            problems.warn(at.span, "this rule asks for the same twice", "leave one out");
+            problems.warn(
+                at.span,
+                "this rule asks for the same twice",
+                "leave one out",
+            );
         }
     }
 }
@@ -217,9 +339,14 @@ fn check_cost(name: &Spanned<String>, when: &Typed, problems: &mut Problems<'_>)
     if when.cost <= COST_MAX {
         return Some(());
     }
-    let message = format!("rule `{}` costs up to {} for one event, the limit is {COST_MAX}", name.node, when.cost);
+    let message = format!(
+        "rule `{}` costs up to {} for one event, the limit is {COST_MAX}",
+        name.node, when.cost
+    );
     let hint = match dearest(when).kind {
-        Kind::Macro { .. } => "this asks something dear of each element: ask a bank, or ask outside `exists`",
+        Kind::Macro { .. } => {
+            "this asks something dear of each element: ask a bank, or ask outside `exists`"
+        }
         _ => "split the rule, or keep the values in a bank",
     };
     problems.error_hint(dearest(when).span, message, hint);
@@ -228,5 +355,9 @@ fn check_cost(name: &Spanned<String>, when: &Typed, problems: &mut Problems<'_>)
 
 /// The smallest part that is over the limit by itself.
 fn dearest(typed: &Typed) -> &Typed {
-    typed.parts().into_iter().find(|part| part.cost > COST_MAX).map_or(typed, dearest)
+    typed
+        .parts()
+        .into_iter()
+        .find(|part| part.cost > COST_MAX)
+        .map_or(typed, dearest)
 }

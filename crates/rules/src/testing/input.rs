@@ -28,9 +28,20 @@ fn object(json: &Json, problems: &mut Problems<'_>) -> Option<Map<String, Value>
             let at = json.span.start + offset_of(&json.text, error.line(), error.column());
             let full = error.to_string();
             let message = full.split(" at line ").next().unwrap_or(&full);
-            let shown_len = json.text.get(at - json.span.start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-            let span = Span { start: at, end: at + shown_len };
-            problems.error_hint(span, format!("this is not JSON: {message}"), "names and texts stand in double quotes, with commas between fields");
+            let shown_len = json
+                .text
+                .get(at - json.span.start..)
+                .and_then(|rest| rest.chars().next())
+                .map_or(0, char::len_utf8);
+            let span = Span {
+                start: at,
+                end: at + shown_len,
+            };
+            problems.error_hint(
+                span,
+                format!("this is not JSON: {message}"),
+                "names and texts stand in double quotes, with commas between fields",
+            );
             None
         }
     }
@@ -38,7 +49,11 @@ fn object(json: &Json, problems: &mut Problems<'_>) -> Option<Map<String, Value>
 
 /// The byte a line and column, both from 1, stand for.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
     let mut at = (before + column.saturating_sub(1)).min(text.len().saturating_sub(1));
     while !text.is_char_boundary(at) {
         at -= 1;
@@ -52,16 +67,28 @@ fn place_of(field: &str, json: &Json) -> Span {
     let name = last.split('[').next().unwrap_or_default();
     let quoted = format!("\"{name}\"");
     match json.text.find(&quoted) {
-        Some(at) if !name.is_empty() => Span { start: json.span.start + at, end: json.span.start + at + quoted.len() },
+        Some(at) if !name.is_empty() => Span {
+            start: json.span.start + at,
+            end: json.span.start + at + quoted.len(),
+        },
         _ => json.span,
     }
 }
 
-fn known_keys(map: &Map<String, Value>, known: &[&str], json: &Json, problems: &mut Problems<'_>) -> bool {
+fn known_keys(
+    map: &Map<String, Value>,
+    known: &[&str],
+    json: &Json,
+    problems: &mut Problems<'_>,
+) -> bool {
     let unknown = map.keys().find(|key| !known.contains(&key.as_str()));
     if let Some(key) = unknown {
         let hint = did_you_mean_or_list(key, known);
-        problems.error_hint(place_of(key, json), format!("unknown field `{}`", shown(key)), hint);
+        problems.error_hint(
+            place_of(key, json),
+            format!("unknown field `{}`", shown(key)),
+            hint,
+        );
     }
     unknown.is_none()
 }
@@ -71,7 +98,12 @@ fn set_default(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>)
 }
 
 /// The test's event, checked as a server would check it.
-pub(super) fn read_event(json: &Json, time: Timestamp, schema: &Schema, problems: &mut Problems<'_>) -> Option<TestEvent> {
+pub(super) fn read_event(
+    json: &Json,
+    time: Timestamp,
+    schema: &Schema,
+    problems: &mut Problems<'_>,
+) -> Option<TestEvent> {
     let mut map = object(json, problems)?;
     set_default(&mut map, "id", "test");
     set_default(&mut map, "source", "test");
@@ -93,17 +125,29 @@ pub(super) fn read_event(json: &Json, time: Timestamp, schema: &Schema, problems
     {
         let hint = did_you_mean(event_type, schema.event_types())
             .unwrap_or_else(|| "declare it in the schema, or use a built-in event type".to_owned());
-        problems.error_hint(place_of("type", json), format!("unknown event type `{}`", shown(event_type)), hint);
+        problems.error_hint(
+            place_of("type", json),
+            format!("unknown event type `{}`", shown(event_type)),
+            hint,
+        );
         return None;
     }
     let text = Value::Object(map).to_string();
     match Event::from_json(text.as_bytes(), Origin::CommandLine) {
         Ok((event, _)) => Some(TestEvent { event }),
         Err(error) => {
-            let field = if error.field.is_empty() { String::new() } else { format!("{}: ", error.field) };
+            let field = if error.field.is_empty() {
+                String::new()
+            } else {
+                format!("{}: ", error.field)
+            };
             let problem = error.problem.split(" at line ").next().unwrap_or_default();
             let (message, hint) = with_choices(problem, error.hint);
-            problems.error_hint(place_of(&error.field, json), format!("in this event, {field}{message}"), hint);
+            problems.error_hint(
+                place_of(&error.field, json),
+                format!("in this event, {field}{message}"),
+                hint,
+            );
             None
         }
     }
@@ -111,7 +155,9 @@ pub(super) fn read_event(json: &Json, time: Timestamp, schema: &Schema, problems
 
 /// Turns "unknown …, expected one of `a`, `b`" into the problem and a hint that picks one.
 fn with_choices(problem: &str, hint: String) -> (String, String) {
-    let Some((message, choices)) = problem.split_once(", expected one of ") else { return (problem.to_owned(), hint) };
+    let Some((message, choices)) = problem.split_once(", expected one of ") else {
+        return (problem.to_owned(), hint);
+    };
     let known: Vec<&str> = choices.split('`').skip(1).step_by(2).collect();
     let word = message.split('`').nth(1).unwrap_or_default();
     (message.to_owned(), did_you_mean_or_list(word, &known))
@@ -120,31 +166,64 @@ fn with_choices(problem: &str, hint: String) -> (String, String) {
 fn complete_medium(medium: &mut Map<String, Value>, index: usize) {
     set_default(medium, "id", format!("m-{}", index + 1));
     set_default(medium, "kind", "image");
-    if !["url", "data", "path", "signals"].iter().any(|given| medium.contains_key(*given)) {
-        set_default(medium, "url", format!("https://example.com/m-{}", index + 1));
+    if !["url", "data", "path", "signals"]
+        .iter()
+        .any(|given| medium.contains_key(*given))
+    {
+        set_default(
+            medium,
+            "url",
+            format!("https://example.com/m-{}", index + 1),
+        );
     }
 }
 
 /// What is known of each of the event's media: as given, else read without trouble.
-pub(super) fn read_media(given: &[Json], event: &Event, problems: &mut Problems<'_>) -> Vec<MediaFacts> {
+pub(super) fn read_media(
+    given: &[Json],
+    event: &Event,
+    problems: &mut Problems<'_>,
+) -> Vec<MediaFacts> {
     let media = event.media();
     if let Some(over) = given.get(media.len()) {
-        let message = format!("the event has {} media, this describes one more", media.len());
-        problems.error_hint(over.span, message, "each `media` block describes one medium, in order");
+        let message = format!(
+            "the event has {} media, this describes one more",
+            media.len()
+        );
+        problems.error_hint(
+            over.span,
+            message,
+            "each `media` block describes one medium, in order",
+        );
     }
     let describe = |(i, medium): (usize, &Medium)| {
         if let Some(json) = given.get(i) {
             return read_media_facts(json, problems);
         }
-        let decoding = if medium.signals.is_empty() { Decoding::Decoded } else { Decoding::SignalsOnly };
-        Some(MediaFacts { decoding, problem: None, width: 0, height: 0, quality: medium.quality })
+        let decoding = if medium.signals.is_empty() {
+            Decoding::Decoded
+        } else {
+            Decoding::SignalsOnly
+        };
+        Some(MediaFacts {
+            decoding,
+            problem: None,
+            width: 0,
+            height: 0,
+            quality: medium.quality,
+        })
     };
     media.iter().enumerate().filter_map(describe).collect()
 }
 
 fn read_media_facts(json: &Json, problems: &mut Problems<'_>) -> Option<MediaFacts> {
     let mut map = object(json, problems)?;
-    if !known_keys(&map, &["decoding", "problem", "width", "height", "quality"], json, problems) {
+    if !known_keys(
+        &map,
+        &["decoding", "problem", "width", "height", "quality"],
+        json,
+        problems,
+    ) {
         return None;
     }
     set_default(&mut map, "decoding", "decoded");
@@ -153,7 +232,11 @@ fn read_media_facts(json: &Json, problems: &mut Problems<'_>) -> Option<MediaFac
     match serde_json::from_value(Value::Object(map)) {
         Ok(facts) => Some(facts),
         Err(error) => {
-            problems.error_hint(json.span, format!("this does not describe a medium: {error}"), "for example `media { \"decoding\": \"undecodable\" }`");
+            problems.error_hint(
+                json.span,
+                format!("this does not describe a medium: {error}"),
+                "for example `media { \"decoding\": \"undecodable\" }`",
+            );
             None
         }
     }
@@ -161,13 +244,26 @@ fn read_media_facts(json: &Json, problems: &mut Problems<'_>) -> Option<MediaFac
 
 /// A match as the server would have found it; all but its bank and field may be left out.
 pub(super) fn read_match(json: &Json, event: &Event, problems: &mut Problems<'_>) -> Option<Match> {
-    const KNOWN: &[&str] = &["signal_type", "bank", "member", "distance", "field", "quality", "span", "how"];
+    const KNOWN: &[&str] = &[
+        "signal_type",
+        "bank",
+        "member",
+        "distance",
+        "field",
+        "quality",
+        "span",
+        "how",
+    ];
     let mut map = object(json, problems)?;
     if !known_keys(&map, KNOWN, json, problems) {
         return None;
     }
     let Some(field) = map.get("field").and_then(Value::as_str).map(str::to_owned) else {
-        problems.error_hint(json.span, "this match has no field", "add `\"field\": \"content.text\"` or `\"content.media[0]\"`");
+        problems.error_hint(
+            json.span,
+            "this match has no field",
+            "add `\"field\": \"content.text\"` or `\"content.media[0]\"`",
+        );
         return None;
     };
     let is_there = match medium_of(&field) {
@@ -176,7 +272,11 @@ pub(super) fn read_match(json: &Json, event: &Event, problems: &mut Problems<'_>
     };
     if !is_there {
         let message = format!("the event has no `{}` that could match", shown(&field));
-        problems.error_hint(place_of("field", json), message, "add it to the event, or name a field that it has");
+        problems.error_hint(
+            place_of("field", json),
+            message,
+            "add it to the event, or name a field that it has",
+        );
         return None;
     }
     let signal_type = match () {
@@ -193,8 +293,13 @@ pub(super) fn read_match(json: &Json, event: &Event, problems: &mut Problems<'_>
     match serde_json::from_value(Value::Object(map)) {
         Ok(found) => Some(found),
         Err(error) => {
-            let example = json!({"bank": "TVEC_IMAGES", "distance": 12, "field": "content.media[0]"});
-            problems.error_hint(json.span, format!("this is not a match: {error}"), format!("for example `match {example}`"));
+            let example =
+                json!({"bank": "TVEC_IMAGES", "distance": 12, "field": "content.media[0]"});
+            problems.error_hint(
+                json.span,
+                format!("this is not a match: {error}"),
+                format!("for example `match {example}`"),
+            );
             None
         }
     }
@@ -211,7 +316,10 @@ fn parse_signal_type(word: &str, span: Span, problems: &mut Problems<'_>) -> Opt
 }
 
 /// The bank members a test gives, numbered in order.
-pub(super) fn read_members(given: &[Members], problems: &mut Problems<'_>) -> Vec<(BankName, MemberId, Signal)> {
+pub(super) fn read_members(
+    given: &[Members],
+    problems: &mut Problems<'_>,
+) -> Vec<(BankName, MemberId, Signal)> {
     let mut members: Vec<(BankName, MemberId, Signal)> = Vec::new();
     for block in given {
         let bank = match block.bank.node.parse::<BankName>() {
@@ -223,15 +331,22 @@ pub(super) fn read_members(given: &[Members], problems: &mut Problems<'_>) -> Ve
         };
         for (word, value) in &block.members {
             let signal_type = parse_signal_type(&word.node, word.span, problems);
-            let signal = signal_type.and_then(|signal_type| match Signal::parse(signal_type, &value.node) {
-                Ok(signal) => Some(signal),
-                Err(error) => {
-                    problems.refused(value.span, "", &error.to_string());
-                    None
-                }
-            });
+            let signal =
+                signal_type.and_then(
+                    |signal_type| match Signal::parse(signal_type, &value.node) {
+                        Ok(signal) => Some(signal),
+                        Err(error) => {
+                            problems.refused(value.span, "", &error.to_string());
+                            None
+                        }
+                    },
+                );
             if members.len() == MEMBERS_MAX {
-                problems.error_hint(word.span, format!("more than {MEMBERS_MAX} members in one test"), "keep those that the test is about");
+                problems.error_hint(
+                    word.span,
+                    format!("more than {MEMBERS_MAX} members in one test"),
+                    "keep those that the test is about",
+                );
                 return members;
             }
             if let (Some(bank), Some(signal)) = (&bank, signal) {

@@ -34,16 +34,30 @@ impl Members {
         for (field, text) in event.texts() {
             self.in_text(field, text, &mut found);
         }
-        for (i, link) in event.content.iter().flat_map(|c| c.links.iter().enumerate()) {
+        for (i, link) in event
+            .content
+            .iter()
+            .flat_map(|c| c.links.iter().enumerate())
+        {
             // A link that is no URL has no canonical form, and so nothing to compare.
             if let Ok(url) = CanonicalUrl::parse(link) {
-                self.near(&Signal::Url(url), &format!("content.links[{i}]"), None, &mut found);
+                self.near(
+                    &Signal::Url(url),
+                    &format!("content.links[{i}]"),
+                    None,
+                    &mut found,
+                );
             }
         }
         for (i, medium) in event.media().iter().enumerate() {
             for (signal_type, value) in &medium.signals {
                 if let Ok(signal) = Signal::parse(*signal_type, value) {
-                    self.near(&signal, &format!("content.media[{i}]"), medium.quality, &mut found);
+                    self.near(
+                        &signal,
+                        &format!("content.media[{i}]"),
+                        medium.quality,
+                        &mut found,
+                    );
                 }
             }
         }
@@ -54,12 +68,27 @@ impl Members {
         let mut hits: Vec<PhraseHit> = Vec::new();
         self.phrases.find(&normalise(text), &mut hits);
         for hit in hits {
-            let Some((bank, member, _)) = usize::try_from(hit.key).ok().and_then(|key| self.members.get(key)) else { continue };
-            let span = Some(Span { start: hit.original.start, end: hit.original.end });
-            add(found, new_match(SignalType::Text, bank, *member, field), span);
+            let Some((bank, member, _)) = usize::try_from(hit.key)
+                .ok()
+                .and_then(|key| self.members.get(key))
+            else {
+                continue;
+            };
+            let span = Some(Span {
+                start: hit.original.start,
+                end: hit.original.end,
+            });
+            add(
+                found,
+                new_match(SignalType::Text, bank, *member, field),
+                span,
+            );
         }
         for link in find_links(text) {
-            let span = Span { start: link.original.start, end: link.original.end };
+            let span = Span {
+                start: link.original.start,
+                end: link.original.end,
+            };
             let before = found.len();
             self.near(&Signal::Url(link.url), field, None, found);
             for link_match in found.iter_mut().skip(before) {
@@ -71,8 +100,21 @@ impl Members {
     fn near(&self, signal: &Signal, field: &str, quality: Option<u8>, found: &mut Vec<Match>) {
         for (bank, member, known) in &self.members {
             let signal_type = known.signal_type();
-            let Some(distance) = known.distance(signal).filter(|d| *d <= signal_type.default_distance()) else { continue };
-            add(found, Match { distance, quality, ..new_match(signal_type, bank, *member, field) }, None);
+            let Some(distance) = known
+                .distance(signal)
+                .filter(|d| *d <= signal_type.default_distance())
+            else {
+                continue;
+            };
+            add(
+                found,
+                Match {
+                    distance,
+                    quality,
+                    ..new_match(signal_type, bank, *member, field)
+                },
+                None,
+            );
         }
     }
 }
@@ -92,7 +134,10 @@ fn new_match(signal_type: SignalType, bank: &BankName, member: MemberId, field: 
 
 /// A member that occurs twice in one field matches once.
 fn add(found: &mut Vec<Match>, new: Match, span: Option<Span>) {
-    if !found.iter().any(|m| m.member == new.member && m.field == new.field) {
+    if !found
+        .iter()
+        .any(|m| m.member == new.member && m.field == new.field)
+    {
         found.push(Match { span, ..new });
     }
 }

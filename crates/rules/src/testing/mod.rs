@@ -20,7 +20,10 @@ use crate::suggest::did_you_mean;
 use input::{TestEvent, read_event, read_match, read_media, read_members};
 use jiff::{SignedDuration, Timestamp};
 use lookup::Members;
-use manara_model::{Action, ActionKind, DecisionId, Detail, EntityType, Event, Facts, Match, MediaFacts, Verdict, actions_of};
+use manara_model::{
+    Action, ActionKind, DecisionId, Detail, EntityType, Event, Facts, Match, MediaFacts, Verdict,
+    actions_of,
+};
 
 /// How many rules a failed test explains.
 const EXPLAINED_MAX: usize = 3;
@@ -66,7 +69,13 @@ enum Expected {
 }
 
 /// Checks one test. `None` after reports of what is wrong with it.
-pub(crate) fn check_test(test: &ast::Test, source: &Source, file: &ast::File, whole: &mut Whole<'_>, problems: &mut Problems<'_>) -> Option<Test> {
+pub(crate) fn check_test(
+    test: &ast::Test,
+    source: &Source,
+    file: &ast::File,
+    whole: &mut Whole<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Test> {
     let errors_before = problems.errors();
     let at = match &test.at {
         None => None,
@@ -84,46 +93,91 @@ pub(crate) fn check_test(test: &ast::Test, source: &Source, file: &ast::File, wh
         problems.error_hint(test.name.span, "this test has no event", hint);
     }
     if test.expect.is_empty() && !test.broken {
-        let hint = "add `expect` and the effects, `expect nothing`, or `expect verdict` and a rule's name";
-        problems.error_hint(test.name.span, "this test expects nothing in particular", hint);
+        let hint =
+            "add `expect` and the effects, `expect nothing`, or `expect verdict` and a rule's name";
+        problems.error_hint(
+            test.name.span,
+            "this test expects nothing in particular",
+            hint,
+        );
     }
     let default_time = at.or_else(|| parse_time(DEFAULT_TIME))?;
-    let read = test.event.as_ref().and_then(|json| read_event(json, default_time, whole.schema, problems));
+    let read = test
+        .event
+        .as_ref()
+        .and_then(|json| read_event(json, default_time, whole.schema, problems));
     let expect = check_expected(test, file, whole, problems);
     let members = read_members(&test.members, problems);
     let TestEvent { event } = read?;
     let media = read_media(&test.media, &event, problems);
-    let matches: Vec<Match> = test.matches.iter().filter_map(|json| read_match(json, &event, problems)).collect();
+    let matches: Vec<Match> = test
+        .matches
+        .iter()
+        .filter_map(|json| read_match(json, &event, problems))
+        .collect();
     if test.broken || problems.errors() > errors_before {
         return None;
     }
-    let (line, _) = problems.line_column(test.name.span.start);
+    let line = problems.line(test.name.span.start);
     let received_at = at.unwrap_or(event.time);
     let (name, source) = (test.name.node.clone(), source.name.clone());
-    Some(Test { name, source, line, event, media, matches, members: Members::new(members), received_at, expect })
+    Some(Test {
+        name,
+        source,
+        line,
+        event,
+        media,
+        matches,
+        members: Members::new(members),
+        received_at,
+        expect,
+    })
 }
 
-fn check_expected(test: &ast::Test, file: &ast::File, whole: &mut Whole<'_>, problems: &mut Problems<'_>) -> Vec<Expected> {
+fn check_expected(
+    test: &ast::Test,
+    file: &ast::File,
+    whole: &mut Whole<'_>,
+    problems: &mut Problems<'_>,
+) -> Vec<Expected> {
     let mut expected = Vec::with_capacity(test.expect.len());
     for expect in &test.expect {
         match expect {
             ast::Expect::Nothing(span) => {
                 if test.expect.len() > 1 {
-                    problems.error_hint(*span, "`nothing` cannot be expected with something", "keep one of the two");
+                    problems.error_hint(
+                        *span,
+                        "`nothing` cannot be expected with something",
+                        "keep one of the two",
+                    );
                 }
                 expected.push(Expected::Nothing);
             }
             ast::Expect::Verdict { rule, fires } => {
                 let names = || file.rules.iter().map(|r| r.name.node.as_str());
                 if !names().any(|name| name == rule.node) {
-                    let hint = did_you_mean(&rule.node, names())
-                        .unwrap_or_else(|| "a test plays against the rules of its own file".to_owned());
-                    problems.error_hint(rule.span, format!("no rule `{}` in this file", shown(&rule.node)), hint);
+                    let hint = did_you_mean(&rule.node, names()).unwrap_or_else(|| {
+                        "a test plays against the rules of its own file".to_owned()
+                    });
+                    problems.error_hint(
+                        rule.span,
+                        format!("no rule `{}` in this file", shown(&rule.node)),
+                        hint,
+                    );
                 }
-                expected.push(Expected::Verdict { rule: rule.node.clone(), fires: *fires });
+                expected.push(Expected::Verdict {
+                    rule: rule.node.clone(),
+                    fires: *fires,
+                });
             }
             ast::Expect::Action(effect) => {
-                let mut checker = Checker::new(problems, whole.schema, &[], &mut whole.shared, &mut whole.banks);
+                let mut checker = Checker::new(
+                    problems,
+                    whole.schema,
+                    &[],
+                    &mut whole.shared,
+                    &mut whole.banks,
+                );
                 expected.extend(checker.effect(effect, Use::Expected).map(Expected::Action));
             }
         }
@@ -135,11 +189,20 @@ fn check_expected(test: &ast::Test, file: &ast::File, whole: &mut Whole<'_>, pro
 pub(crate) fn run(test: &Test, rules: &RuleSet) -> TestOutcome {
     let mut matches = test.matches.clone();
     matches.extend(test.members.matches(&test.event));
-    matches.sort_by(|a, b| (a.distance, &a.field, &a.bank, a.member).cmp(&(b.distance, &b.field, &b.bank, b.member)));
-    let facts = Facts { event: &test.event, media: &test.media, matches: &matches, received_at: test.received_at };
+    matches.sort_by(|a, b| {
+        (a.distance, &a.field, &a.bank, a.member).cmp(&(b.distance, &b.field, &b.bank, b.member))
+    });
+    let facts = Facts {
+        event: &test.event,
+        media: &test.media,
+        matches: &matches,
+        received_at: test.received_at,
+    };
     let verdicts = rules.evaluate_those(&facts, |rule| rule.source == test.source);
     // The identifier only names the actions' keys, which no test looks at.
-    let actions = actions_of(DecisionId::new(0, 0), &verdicts, |r#type, index| test.event.entity(r#type, index));
+    let actions = actions_of(DecisionId::new(0, 0), &verdicts, |r#type, index| {
+        test.event.entity(r#type, index)
+    });
     let mut detail = differences(test, &facts, &verdicts, &actions);
     if !detail.is_empty() {
         detail.push_str(&rules.unfired(&facts, &test.source, EXPLAINED_MAX));
@@ -162,13 +225,23 @@ fn differences(test: &Test, facts: &Facts<'_>, verdicts: &[Verdict], actions: &[
             Expected::Nothing if !verdicts.is_empty() => {
                 out.push_str("expected nothing\n");
                 for verdict in verdicts {
-                    out.extend(["+ rule ", verdict.rule.as_str(), " (", verdict.mode.as_str(), ") fired\n"]);
+                    out.extend([
+                        "+ rule ",
+                        verdict.rule.as_str(),
+                        " (",
+                        verdict.mode.as_str(),
+                        ") fired\n",
+                    ]);
                 }
             }
             Expected::Verdict { rule, fires } => {
                 let fired = verdicts.iter().any(|v| v.rule.as_str() == rule);
                 if fired != *fires {
-                    let (wanted, found) = if *fires { ("to fire", "it did not") } else { ("not to fire", "it did") };
+                    let (wanted, found) = if *fires {
+                        ("to fire", "it did not")
+                    } else {
+                        ("not to fire", "it did")
+                    };
                     out.extend(["expected rule ", rule, " ", wanted, "; ", found, "\n"]);
                 }
             }
@@ -185,21 +258,45 @@ fn differences(test: &Test, facts: &Facts<'_>, verdicts: &[Verdict], actions: &[
 fn action_differences(planned: &[(EntityType, &Plan)], actions: &[Action]) -> String {
     let missing: Vec<String> = planned
         .iter()
-        .filter(|(target, plan)| !actions.iter().any(|action| is_action(*target, plan, action)))
+        .filter(|(target, plan)| {
+            !actions
+                .iter()
+                .any(|action| is_action(*target, plan, action))
+        })
         .map(|(target, plan)| show_action(plan.kind, *target, &plan.detail))
         .collect();
     let unexpected: Vec<String> = actions
         .iter()
-        .filter(|action| !planned.iter().any(|(target, plan)| is_action(*target, plan, action)))
+        .filter(|action| {
+            !planned
+                .iter()
+                .any(|(target, plan)| is_action(*target, plan, action))
+        })
         .map(|action| show_action(action.kind, action.target.r#type, &action.detail))
         .collect();
     if missing.is_empty() && unexpected.is_empty() {
         return String::new();
     }
-    let list = |items: Vec<String>| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
-    let expected = planned.iter().map(|(target, plan)| show_action(plan.kind, *target, &plan.detail)).collect();
-    let found = actions.iter().map(|a| show_action(a.kind, a.target.r#type, &a.detail)).collect();
-    let mut lines = vec![format!("expected {}\nfound    {}\n", list(expected), list(found))];
+    let list = |items: Vec<String>| {
+        if items.is_empty() {
+            "nothing".to_owned()
+        } else {
+            items.join(", ")
+        }
+    };
+    let expected = planned
+        .iter()
+        .map(|(target, plan)| show_action(plan.kind, *target, &plan.detail))
+        .collect();
+    let found = actions
+        .iter()
+        .map(|a| show_action(a.kind, a.target.r#type, &a.detail))
+        .collect();
+    let mut lines = vec![format!(
+        "expected {}\nfound    {}\n",
+        list(expected),
+        list(found)
+    )];
     lines.extend(missing.into_iter().map(|line| format!("- {line}\n")));
     lines.extend(unexpected.into_iter().map(|line| format!("+ {line}\n")));
     lines.concat()
@@ -233,9 +330,20 @@ fn is_action(target: EntityType, plan: &Plan, action: &Action) -> bool {
 
 /// An action as a rule would write it.
 fn show_action(kind: ActionKind, target: EntityType, detail: &Detail) -> String {
-    let Detail { label, queue, priority, weight, duration_s } = detail;
+    let Detail {
+        label,
+        queue,
+        priority,
+        weight,
+        duration_s,
+    } = detail;
     let mut args = vec![target.to_string()];
-    args.extend([label, queue].into_iter().flatten().map(|name| format!("\"{name}\"")));
+    args.extend(
+        [label, queue]
+            .into_iter()
+            .flatten()
+            .map(|name| format!("\"{name}\"")),
+    );
     args.extend(weight.map(|weight| weight.to_string()));
     args.extend(priority.map(|priority| format!("priority: {priority}")));
     args.extend(duration_s.map(|seconds| {

@@ -37,14 +37,18 @@ impl Default for ExactIndex {
 
 impl fmt::Debug for ExactIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExactIndex").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("ExactIndex")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl ExactIndex {
     /// An empty index.
     pub fn new() -> Self {
-        Self { types: SignalType::ALL.map(|ty| Values::new(width(ty))) }
+        Self {
+            types: SignalType::ALL.map(|ty| Values::new(width(ty))),
+        }
     }
 
     /// Adds a value under a key, in place of the value that had it.
@@ -127,7 +131,10 @@ fn hash(bytes: &[u8]) -> u64 {
 impl Values {
     fn new(width: Option<usize>) -> Self {
         let store = match width {
-            Some(width) => Store::Fixed { width, bytes: Vec::new() },
+            Some(width) => Store::Fixed {
+                width,
+                bytes: Vec::new(),
+            },
             None => Store::Varying(Arena::default()),
         };
         Self {
@@ -145,28 +152,49 @@ impl Values {
         let at = slot as usize;
         if at == self.keys.len() {
             self.keys.push(key);
-            self.links.push(Links { next: NONE, previous: NONE });
+            self.links.push(Links {
+                next: NONE,
+                previous: NONE,
+            });
         }
         self.keys[at] = key;
-        self.links[at] = Links { next: NONE, previous: NONE };
+        self.links[at] = Links {
+            next: NONE,
+            previous: NONE,
+        };
         self.store.put(at, bytes);
         self.by_key.insert(slot, &self.keys);
-        let Self { store, heads, links, .. } = self;
+        let Self {
+            store,
+            heads,
+            links,
+            ..
+        } = self;
         let Some(&head) = heads.find(hash(bytes), |other| store.get(*other) == bytes) else {
             heads.insert_unique(hash(bytes), slot, |other| hash(store.get(*other)));
             return;
         };
         // Second in the chain, so that the head and the table stay as they are.
         let after = std::mem::replace(&mut links[head as usize].next, slot);
-        links[at] = Links { next: after, previous: head };
+        links[at] = Links {
+            next: after,
+            previous: head,
+        };
         if let Some(after) = links.get_mut(after as usize) {
             after.previous = slot;
         }
     }
 
     fn remove(&mut self, key: u64) -> bool {
-        let Some(slot) = self.by_key.remove(key, &self.keys) else { return false };
-        let Self { store, heads, links, .. } = self;
+        let Some(slot) = self.by_key.remove(key, &self.keys) else {
+            return false;
+        };
+        let Self {
+            store,
+            heads,
+            links,
+            ..
+        } = self;
         let Links { next, previous } = links[slot as usize];
         if let Some(after) = links.get_mut(next as usize) {
             after.previous = previous;
@@ -186,9 +214,13 @@ impl Values {
     }
 
     fn find(&self, bytes: &[u8], out: &mut Vec<u64>) {
-        let head = self.heads.find(hash(bytes), |slot| self.store.get(*slot) == bytes);
+        let head = self
+            .heads
+            .find(hash(bytes), |slot| self.store.get(*slot) == bytes);
         let mut slot = head.copied().unwrap_or(NONE);
-        while let (Some(key), Some(links)) = (self.keys.get(slot as usize), self.links.get(slot as usize)) {
+        while let (Some(key), Some(links)) =
+            (self.keys.get(slot as usize), self.links.get(slot as usize))
+        {
             out.push(*key);
             slot = links.next;
         }
@@ -252,7 +284,9 @@ const BLOCK: usize = 1 << 18;
 
 impl Arena {
     fn get(&self, slot: usize) -> &[u8] {
-        let Some(span) = self.spans.get(slot) else { return &[] };
+        let Some(span) = self.spans.get(slot) else {
+            return &[];
+        };
         let block = self.blocks.get(span.block as usize);
         let range = span.start as usize..(span.start + span.len) as usize;
         block.and_then(|block| block.get(range)).unwrap_or_default()
@@ -264,16 +298,25 @@ impl Arena {
             self.blocks.push(Vec::with_capacity(BLOCK.max(value.len())));
         }
         let block = self.blocks.len() - 1;
-        let Some(last) = self.blocks.last_mut() else { return };
-        let span = Span { block: block as u32, start: last.len() as u32, len: value.len() as u32 };
+        let Some(last) = self.blocks.last_mut() else {
+            return;
+        };
+        let span = Span {
+            block: block as u32,
+            start: last.len() as u32,
+            len: value.len() as u32,
+        };
         last.extend_from_slice(value);
         self.used += value.len();
-        self.spans.resize(self.spans.len().max(slot + 1), Span::default());
+        self.spans
+            .resize(self.spans.len().max(slot + 1), Span::default());
         self.spans[slot] = span;
     }
 
     fn drop(&mut self, slot: usize) {
-        let Some(span) = self.spans.get_mut(slot) else { return };
+        let Some(span) = self.spans.get_mut(slot) else {
+            return;
+        };
         self.dropped += std::mem::take(span).len as usize;
         if self.dropped > BLOCK.max(self.used / 2) {
             self.repack();
@@ -338,8 +381,14 @@ mod tests {
                 index.insert(key, &url(&format!("{round}/{key}/{}", "x".repeat(200))));
             }
         }
-        let Store::Varying(arena) = &index.types[SignalType::Url as usize].store else { unreachable!() };
-        assert!(arena.blocks.len() <= 4, "{} blocks for 100 short texts", arena.blocks.len());
+        let Store::Varying(arena) = &index.types[SignalType::Url as usize].store else {
+            unreachable!()
+        };
+        assert!(
+            arena.blocks.len() <= 4,
+            "{} blocks for 100 short texts",
+            arena.blocks.len()
+        );
         check(&index, &url(&format!("199/42/{}", "x".repeat(200))), &[42]);
         check(&index, &url(&format!("198/42/{}", "x".repeat(200))), &[]);
     }
@@ -359,7 +408,11 @@ mod tests {
     }
 
     fn signal(value: u8, as_url: bool) -> Signal {
-        if as_url { url(&value.to_string()) } else { Signal::Md5(Md5([value; 16])) }
+        if as_url {
+            url(&value.to_string())
+        } else {
+            Signal::Md5(Md5([value; 16]))
+        }
     }
 
     proptest! {

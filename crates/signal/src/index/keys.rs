@@ -20,16 +20,23 @@ impl KeySlots {
     }
 
     pub(crate) fn get(&self, key: u64, keys: &[u64]) -> Option<u32> {
-        self.0.find(spread(key), |slot| key_at(keys, *slot) == key).copied()
+        self.0
+            .find(spread(key), |slot| key_at(keys, *slot) == key)
+            .copied()
     }
 
     /// Notes the slot of a key that is not in yet; `keys[slot]` must already be that key.
     pub(crate) fn insert(&mut self, slot: u32, keys: &[u64]) {
-        self.0.insert_unique(spread(key_at(keys, slot)), slot, |slot| spread(key_at(keys, *slot)));
+        self.0
+            .insert_unique(spread(key_at(keys, slot)), slot, |slot| {
+                spread(key_at(keys, *slot))
+            });
     }
 
     pub(crate) fn remove(&mut self, key: u64, keys: &[u64]) -> Option<u32> {
-        let found = self.0.find_entry(spread(key), |slot| key_at(keys, *slot) == key);
+        let found = self
+            .0
+            .find_entry(spread(key), |slot| key_at(keys, *slot) == key);
         found.ok().map(|entry| entry.remove().0)
     }
 

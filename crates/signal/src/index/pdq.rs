@@ -75,8 +75,16 @@ struct Level {
 
 impl fmt::Debug for PdqIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rings: Vec<usize> = self.levels.iter().flatten().map(|level| level.ring.len()).collect();
-        f.debug_struct("PdqIndex").field("len", &self.len()).field("rings", &rings).finish_non_exhaustive()
+        let rings: Vec<usize> = self
+            .levels
+            .iter()
+            .flatten()
+            .map(|level| level.ring.len())
+            .collect();
+        f.debug_struct("PdqIndex")
+            .field("len", &self.len())
+            .field("rings", &rings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -127,9 +135,11 @@ impl PdqIndex {
 
     /// Takes the key's hash out; whether there was one.
     pub fn remove(&mut self, key: u64) -> bool {
-        let Some(level) = self.remove_slot(key) else { return false };
-        if let Some(level) = level {
-            self.compact(level);
+        let Some(place) = self.remove_slot(key) else {
+            return false;
+        };
+        if let Place::Level(level) = place {
+            self.compact(usize::from(level));
         }
         true
     }
@@ -150,10 +160,17 @@ impl PdqIndex {
         let query = ring::sheared(hash.words());
         let mut hit = |slot: u32, distance: u32| {
             if let Some(key) = self.keys.get(slot as usize) {
-                out.push(PdqHit { key: *key, distance });
+                out.push(PdqHit {
+                    key: *key,
+                    distance,
+                });
             }
         };
-        let gone = |slot: u32| self.places.get(slot as usize).is_none_or(|place| *place == Place::Gone);
+        let gone = |slot: u32| {
+            self.places
+                .get(slot as usize)
+                .is_none_or(|place| *place == Place::Gone)
+        };
         if radius > RADIUS_MAX {
             for (slot, known) in (0_u32..).zip(&self.hashes) {
                 let distance = ring::distance(&query, known);
@@ -163,7 +180,9 @@ impl PdqIndex {
             }
         } else {
             for &slot in &self.recent {
-                let Some(known) = self.hashes.get(slot as usize) else { continue };
+                let Some(known) = self.hashes.get(slot as usize) else {
+                    continue;
+                };
                 // Unrelated hashes differ in some 64 of the first 128 bits: half the work decides.
                 let half = (query[0] ^ known[0]).count_ones() + (query[1] ^ known[1]).count_ones();
                 if half <= radius {
@@ -174,11 +193,13 @@ impl PdqIndex {
                 }
             }
             for level in self.levels.iter().flatten() {
-                level.ring.query(&query, radius, &self.hashes, |slot, distance| {
-                    if !gone(slot) {
-                        hit(slot, distance);
-                    }
-                });
+                level
+                    .ring
+                    .query(&query, radius, &self.hashes, |slot, distance| {
+                        if !gone(slot) {
+                            hit(slot, distance);
+                        }
+                    });
             }
         }
         if let Some(new) = out.get_mut(first..) {
@@ -205,26 +226,25 @@ impl PdqIndex {
         slot
     }
 
-    /// Forgets a key. Gives nothing if it was not there, else the level whose ring still has its slot.
-    fn remove_slot(&mut self, key: u64) -> Option<Option<usize>> {
+    /// Forgets a key. Gives where its hash was, or nothing if there is no such key.
+    fn remove_slot(&mut self, key: u64) -> Option<Place> {
         let slot = self.by_key.remove(key, &self.keys)?;
-        match std::mem::replace(&mut self.places[slot as usize], Place::Gone) {
+        let place = std::mem::replace(&mut self.places[slot as usize], Place::Gone);
+        match place {
             Place::Level(level) => {
-                let level = usize::from(level);
-                if let Some(Some(ring)) = self.levels.get_mut(level) {
-                    ring.gone += 1;
+                if let Some(Some(level)) = self.levels.get_mut(usize::from(level)) {
+                    level.gone += 1;
                 }
-                Some(Some(level))
             }
             Place::Recent => {
                 if let Some(at) = self.recent.iter().position(|other| *other == slot) {
                     self.recent.swap_remove(at);
                 }
                 self.free.push(slot);
-                Some(None)
             }
-            Place::Gone => Some(None),
+            Place::Gone => {}
         }
+        Some(place)
     }
 
     /// Moves the recent hashes into a ring, together with all lower rings that would be too full.
@@ -268,7 +288,10 @@ impl PdqIndex {
             true
         });
         if !slots.is_empty() {
-            self.levels[level] = Some(Level { ring: Ring::build(&slots, &self.hashes), gone: 0 });
+            self.levels[level] = Some(Level {
+                ring: Ring::build(&slots, &self.hashes),
+                gone: 0,
+            });
         }
     }
 }
@@ -279,7 +302,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// A small generator for test data (SplitMix64); its quality is ample and its seed is in the test.
+    /// A small generator for test data (`SplitMix64`); its quality is ample and its seed is in the test.
     struct Random(u64);
 
     impl Random {
@@ -291,7 +314,11 @@ mod tests {
         }
         fn hash(&mut self) -> Pdq {
             let mut bytes = [0; 32];
-            bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|chunk| *chunk = self.next().to_be_bytes());
+            bytes
+                .as_chunks_mut::<8>()
+                .0
+                .iter_mut()
+                .for_each(|chunk| *chunk = self.next().to_be_bytes());
             Pdq(bytes)
         }
         /// The hash with exactly `count` bits changed.
@@ -299,7 +326,8 @@ mod tests {
             let mut new = hash;
             while new.distance(&hash) < count {
                 let bit = self.next() as usize % 256;
-                new.0[bit / 8] = (new.0[bit / 8] & !(1 << (bit % 8))) | (!hash.0[bit / 8] & (1 << (bit % 8)));
+                new.0[bit / 8] =
+                    (new.0[bit / 8] & !(1 << (bit % 8))) | (!hash.0[bit / 8] & (1 << (bit % 8)));
             }
             new
         }
@@ -312,8 +340,12 @@ mod tests {
     }
 
     fn brute(entries: &BTreeMap<u64, Pdq>, query: &Pdq, radius: u32) -> Vec<(u32, u64)> {
-        let distances = entries.iter().map(|(key, hash)| (hash.distance(query), *key));
-        let mut near: Vec<_> = distances.filter(|(distance, _)| *distance <= radius).collect();
+        let distances = entries
+            .iter()
+            .map(|(key, hash)| (hash.distance(query), *key));
+        let mut near: Vec<_> = distances
+            .filter(|(distance, _)| *distance <= radius)
+            .collect();
         near.sort_unstable();
         near
     }
@@ -324,12 +356,19 @@ mod tests {
         let mut entries: BTreeMap<u64, Pdq> = (0..20_000).map(|key| (key, random.hash())).collect();
         let query = random.hash();
         for distance in 0..=256 {
-            entries.insert(100_000 + u64::from(distance), random.changed(query, distance));
+            entries.insert(
+                100_000 + u64::from(distance),
+                random.changed(query, distance),
+            );
         }
         let index = PdqIndex::from_entries(entries.iter().map(|(key, hash)| (*key, *hash)));
         assert_eq!(index.len(), entries.len());
         for radius in (0..=64).chain([100, 128, 255, 256, 257, u32::MAX]) {
-            assert_eq!(found(&index, &query, radius), brute(&entries, &query, radius), "radius {radius}");
+            assert_eq!(
+                found(&index, &query, radius),
+                brute(&entries, &query, radius),
+                "radius {radius}"
+            );
         }
     }
 
@@ -369,7 +408,10 @@ mod tests {
             assert_eq!(bits.len(), 31);
             entries.insert(round, flip(&bits));
             let start = random.next() as usize % 256;
-            entries.insert(10_000 + round, flip(&(0..31).map(|i| (start + i) % 256).collect::<Vec<_>>()));
+            entries.insert(
+                10_000 + round,
+                flip(&(0..31).map(|i| (start + i) % 256).collect::<Vec<_>>()),
+            );
         }
         let index = PdqIndex::from_entries(entries.iter().map(|(key, hash)| (*key, *hash)));
         assert_eq!(found(&index, &query, 31), brute(&entries, &query, 31));
@@ -379,8 +421,9 @@ mod tests {
 
     #[test]
     fn many_equal_and_flat_hashes_are_found() {
-        let entries: BTreeMap<u64, Pdq> =
-            (0..5000).map(|key| (key, Pdq([if key % 2 == 0 { 0 } else { 255 }; 32]))).collect();
+        let entries: BTreeMap<u64, Pdq> = (0..5000)
+            .map(|key| (key, Pdq([if key % 2 == 0 { 0 } else { 255 }; 32])))
+            .collect();
         let index = PdqIndex::from_entries(entries.iter().map(|(key, hash)| (*key, *hash)));
         let mut query = Pdq([0; 32]);
         query.0[3] = 7;
@@ -398,19 +441,31 @@ mod tests {
                 assert_eq!(index.remove(key), entries.remove(&key).is_some());
             } else {
                 let bits = (random.next() % 60) as u32;
-                let hash = if step % 50 == 0 { random.changed(centre, bits) } else { random.hash() };
+                let hash = if step % 50 == 0 {
+                    random.changed(centre, bits)
+                } else {
+                    random.hash()
+                };
                 index.insert(key, hash);
                 entries.insert(key, hash);
             }
             assert_eq!(index.len(), entries.len());
             if step % 1009 == 0 {
                 for radius in [0, 15, 16, 30, 31, 32] {
-                    assert_eq!(found(&index, &centre, radius), brute(&entries, &centre, radius), "step {step}");
+                    assert_eq!(
+                        found(&index, &centre, radius),
+                        brute(&entries, &centre, radius),
+                        "step {step}"
+                    );
                 }
             }
         }
         // Slots of removed hashes are used again.
-        assert!(index.hashes.len() < 4 * entries.len().max(1), "{} slots", index.hashes.len());
+        assert!(
+            index.hashes.len() < 4 * entries.len().max(1),
+            "{} slots",
+            index.hashes.len()
+        );
         for key in entries.keys() {
             assert!(index.remove(*key));
         }
@@ -419,7 +474,8 @@ mod tests {
 
     #[test]
     fn of_entries_with_one_key_the_last_stays() {
-        let index = PdqIndex::from_entries([(1, Pdq([0; 32])), (2, Pdq([1; 32])), (1, Pdq([255; 32]))]);
+        let index =
+            PdqIndex::from_entries([(1, Pdq([0; 32])), (2, Pdq([1; 32])), (1, Pdq([255; 32]))]);
         assert_eq!(index.len(), 2);
         assert_eq!(found(&index, &Pdq([255; 32]), 31), [(0, 1)]);
         assert_eq!(found(&index, &Pdq([0; 32]), 31), []);
@@ -443,7 +499,9 @@ mod tests {
 
     fn near(centre: u8, flips: &[u8]) -> Pdq {
         let mut hash = Pdq([centre.wrapping_mul(85); 32]);
-        flips.iter().for_each(|bit| hash.0[usize::from(bit / 8)] ^= 1 << (bit % 8));
+        for bit in flips {
+            hash.0[usize::from(bit / 8)] ^= 1 << (bit % 8);
+        }
         hash
     }
 

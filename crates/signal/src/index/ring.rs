@@ -51,7 +51,10 @@ struct Bounds {
 
 impl Bounds {
     fn new(radius: u32) -> Self {
-        Self { one: radius / CHUNKS as u32, two: 2 * radius / CHUNKS as u32 }
+        Self {
+            one: radius / CHUNKS as u32,
+            two: 2 * radius / CHUNKS as u32,
+        }
     }
 
     /// Whether table `i` shows this pair of hashes, whose difference is given.
@@ -95,7 +98,11 @@ impl Table {
             sorted[at] = slot;
             nexts[at] = chunk(hash, (i + 1) % CHUNKS);
         }
-        Self { starts, nexts, slots: sorted }
+        Self {
+            starts,
+            nexts,
+            slots: sorted,
+        }
     }
 
     /// Calls `survivor` with the slots that lie near enough to `here` in this chunk and to `next` in
@@ -108,17 +115,24 @@ impl Table {
                 _ => self.scan::<1>(bucket, next, survivor),
             };
         }
-        let buckets: [(u32, u32); 17] = std::array::from_fn(|bit| self.bucket(here ^ (1_u32 << bit >> 1) as u16));
+        let buckets: [(u32, u32); 17] =
+            std::array::from_fn(|bit| self.bucket(here ^ (1_u32 << bit >> 1) as u16));
         // The buckets lie far apart in memory: to ask for all before reading any lets the waits overlap.
-        let touched = buckets.iter().map(|(start, _)| self.nexts.get(*start as usize).copied().unwrap_or_default());
+        let touched = buckets
+            .iter()
+            .map(|(start, _)| self.nexts.get(*start as usize).copied().unwrap_or_default());
         std::hint::black_box(touched.fold(0, u16::wrapping_add));
         let [exact, flipped @ ..] = buckets;
         if bounds.two == 3 {
             self.scan::<3>(exact, next, &mut survivor);
-            flipped.into_iter().for_each(|bucket| self.scan::<2>(bucket, next, &mut survivor));
+            for bucket in flipped {
+                self.scan::<2>(bucket, next, &mut survivor);
+            }
         } else {
             self.scan::<2>(exact, next, &mut survivor);
-            flipped.into_iter().for_each(|bucket| self.scan::<1>(bucket, next, &mut survivor));
+            for bucket in flipped {
+                self.scan::<1>(bucket, next, &mut survivor);
+            }
         }
     }
 
@@ -132,13 +146,29 @@ impl Table {
     /// Calls `survivor` with each slot of `start..end` whose following chunk differs from `next` in
     /// at most `BITS` bits.
     #[inline]
-    fn scan<const BITS: u32>(&self, (start, end): (u32, u32), next: u16, mut survivor: impl FnMut(u32)) {
+    fn scan<const BITS: u32>(
+        &self,
+        (start, end): (u32, u32),
+        next: u16,
+        mut survivor: impl FnMut(u32),
+    ) {
         let (start, len) = (start as usize, (end - start) as usize);
         // Whole blocks, reading on into the next bucket: cheaper than fewer, one by one.
-        let blocks = self.nexts.get(start..start + len.next_multiple_of(BLOCK)).unwrap_or_default();
-        for (block, at) in blocks.as_chunks::<BLOCK>().0.iter().zip((0..).step_by(BLOCK)) {
+        let blocks = self
+            .nexts
+            .get(start..start + len.next_multiple_of(BLOCK))
+            .unwrap_or_default();
+        for (block, at) in blocks
+            .as_chunks::<BLOCK>()
+            .0
+            .iter()
+            .zip((0..).step_by(BLOCK))
+        {
             // Most blocks have no survivor: one test for eight, which the compiler makes one vector.
-            if block.iter().fold(false, |any, c| any | within::<BITS>(c ^ next)) {
+            if block
+                .iter()
+                .fold(false, |any, c| any | within::<BITS>(c ^ next))
+            {
                 for (c, k) in block.iter().zip(at..len) {
                     if within::<BITS>(c ^ next) {
                         survivor(self.slots[start + k]);
@@ -168,8 +198,13 @@ pub(super) struct Ring {
 impl Ring {
     /// Indexes the hashes at `slots`.
     pub(super) fn build(slots: &[u32], hashes: &[Words]) -> Self {
-        let tables = (0..CHUNKS).map(|i| Table::build(i, slots, hashes)).collect();
-        Self { tables, len: slots.len() }
+        let tables = (0..CHUNKS)
+            .map(|i| Table::build(i, slots, hashes))
+            .collect();
+        Self {
+            tables,
+            len: slots.len(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -182,12 +217,20 @@ impl Ring {
     }
 
     /// Calls `hit` once with each slot at most `radius` (up to [`RADIUS_MAX`]) away, and its distance.
-    pub(super) fn query(&self, query: &Words, radius: u32, hashes: &[Words], mut hit: impl FnMut(u32, u32)) {
+    pub(super) fn query(
+        &self,
+        query: &Words,
+        radius: u32,
+        hashes: &[Words],
+        mut hit: impl FnMut(u32, u32),
+    ) {
         let bounds = Bounds::new(radius.min(RADIUS_MAX));
         for (i, table) in self.tables.iter().enumerate() {
             let next = chunk(query, (i + 1) % CHUNKS);
             let compare = |slot: u32| {
-                let Some(hash) = hashes.get(slot as usize) else { return };
+                let Some(hash) = hashes.get(slot as usize) else {
+                    return;
+                };
                 let difference: Words = std::array::from_fn(|w| query[w] ^ hash[w]);
                 let distance = distance(query, hash);
                 // Several tables may show one hash; the first that does reports it.
@@ -211,7 +254,10 @@ mod tests {
             let mut words = [0; 4];
             words[row / 4] = 0xffff << (16 * (row % 4));
             let sheared = sheared(words);
-            assert!((0..16).all(|i| chunk(&sheared, i).count_ones() == 1), "row {row}");
+            assert!(
+                (0..16).all(|i| chunk(&sheared, i).is_power_of_two()),
+                "row {row}"
+            );
         }
     }
 
@@ -228,7 +274,9 @@ mod tests {
             slack in 0_u32..4,
         ) {
             let mut difference = [0_u64; 4];
-            bits.iter().for_each(|b| difference[b / 64] |= 1 << (b % 64));
+            for bit in bits {
+                difference[bit / 64] |= 1 << (bit % 64);
+            }
             let distance = distance(&difference, &[0; 4]);
             let bounds = Bounds::new((distance + slack).min(RADIUS_MAX));
             prop_assert!((0..CHUNKS).any(|i| bounds.show(&difference, i)));

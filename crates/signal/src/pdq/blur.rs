@@ -38,7 +38,8 @@ fn luma(pixels: &[u8], out: &mut [f32]) {
     let (out, out_rest) = out.as_chunks_mut::<4>();
     for (out, rgb) in out.iter_mut().zip(quads) {
         let after = |i: usize| if i < 3 { rgb[3 * i + 3] } else { 0 };
-        let word = |i: usize| u32::from_le_bytes([rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2], after(i)]);
+        let word =
+            |i: usize| u32::from_le_bytes([rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2], after(i)]);
         let last = u32::from_le_bytes([rgb[8], rgb[9], rgb[10], rgb[11]]) >> 8;
         *out = [word(0), word(1), word(2), last].map(luma_of);
     }
@@ -76,7 +77,10 @@ pub(super) fn shrink(pixels: &[u8], width: usize, height: usize) -> Thumbnail {
     let mut pick = Pick::new(width, height);
     for sixteen in pixels.chunks(3 * width * LANES) {
         let count = sixteen.len() / (3 * width);
-        for (rgb, row) in sixteen.chunks_exact(3 * width).zip(block.rows.chunks_exact_mut(width)) {
+        for (rgb, row) in sixteen
+            .chunks_exact(3 * width)
+            .zip(block.rows.chunks_exact_mut(width))
+        {
             luma(rgb, row);
         }
         block.blur();
@@ -102,7 +106,11 @@ enum Divisor {
 impl Divisor {
     fn new(size: usize) -> Self {
         let size_f32 = size as f32;
-        if size.is_power_of_two() { Self::Reciprocal(1.0 / size_f32) } else { Self::Size(size_f32) }
+        if size.is_power_of_two() {
+            Self::Reciprocal(1.0 / size_f32)
+        } else {
+            Self::Size(size_f32)
+        }
     }
 }
 
@@ -163,16 +171,25 @@ struct Running<'i> {
 
 impl<'i> Running<'i> {
     fn new(input: &'i [Lanes], window: usize) -> Self {
-        Self { input, window, sum: Lanes::default(), entered: 0, left: 0 }
+        Self {
+            input,
+            window,
+            sum: Lanes::default(),
+            entered: 0,
+            left: 0,
+        }
     }
 
     /// Brings the sum to that at output `at`, not before the last one; gives its window size.
     fn advance(&mut self, at: usize) -> usize {
         let until = at + lead(self.window);
         let (input, mut sum) = (self.input, self.sum);
-        let range = |from: usize, to: usize| input.get(from..to.min(input.len())).unwrap_or_default();
+        let range =
+            |from: usize, to: usize| input.get(from..to.min(input.len())).unwrap_or_default();
         let first = range(self.entered, until.min(self.window));
-        first.iter().for_each(|values| add(&mut sum, values));
+        for values in first {
+            add(&mut sum, values);
+        }
         self.entered += first.len();
         let both = range(self.entered, until);
         for (enters, leaves) in both.iter().zip(range(self.left, input.len())) {
@@ -182,7 +199,9 @@ impl<'i> Running<'i> {
         self.entered += both.len();
         self.left += both.len();
         let last = range(self.left, until.saturating_sub(self.window));
-        last.iter().for_each(|values| subtract(&mut sum, values));
+        for values in last {
+            subtract(&mut sum, values);
+        }
         self.left += last.len();
         self.sum = sum;
         self.entered - self.left
@@ -202,7 +221,11 @@ const TILE: usize = 64;
 fn to_lanes(rows: &[f32], lanes: &mut [Lanes]) {
     let width = lanes.len();
     for (tile, start) in lanes.chunks_mut(TILE).zip((0..).step_by(TILE)) {
-        let part = |row: usize| rows.get(row * width + start..).and_then(|row| row.get(..tile.len())).unwrap_or_default();
+        let part = |row: usize| {
+            rows.get(row * width + start..)
+                .and_then(|row| row.get(..tile.len()))
+                .unwrap_or_default()
+        };
         let parts: [&[f32]; LANES] = std::array::from_fn(part);
         let (quads, rest) = tile.as_chunks_mut::<4>();
         for (group, four) in parts.as_chunks::<4>().0.iter().enumerate() {
@@ -225,23 +248,30 @@ fn to_lanes(rows: &[f32], lanes: &mut [Lanes]) {
 /// The inverse of [`to_lanes`].
 fn to_rows(lanes: &[Lanes], rows: &mut [f32]) {
     let width = lanes.len();
-    let (quads, rest) = lanes.as_chunks::<4>();
     for (group, four) in rows.chunks_exact_mut(4 * width).enumerate() {
-        let (ab, cd) = four.split_at_mut(2 * width);
-        let ((a, b), (c, d)) = (ab.split_at_mut(width), cd.split_at_mut(width));
-        let group = group % (LANES / 4);
-        let outputs = a.as_chunks_mut::<4>().0.iter_mut().zip(b.as_chunks_mut::<4>().0);
-        let outputs = outputs.zip(c.as_chunks_mut::<4>().0.iter_mut().zip(d.as_chunks_mut::<4>().0));
-        for (quad, ((a, b), (c, d))) in quads.iter().zip(outputs) {
-            let [w, x, y, z] = quad;
-            [*a, *b, *c, *d] = transposed(&w[group], &x[group], &y[group], &z[group]);
-        }
-        for (lanes, at) in rest.iter().zip(4 * quads.len()..) {
-            let values = lanes[group];
-            for (row, value) in [&mut *a, &mut *b, &mut *c, &mut *d].into_iter().zip(values) {
-                if let Some(out) = row.get_mut(at) {
-                    *out = value;
-                }
+        group_to_rows(lanes, group % (LANES / 4), four, width);
+    }
+}
+
+/// Writes the four rows of one group of lanes.
+fn group_to_rows(lanes: &[Lanes], group: usize, rows: &mut [f32], width: usize) {
+    let (quads, rest) = lanes.as_chunks::<4>();
+    let (upper, lower) = rows.split_at_mut(2 * width);
+    let ((a, b), (c, d)) = (upper.split_at_mut(width), lower.split_at_mut(width));
+    let [to_a, to_b, to_c, to_d] =
+        [&mut *a, &mut *b, &mut *c, &mut *d].map(|row| row.as_chunks_mut::<4>().0.iter_mut());
+    let outputs = to_a.zip(to_b).zip(to_c.zip(to_d));
+    for (quad, ((to_a, to_b), (to_c, to_d))) in quads.iter().zip(outputs) {
+        let columns = quad.each_ref().map(|lanes| &lanes[group]);
+        [*to_a, *to_b, *to_c, *to_d] = transposed(columns[0], columns[1], columns[2], columns[3]);
+    }
+    for (lanes, at) in rest.iter().zip(4 * quads.len()..) {
+        for (row, value) in [&mut *a, &mut *b, &mut *c, &mut *d]
+            .into_iter()
+            .zip(lanes[group])
+        {
+            if let Some(out) = row.get_mut(at) {
+                *out = value;
             }
         }
     }
@@ -258,7 +288,12 @@ struct Block {
 impl Block {
     fn new(width: usize) -> Self {
         let lanes = vec![Lanes::default(); width];
-        Self { rows: vec![0.0; LANES * width], lanes: lanes.clone(), blurred: lanes, window: window(width) }
+        Self {
+            rows: vec![0.0; LANES * width],
+            lanes: lanes.clone(),
+            blurred: lanes,
+            window: window(width),
+        }
     }
 
     /// Blurs all rows in place. Rows left over from an earlier block do no harm: nobody reads them.
@@ -268,7 +303,14 @@ impl Block {
         let full = Divisor::new(window);
         filter(&self.lanes, window, |at, sum, size| {
             if let Some(out) = out.get_mut(at) {
-                *out = divided(sum, if size == window { full } else { Divisor::Size(size as f32) });
+                *out = divided(
+                    sum,
+                    if size == window {
+                        full
+                    } else {
+                        Divisor::Size(size as f32)
+                    },
+                );
             }
         });
         to_rows(&self.blurred, &mut self.rows);
@@ -382,7 +424,9 @@ impl Pick {
     /// Where the next row of the once blurred image is to be written; then call [`Self::row_done`].
     fn next_row(&mut self) -> &mut [f32] {
         let width = self.lanes.len();
-        self.waiting.get_mut(self.count * width..(self.count + 1) * width).unwrap_or_default()
+        self.waiting
+            .get_mut(self.count * width..(self.count + 1) * width)
+            .unwrap_or_default()
     }
 
     fn row_done(&mut self) {
@@ -443,7 +487,11 @@ mod tests {
         for rgb in 0..1_u32 << 24 {
             let [_, r, g, b] = rgb.to_be_bytes();
             let reference = f64::from(r) * 0.299 + f64::from(g) * 0.587 + f64::from(b) * 0.114;
-            assert_eq!(luma_of(u32::from_le_bytes([r, g, b, 0])).to_bits(), (reference as f32).to_bits(), "{rgb:06x}");
+            assert_eq!(
+                luma_of(u32::from_le_bytes([r, g, b, 0])).to_bits(),
+                (reference as f32).to_bits(),
+                "{rgb:06x}"
+            );
         }
     }
 
@@ -469,7 +517,9 @@ mod tests {
 
     #[track_caller]
     fn check(len: usize, window: usize) {
-        let input: Vec<f32> = (0..len).map(|i| ((i * i * 7919 + 13) % 255_001) as f32 / 1000.0).collect();
+        let input: Vec<f32> = (0..len)
+            .map(|i| ((i * i * 7919 + 13) % 255_001) as f32 / 1000.0)
+            .collect();
         let expect: Vec<u32> = plain(&input, window).iter().map(|v| v.to_bits()).collect();
         let lanes: Vec<Lanes> = input.iter().map(|v| [[*v; 4]; LANES / 4]).collect();
         let mut along = Vec::new();
@@ -483,7 +533,11 @@ mod tests {
         for (at, expect) in expect.iter().enumerate().filter(|(at, _)| at % 3 != 1) {
             let size = running.advance(at);
             let value = running.sum.as_flattened()[0] / size as f32;
-            assert_eq!(value.to_bits(), *expect, "picked at {at}, {len} by {window}");
+            assert_eq!(
+                value.to_bits(),
+                *expect,
+                "picked at {at}, {len} by {window}"
+            );
         }
 
         let (mut columns, mut down, mut out) = (Columns::new(window, 1), Vec::new(), [0.0]);
@@ -522,7 +576,8 @@ mod tests {
             let rows: Vec<f32> = (0..LANES * width).map(|i| i as f32).collect();
             let mut lanes = vec![Lanes::default(); width];
             to_lanes(&rows, &mut lanes);
-            assert_eq!(lanes[width - 1].as_flattened()[LANES - 1], (LANES * width - 1) as f32);
+            let last = lanes[width - 1].as_flattened().last().map(|v| *v as usize);
+            assert_eq!(last, Some(LANES * width - 1));
             let mut back = vec![0.0; rows.len()];
             to_rows(&lanes, &mut back);
             assert_eq!(back, rows, "{width}");

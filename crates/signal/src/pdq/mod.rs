@@ -43,14 +43,20 @@ impl Pdq {
     /// In how many bits two hashes differ, 0 to 256.
     pub fn distance(&self, other: &Self) -> u32 {
         let words = |hash: &Self| hash.words();
-        words(self).iter().zip(words(other)).map(|(a, b)| (a ^ b).count_ones()).sum()
+        words(self)
+            .iter()
+            .zip(words(other))
+            .map(|(a, b)| (a ^ b).count_ones())
+            .sum()
     }
 
     /// The hash as four words, bit 255 first.
     pub(crate) fn words(&self) -> [u64; 4] {
         let mut words = [0; 4];
         for (word, bytes) in words.iter_mut().zip(self.0.chunks_exact(8)) {
-            *word = bytes.iter().fold(0, |high, &byte| (high << 8) | u64::from(byte));
+            *word = bytes
+                .iter()
+                .fold(0, |high, &byte| (high << 8) | u64::from(byte));
         }
         words
     }
@@ -77,7 +83,9 @@ pub enum PdqError {
         height: usize,
     },
     /// The buffer is not `width * height * 3` bytes.
-    #[error("{found} bytes given for {width}x{height} RGB pixels: tight rows of 3 bytes a pixel are expected")]
+    #[error(
+        "{found} bytes given for {width}x{height} RGB pixels: tight rows of 3 bytes a pixel are expected"
+    )]
     Length {
         /// Width that was given.
         width: usize,
@@ -127,7 +135,14 @@ impl Dihedral {
 
     /// The names of all forms, in order.
     pub const NAMES: [&str; 8] = [
-        "original", "rotate90", "rotate180", "rotate270", "flip_x", "flip_y", "flip_plus", "flip_minus",
+        "original",
+        "rotate90",
+        "rotate180",
+        "rotate270",
+        "flip_x",
+        "flip_y",
+        "flip_plus",
+        "flip_minus",
     ];
 
     /// The name of this form.
@@ -176,7 +191,10 @@ type Thumbnail = [[f32; SIDE]; SIDE];
 pub fn hash_rgb(pixels: &[u8], width: usize, height: usize) -> Result<PdqHash, PdqError> {
     check_size(pixels, width, height)?;
     if width.min(height) < SIDE_MIN {
-        return Ok(PdqHash { hash: Pdq([0; 32]), quality: 0 });
+        return Ok(PdqHash {
+            hash: Pdq([0; 32]),
+            quality: 0,
+        });
     }
     // The reference takes an image of exactly this size as already shrunk.
     let thumbnail = if (width, height) == (SIDE, SIDE) {
@@ -189,7 +207,10 @@ pub fn hash_rgb(pixels: &[u8], width: usize, height: usize) -> Result<PdqHash, P
 
 fn hash_thumbnail(thumbnail: &Thumbnail) -> PdqHash {
     let hash = transform::bits(&transform::dct(thumbnail));
-    PdqHash { hash, quality: transform::quality(thumbnail) }
+    PdqHash {
+        hash,
+        quality: transform::quality(thumbnail),
+    }
 }
 
 /// Hashes the eight dihedral forms of an image at the price of little more than one.
@@ -211,12 +232,18 @@ fn hash_thumbnail(thumbnail: &Thumbnail) -> PdqHash {
 pub fn dihedral_rgb(pixels: &[u8], width: usize, height: usize) -> Result<[PdqHash; 8], PdqError> {
     check_size(pixels, width, height)?;
     if width.min(height) < SIDE_MIN {
-        return Ok([PdqHash { hash: Pdq([0; 32]), quality: 0 }; 8]);
+        return Ok([PdqHash {
+            hash: Pdq([0; 32]),
+            quality: 0,
+        }; 8]);
     }
     let thumbnail = blur::shrink(pixels, width, height);
     let coefficients = transform::dct(&thumbnail);
     let quality = transform::quality(&thumbnail);
-    let form = |form| PdqHash { hash: transform::bits(&transform::turned(&coefficients, form)), quality };
+    let form = |form| PdqHash {
+        hash: transform::bits(&transform::turned(&coefficients, form)),
+        quality,
+    };
     let mut forms = Dihedral::ALL.map(form);
     if (width, height) == (SIDE, SIDE) {
         let original = hash_thumbnail(&blur::luma_64(pixels));
@@ -229,9 +256,15 @@ fn check_size(pixels: &[u8], width: usize, height: usize) -> Result<(), PdqError
     if width == 0 || height == 0 {
         return Err(PdqError::Empty { width, height });
     }
-    let expected = width.checked_mul(height).and_then(|area| area.checked_mul(3));
+    let expected = width
+        .checked_mul(height)
+        .and_then(|area| area.checked_mul(3));
     if expected != Some(pixels.len()) {
-        return Err(PdqError::Length { width, height, found: pixels.len() });
+        return Err(PdqError::Length {
+            width,
+            height,
+            found: pixels.len(),
+        });
     }
     Ok(())
 }
@@ -243,8 +276,16 @@ mod tests {
     #[track_caller]
     fn check_refused(len: usize, width: usize, height: usize, message: &str) {
         let pixels = vec![0; len];
-        assert_eq!(hash_rgb(&pixels, width, height).unwrap_err().to_string(), message);
-        assert_eq!(dihedral_rgb(&pixels, width, height).unwrap_err().to_string(), message);
+        assert_eq!(
+            hash_rgb(&pixels, width, height).unwrap_err().to_string(),
+            message
+        );
+        assert_eq!(
+            dihedral_rgb(&pixels, width, height)
+                .unwrap_err()
+                .to_string(),
+            message
+        );
     }
 
     #[test]
@@ -253,13 +294,18 @@ mod tests {
         let length = "5 bytes given for 1x2 RGB pixels: tight rows of 3 bytes a pixel are expected";
         check_refused(5, 1, 2, length);
         let huge = usize::MAX;
-        let length = format!("3 bytes given for {huge}x{huge} RGB pixels: tight rows of 3 bytes a pixel are expected");
+        let length = format!(
+            "3 bytes given for {huge}x{huge} RGB pixels: tight rows of 3 bytes a pixel are expected"
+        );
         check_refused(3, huge, huge, &length);
     }
 
     #[test]
     fn an_image_too_small_to_hash_is_zero() {
-        let zero = PdqHash { hash: Pdq([0; 32]), quality: 0 };
+        let zero = PdqHash {
+            hash: Pdq([0; 32]),
+            quality: 0,
+        };
         assert_eq!(hash_rgb(&[9; 4 * 300 * 3], 300, 4), Ok(zero));
         assert_eq!(dihedral_rgb(&[9; 4 * 300 * 3], 4, 300), Ok([zero; 8]));
     }

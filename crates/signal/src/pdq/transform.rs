@@ -28,8 +28,13 @@ static COSINES: LazyLock<[[f32; SIDE]; KEPT]> = LazyLock::new(|| {
 pub(super) fn quality(thumbnail: &Thumbnail) -> u8 {
     let step = |(u, v): (&f32, &f32)| (((u - v) * 100.0) / 255.0) as i32;
     let down = thumbnail.iter().zip(thumbnail.iter().skip(1));
-    let down: i32 = down.flat_map(|(row, next)| row.iter().zip(next)).map(|pair| step(pair).abs()).sum();
-    let right = thumbnail.iter().flat_map(|row| row.iter().zip(row.iter().skip(1)));
+    let down: i32 = down
+        .flat_map(|(row, next)| row.iter().zip(next))
+        .map(|pair| step(pair).abs())
+        .sum();
+    let right = thumbnail
+        .iter()
+        .flat_map(|row| row.iter().zip(row.iter().skip(1)));
     let right: i32 = right.map(|pair| step(pair).abs()).sum();
     ((down + right) / 90).min(100) as u8
 }
@@ -46,7 +51,8 @@ pub(super) fn dct(thumbnail: &Thumbnail) -> Coefficients {
         }
     }
     // Transposed once so that the inner loop runs over independent sums and not along one.
-    let waves_at: [[f32; KEPT]; SIDE] = std::array::from_fn(|k| std::array::from_fn(|j| cosines[j][k]));
+    let waves_at: [[f32; KEPT]; SIDE] =
+        std::array::from_fn(|k| std::array::from_fn(|j| cosines[j][k]));
     let mut both = [[0.0_f32; KEPT]; KEPT];
     for (out, row) in both.iter_mut().zip(&down) {
         for (value, waves) in row.iter().zip(&waves_at) {
@@ -62,7 +68,12 @@ pub(super) fn dct(thumbnail: &Thumbnail) -> Coefficients {
 pub(super) fn bits(coefficients: &Coefficients) -> Pdq {
     let median = lower_median(coefficients);
     let mut bytes = [0_u8; 32];
-    for (k, _) in coefficients.as_flattened().iter().enumerate().filter(|(_, c)| **c > median) {
+    for (k, _) in coefficients
+        .as_flattened()
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| **c > median)
+    {
         bytes[31 - k / 8] |= 1 << (k % 8);
     }
     Pdq(bytes)

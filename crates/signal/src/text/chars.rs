@@ -64,9 +64,13 @@ static PAGES: [OnceLock<Page>; 0x200] = [const { OnceLock::new() }; 0x200];
 #[inline]
 pub(super) fn entry(c: char) -> Entry {
     let code = c as u32;
-    let Some(page) = PAGES.get((code >> 8) as usize) else { return work_out(c) };
+    let Some(page) = PAGES.get((code >> 8) as usize) else {
+        return work_out(c);
+    };
     let page = page.get_or_init(|| page_of(code >> 8));
-    page.get((code & 0xff) as usize).copied().unwrap_or_else(|| work_out(c))
+    page.get((code & 0xff) as usize)
+        .copied()
+        .unwrap_or_else(|| work_out(c))
 }
 
 fn page_of(page: u32) -> Page {
@@ -89,12 +93,23 @@ pub(super) const TATWEEL: char = '\u{640}';
 pub(super) const JOINER: char = '\u{200d}';
 
 fn work_out(c: char) -> Entry {
-    let blank = Entry { strict: c, plain: c, ..SEPARATOR };
+    let blank = Entry {
+        strict: c,
+        plain: c,
+        ..SEPARATOR
+    };
     if let Some(evasion) = hidden(c) {
-        return Entry { kind: Kind::Hidden, evasion: Some(evasion), ..blank };
+        return Entry {
+            kind: Kind::Hidden,
+            evasion: Some(evasion),
+            ..blank
+        };
     }
     if is_vowel_sign(c) {
-        return Entry { kind: Kind::Vowel, ..blank };
+        return Entry {
+            kind: Kind::Vowel,
+            ..blank
+        };
     }
     let attaches = is_combining_mark(c) || canonical_combining_class(c) != 0;
     let quick = is_nfkc_quick(std::iter::once(c));
@@ -103,20 +118,46 @@ fn work_out(c: char) -> Entry {
     // Halfwidth voicing marks, for one, are letters that become marks.
     let becomes_mark = quick != IsNormalized::Yes && first.is_some_and(|first| !is_starter(first));
     if attaches || quick == IsNormalized::Maybe || becomes_mark || isolated_mark(c).is_some() {
-        return Entry { kind: Kind::Mark, evasion: form(c, c), ..blank };
+        return Entry {
+            kind: Kind::Mark,
+            evasion: form(c, c),
+            ..blank
+        };
     }
     // Most compatibility characters stand for one ordinary character and need no more than that.
     let normal = match (quick, first, second) {
-        _ if spelt_out(c).is_some() => return Entry { kind: Kind::Complex, evasion: form(c, 'a'), ..blank },
+        _ if spelt_out(c).is_some() => {
+            return Entry {
+                kind: Kind::Complex,
+                evasion: form(c, 'a'),
+                ..blank
+            };
+        }
         (IsNormalized::Yes, ..) => c,
         (_, Some(one), None) if is_starter(one) => one,
-        _ => return Entry { kind: Kind::Complex, evasion: form(c, 'a'), ..blank },
+        _ => {
+            return Entry {
+                kind: Kind::Complex,
+                evasion: form(c, 'a'),
+                ..blank
+            };
+        }
     };
-    let Some(strict) = case_folded(normal) else { return Entry { kind: Kind::Complex, ..blank } };
+    let Some(strict) = case_folded(normal) else {
+        return Entry {
+            kind: Kind::Complex,
+            ..blank
+        };
+    };
     let strict = digit(strict).unwrap_or(strict);
     let kind = kind_of(strict);
     if matches!(kind, Kind::Separator | Kind::Emoji) {
-        return Entry { kind, strict, plain: strict, ..blank };
+        return Entry {
+            kind,
+            strict,
+            plain: strict,
+            ..blank
+        };
     }
     let plain = plain(strict);
     Entry {
@@ -227,7 +268,10 @@ pub(super) fn spelt_out(c: char) -> Option<&'static str> {
 fn form(c: char, ordinary: char) -> Option<Evasion> {
     match c {
         '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' => Some(Evasion::PresentationForm),
-        '\u{24b6}'..='\u{24e9}' | '\u{ff10}'..='\u{ff5a}' | '\u{1d400}'..='\u{1d7ff}' | '\u{1f130}'..='\u{1f189}'
+        '\u{24b6}'..='\u{24e9}'
+        | '\u{ff10}'..='\u{ff5a}'
+        | '\u{1d400}'..='\u{1d7ff}'
+        | '\u{1f130}'..='\u{1f189}'
             if ordinary.is_alphanumeric() =>
         {
             Some(Evasion::StyledLetter)
@@ -251,7 +295,8 @@ fn kind_of(c: char) -> Kind {
 
 /// Pictographs and flags, by block.
 fn is_emoji(c: char) -> bool {
-    matches!(c, '\u{2600}'..='\u{27bf}' | '\u{2b05}'..='\u{2b55}' | '\u{1f000}'..='\u{1faff}') && !c.is_alphanumeric()
+    matches!(c, '\u{2600}'..='\u{27bf}' | '\u{2b05}'..='\u{2b55}' | '\u{1f000}'..='\u{1faff}')
+        && !c.is_alphanumeric()
         || matches!(c, '\u{1f1e6}'..='\u{1f1ff}')
 }
 
@@ -286,20 +331,24 @@ fn script_of(c: char) -> u8 {
         Script::Cyrillic => script::CYRILLIC,
         Script::Greek => script::GREEK,
         Script::Arabic => script::ARABIC,
-        Script::Armenian | Script::Cherokee | Script::Coptic | Script::Lisu | Script::Georgian | Script::Deseret => {
-            script::IMITATING
-        }
+        Script::Armenian
+        | Script::Cherokee
+        | Script::Coptic
+        | Script::Lisu
+        | Script::Georgian
+        | Script::Deseret => script::IMITATING,
         _ => script::OTHER,
     }
 }
 
 /// Zeros of the scripts that have digits (general category Nd): nine more follow each.
 const ZEROS: [u32; 65] = [
-    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0, 0xf20,
-    0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0,
-    0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0,
-    0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0,
-    0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
+    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6,
+    0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50,
+    0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
+    0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650,
+    0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50,
+    0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
 ];
 
 fn digit(c: char) -> Option<char> {
@@ -357,7 +406,9 @@ fn looks_like(normal: char, plain: char) -> u8 {
     }
     match script_of(plain) {
         script::LATIN | script::OTHER => 0,
-        _ => latin_letter(normal).or_else(|| normal.to_uppercase().next().and_then(latin_letter)).unwrap_or(0),
+        _ => latin_letter(normal)
+            .or_else(|| normal.to_uppercase().next().and_then(latin_letter))
+            .unwrap_or(0),
     }
 }
 
@@ -382,37 +433,111 @@ fn latin_letter(c: char) -> Option<u8> {
 /// Small capitals, to which UTS #39 reduces Cyrillic в к м н т, and which are also used as ornament.
 fn small_capital(c: char) -> Option<u8> {
     const SMALL: [(char, u8); 26] = [
-        ('ᴀ', b'a'), ('ʙ', b'b'), ('ᴄ', b'c'), ('ᴅ', b'd'), ('ᴇ', b'e'), ('ꜰ', b'f'), ('ɢ', b'g'), ('ʜ', b'h'),
-        ('ɪ', b'i'), ('ᴊ', b'j'), ('ᴋ', b'k'), ('ĸ', b'k'), ('ʟ', b'l'), ('ᴍ', b'm'), ('ɴ', b'n'), ('ᴏ', b'o'),
-        ('ᴘ', b'p'), ('ꞯ', b'q'), ('ʀ', b'r'), ('ꜱ', b's'), ('ᴛ', b't'), ('ᴜ', b'u'), ('ᴠ', b'v'), ('ᴡ', b'w'),
-        ('ʏ', b'y'), ('ᴢ', b'z'),
+        ('ᴀ', b'a'),
+        ('ʙ', b'b'),
+        ('ᴄ', b'c'),
+        ('ᴅ', b'd'),
+        ('ᴇ', b'e'),
+        ('ꜰ', b'f'),
+        ('ɢ', b'g'),
+        ('ʜ', b'h'),
+        ('ɪ', b'i'),
+        ('ᴊ', b'j'),
+        ('ᴋ', b'k'),
+        ('ĸ', b'k'),
+        ('ʟ', b'l'),
+        ('ᴍ', b'm'),
+        ('ɴ', b'n'),
+        ('ᴏ', b'o'),
+        ('ᴘ', b'p'),
+        ('ꞯ', b'q'),
+        ('ʀ', b'r'),
+        ('ꜱ', b's'),
+        ('ᴛ', b't'),
+        ('ᴜ', b'u'),
+        ('ᴠ', b'v'),
+        ('ᴡ', b'w'),
+        ('ʏ', b'y'),
+        ('ᴢ', b'z'),
     ];
-    SMALL.iter().find(|(small, _)| *small == c).map(|(_, letter)| *letter)
+    SMALL
+        .iter()
+        .find(|(small, _)| *small == c)
+        .map(|(_, letter)| *letter)
 }
 
 /// The letter of `target` that a Latin letter (in lower case) imitates.
 pub(super) fn imitated(latin: u8, upper: bool, target: u8) -> Option<char> {
     let letters: &[(u8, char)] = match (target, upper) {
         (script::CYRILLIC, true) => &[
-            (b'a', 'а'), (b'b', 'в'), (b'c', 'с'), (b'e', 'е'), (b'h', 'н'), (b'i', 'і'), (b'j', 'ј'), (b'k', 'к'),
-            (b'm', 'м'), (b'o', 'о'), (b'p', 'р'), (b's', 'ѕ'), (b't', 'т'), (b'x', 'х'), (b'y', 'у'),
+            (b'a', 'а'),
+            (b'b', 'в'),
+            (b'c', 'с'),
+            (b'e', 'е'),
+            (b'h', 'н'),
+            (b'i', 'і'),
+            (b'j', 'ј'),
+            (b'k', 'к'),
+            (b'm', 'м'),
+            (b'o', 'о'),
+            (b'p', 'р'),
+            (b's', 'ѕ'),
+            (b't', 'т'),
+            (b'x', 'х'),
+            (b'y', 'у'),
         ],
         (script::CYRILLIC, false) => &[
-            (b'a', 'а'), (b'c', 'с'), (b'e', 'е'), (b'i', 'і'), (b'j', 'ј'), (b'k', 'к'), (b'm', 'м'), (b'o', 'о'),
-            (b'p', 'р'), (b's', 'ѕ'), (b't', 'т'), (b'x', 'х'), (b'y', 'у'),
+            (b'a', 'а'),
+            (b'c', 'с'),
+            (b'e', 'е'),
+            (b'i', 'і'),
+            (b'j', 'ј'),
+            (b'k', 'к'),
+            (b'm', 'м'),
+            (b'o', 'о'),
+            (b'p', 'р'),
+            (b's', 'ѕ'),
+            (b't', 'т'),
+            (b'x', 'х'),
+            (b'y', 'у'),
         ],
         (script::GREEK, true) => &[
-            (b'a', 'α'), (b'b', 'β'), (b'e', 'ε'), (b'h', 'η'), (b'i', 'ι'), (b'k', 'κ'), (b'm', 'μ'), (b'n', 'ν'),
-            (b'o', 'ο'), (b'p', 'ρ'), (b't', 'τ'), (b'x', 'χ'), (b'y', 'υ'), (b'z', 'ζ'),
+            (b'a', 'α'),
+            (b'b', 'β'),
+            (b'e', 'ε'),
+            (b'h', 'η'),
+            (b'i', 'ι'),
+            (b'k', 'κ'),
+            (b'm', 'μ'),
+            (b'n', 'ν'),
+            (b'o', 'ο'),
+            (b'p', 'ρ'),
+            (b't', 'τ'),
+            (b'x', 'χ'),
+            (b'y', 'υ'),
+            (b'z', 'ζ'),
         ],
         (script::GREEK, false) => &[
-            (b'a', 'α'), (b'i', 'ι'), (b'k', 'κ'), (b'n', 'η'), (b'o', 'ο'), (b'p', 'ρ'), (b't', 'τ'), (b'u', 'υ'),
-            (b'v', 'ν'), (b'w', 'ω'), (b'x', 'χ'), (b'y', 'γ'),
+            (b'a', 'α'),
+            (b'i', 'ι'),
+            (b'k', 'κ'),
+            (b'n', 'η'),
+            (b'o', 'ο'),
+            (b'p', 'ρ'),
+            (b't', 'τ'),
+            (b'u', 'υ'),
+            (b'v', 'ν'),
+            (b'w', 'ω'),
+            (b'x', 'χ'),
+            (b'y', 'γ'),
         ],
         (script::ARABIC, _) => &[(b'l', 'ا'), (b'i', 'ا'), (b'o', 'ه')],
         _ => &[],
     };
-    letters.iter().find(|(letter, _)| *letter == latin).map(|(_, imitated)| *imitated)
+    letters
+        .iter()
+        .find(|(letter, _)| *letter == latin)
+        .map(|(_, imitated)| *imitated)
 }
 
 #[cfg(test)]
@@ -421,7 +546,10 @@ mod tests {
 
     #[track_caller]
     fn check_plain(text: &str, expect: &str) {
-        assert_eq!(text.chars().map(|c| entry(c).plain).collect::<String>(), expect);
+        assert_eq!(
+            text.chars().map(|c| entry(c).plain).collect::<String>(),
+            expect
+        );
     }
 
     #[test]
@@ -438,7 +566,11 @@ mod tests {
 
     #[track_caller]
     fn check_latin(text: &str, expect: &str) {
-        let read = |c| Some(entry(c).latin).filter(|l| *l != 0).map_or('-', char::from);
+        let read = |c| {
+            Some(entry(c).latin)
+                .filter(|l| *l != 0)
+                .map_or('-', char::from)
+        };
         assert_eq!(text.chars().map(read).collect::<String>(), expect);
     }
 
@@ -456,7 +588,10 @@ mod tests {
     #[test]
     fn the_table_of_zeros_is_sorted_and_numeric() {
         assert!(ZEROS.is_sorted());
-        let digits = ZEROS.iter().flat_map(|zero| *zero..zero + 10).filter_map(char::from_u32);
+        let digits = ZEROS
+            .iter()
+            .flat_map(|zero| *zero..zero + 10)
+            .filter_map(char::from_u32);
         assert!(digits.clone().all(char::is_numeric));
         assert_eq!(digits.count(), 650);
     }

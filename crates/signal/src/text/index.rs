@@ -13,7 +13,10 @@
 use super::key::Evasions;
 use super::normalise::Normalised;
 use super::phrase::Phrase;
-use super::words::{Manner, Reading, Stretch, Word, WordHash, same_word, word_hash, without_enclitics, without_proclitics};
+use super::words::{
+    Manner, Reading, Stretch, Word, WordHash, same_word, without_enclitics, without_proclitics,
+    word_hash,
+};
 use crate::index::keys::KeySlots;
 use hashbrown::HashTable;
 use std::collections::HashSet;
@@ -122,7 +125,10 @@ struct Place {
     next: u32,
 }
 
-const NOWHERE: Place = Place { node: NONE, next: NONE };
+const NOWHERE: Place = Place {
+    node: NONE,
+    next: NONE,
+};
 
 /// Whether a phrase ends at a node word by word or written as one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,13 +143,21 @@ fn end(member: u32, ending: Ending) -> u32 {
 }
 
 fn member_of(end: u32) -> (u32, Ending) {
-    (end >> 1, if end & 1 == 1 { Ending::Spaceless } else { Ending::Words })
+    (
+        end >> 1,
+        if end & 1 == 1 {
+            Ending::Spaceless
+        } else {
+            Ending::Words
+        },
+    )
 }
 
 /// The key of the edge from a node along a word.
 #[inline]
 fn edge(node: u32, word: u64) -> u64 {
-    let mixed = (word ^ u64::from(node).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let mixed = (word ^ u64::from(node).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .wrapping_mul(0xd6e8_feb8_6659_fd93);
     mixed ^ (mixed >> 32)
 }
 
@@ -155,7 +169,9 @@ impl Default for PhraseIndex {
 
 impl fmt::Debug for PhraseIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PhraseIndex").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("PhraseIndex")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -163,7 +179,12 @@ impl PhraseIndex {
     /// An empty index.
     pub fn new() -> Self {
         Self {
-            nodes: vec![Node { parent: NONE, edge: 0, children: 0, ends: NONE }],
+            nodes: vec![Node {
+                parent: NONE,
+                edge: 0,
+                children: 0,
+                ends: NONE,
+            }],
             free_nodes: Vec::new(),
             edges: HashTable::new(),
             members: Vec::new(),
@@ -187,9 +208,16 @@ impl PhraseIndex {
             self.descend(std::iter::once(hash.finish()))
         });
         let words = self.end_at(words, end(member, Ending::Words));
-        let spaceless = spaceless.map_or(NOWHERE, |node| self.end_at(node, end(member, Ending::Spaceless)));
+        let spaceless = spaceless.map_or(NOWHERE, |node| {
+            self.end_at(node, end(member, Ending::Spaceless))
+        });
         let strict = (phrase.strict() != phrase.folded()).then(|| phrase.strict().into());
-        let new = Member { folded, strict, words, spaceless };
+        let new = Member {
+            folded,
+            strict,
+            words,
+            spaceless,
+        };
         match self.members.get_mut(member as usize) {
             Some(old) => *old = new,
             None => self.members.push(new),
@@ -203,8 +231,12 @@ impl PhraseIndex {
 
     /// Takes the key's phrase out; whether there was one.
     pub fn remove(&mut self, key: u64) -> bool {
-        let Some(member) = self.by_key.remove(key, &self.keys) else { return false };
-        let Some(old) = self.members.get_mut(member as usize) else { return false };
+        let Some(member) = self.by_key.remove(key, &self.keys) else {
+            return false;
+        };
+        let Some(old) = self.members.get_mut(member as usize) else {
+            return false;
+        };
         let (words, spaceless) = (old.words.node, old.spaceless.node);
         if let Some(hash) = spaceless_hash(&std::mem::take(&mut old.folded))
             && let Some(count) = self.spaceless.get_mut(hash.len as usize)
@@ -234,7 +266,13 @@ impl PhraseIndex {
         if self.is_empty() {
             return;
         }
-        let mut search = Search { index: self, text, steps: Vec::new(), hits: Vec::new(), seen: HashSet::new() };
+        let mut search = Search {
+            index: self,
+            text,
+            steps: Vec::new(),
+            hits: Vec::new(),
+            seen: HashSet::new(),
+        };
         for at in 0..text.words().len() as u32 {
             search.follow(at, at, ROOT);
         }
@@ -249,7 +287,9 @@ impl PhraseIndex {
     #[inline]
     fn child(&self, node: u32, word: u64) -> Option<u32> {
         let wanted = edge(node, word);
-        self.edges.find(wanted, |(edge, _)| *edge == wanted).map(|(_, child)| *child)
+        self.edges
+            .find(wanted, |(edge, _)| *edge == wanted)
+            .map(|(_, child)| *child)
     }
 
     /// The node at the end of a path, made where it is missing.
@@ -265,7 +305,12 @@ impl PhraseIndex {
     }
 
     fn add_node(&mut self, parent: u32, edge: u64) -> u32 {
-        let node = Node { parent, edge, children: 0, ends: NONE };
+        let node = Node {
+            parent,
+            edge,
+            children: 0,
+            ends: NONE,
+        };
         let at = self.free_nodes.pop().unwrap_or(self.nodes.len() as u32);
         match self.nodes.get_mut(at as usize) {
             Some(old) => *old = node,
@@ -274,12 +319,16 @@ impl PhraseIndex {
         if let Some(parent) = self.nodes.get_mut(parent as usize) {
             parent.children += 1;
         }
-        self.edges.insert_unique(edge, (edge, at), |(edge, _)| *edge);
+        self.edges
+            .insert_unique(edge, (edge, at), |(edge, _)| *edge);
         at
     }
 
     fn end_at(&mut self, node: u32, end: u32) -> Place {
-        let next = self.nodes.get_mut(node as usize).map_or(NONE, |node| std::mem::replace(&mut node.ends, end));
+        let next = self
+            .nodes
+            .get_mut(node as usize)
+            .map_or(NONE, |node| std::mem::replace(&mut node.ends, end));
         Place { node, next }
     }
 
@@ -294,8 +343,15 @@ impl PhraseIndex {
 
     /// Takes an ending out of its node, and the nodes that thereby lead nowhere out of the trie.
     fn unlink(&mut self, node: u32, end: u32) {
-        let Some(next) = self.place_mut(end).map(|place| std::mem::replace(place, NOWHERE).next) else { return };
-        let Some(first) = self.nodes.get(node as usize).map(|node| node.ends) else { return };
+        let Some(next) = self
+            .place_mut(end)
+            .map(|place| std::mem::replace(place, NOWHERE).next)
+        else {
+            return;
+        };
+        let Some(first) = self.nodes.get(node as usize).map(|node| node.ends) else {
+            return;
+        };
         if first == end {
             self.nodes[node as usize].ends = next;
         } else {
@@ -312,7 +368,13 @@ impl PhraseIndex {
     }
 
     fn prune(&mut self, mut at: u32) {
-        while let Some(&Node { parent, edge, children: 0, ends: NONE }) = self.nodes.get(at as usize) {
+        while let Some(&Node {
+            parent,
+            edge,
+            children: 0,
+            ends: NONE,
+        }) = self.nodes.get(at as usize)
+        {
             if at == ROOT {
                 break;
             }
@@ -408,7 +470,12 @@ impl<'t> Search<'_, 't> {
     fn follow(&mut self, first: u32, at: u32, node: u32) {
         let Some(word) = self.word(at) else { return };
         if let Some(child) = self.index.child(node, word.hash) {
-            self.step((first, at + 1), child, ("", self.plain(word.plain)), How::AsWritten);
+            self.step(
+                (first, at + 1),
+                child,
+                ("", self.plain(word.plain)),
+                How::AsWritten,
+            );
         }
         if self.text.has_readings() {
             for reading in self.text.readings_at(at) {
@@ -423,7 +490,12 @@ impl<'t> Search<'_, 't> {
     fn reading(&mut self, first: u32, node: u32, reading: &Reading) {
         if let Some(child) = self.index.child(node, reading.hash) {
             let text = self.text.buffered(reading.text);
-            self.step((first, reading.to), child, ("", text), How::Read(reading.manner));
+            self.step(
+                (first, reading.to),
+                child,
+                ("", text),
+                How::Read(reading.manner),
+            );
         }
     }
 
@@ -433,9 +505,17 @@ impl<'t> Search<'_, 't> {
         if first == at {
             for (cut, put_back, rest) in without_proclitics(plain, word.scripts) {
                 let mut hash = WordHash::new();
-                put_back.chars().chain(rest.chars()).for_each(|c| hash.push(c));
+                put_back
+                    .chars()
+                    .chain(rest.chars())
+                    .for_each(|c| hash.push(c));
                 if let Some(child) = self.index.child(node, hash.finish()) {
-                    self.step((first, at + 1), child, (put_back, rest), How::Bare(cut as u32, 0));
+                    self.step(
+                        (first, at + 1),
+                        child,
+                        (put_back, rest),
+                        How::Bare(cut as u32, 0),
+                    );
                 }
             }
         } else {
@@ -443,14 +523,28 @@ impl<'t> Search<'_, 't> {
                 if let Some(child) = self.index.child(node, word_hash(stem)) {
                     let cut = (plain.len() - stem.len()) as u32;
                     // Only the last word carries such an ending, so the path stops here.
-                    self.arrive((first, at + 1), child, Step { text: ("", stem), how: How::Bare(0, cut), at });
+                    self.arrive(
+                        (first, at + 1),
+                        child,
+                        Step {
+                            text: ("", stem),
+                            how: How::Bare(0, cut),
+                            at,
+                        },
+                    );
                     self.steps.pop();
                 }
             }
         }
     }
 
-    fn step(&mut self, (first, to): (u32, u32), node: u32, text: (&'static str, &'t str), how: How) {
+    fn step(
+        &mut self,
+        (first, to): (u32, u32),
+        node: u32,
+        text: (&'static str, &'t str),
+        how: How,
+    ) {
         let at = self.steps.last().map_or(first, |_| to - 1);
         self.arrive((first, to), node, Step { text, how, at });
         if self.index.node(node).is_some_and(|node| node.children > 0) {
@@ -468,7 +562,11 @@ impl<'t> Search<'_, 't> {
                 && self.is_wanted(key)
                 && self.is_said(member, ending, first, to)
             {
-                let level = if self.is_strict(member, first, to) { Level::Strict } else { Level::Folded };
+                let level = if self.is_strict(member, first, to) {
+                    Level::Strict
+                } else {
+                    Level::Folded
+                };
                 self.hit(key, level, ending, first, to);
             }
         }
@@ -477,14 +575,20 @@ impl<'t> Search<'_, 't> {
     /// Whether the steps so far really are the phrase, and the readings among them are likely.
     fn is_said(&self, member: &Member, ending: Ending, first: u32, to: u32) -> bool {
         let several = member.folded.contains(' ');
-        let bare = self.steps.iter().any(|step| matches!(step.how, How::Bare(..)));
+        let bare = self
+            .steps
+            .iter()
+            .any(|step| matches!(step.how, How::Bare(..)));
         if bare && (!several || ending == Ending::Spaceless) {
             return false;
         }
         let same = match ending {
             Ending::Words => {
                 let mut words = member.folded.split(' ');
-                let all = self.steps.iter().all(|s| words.next().is_some_and(|w| s.is(w)));
+                let all = self
+                    .steps
+                    .iter()
+                    .all(|s| words.next().is_some_and(|w| s.is(w)));
                 all && words.next().is_none()
             }
             Ending::Spaceless => match self.steps.as_slice() {
@@ -504,7 +608,11 @@ impl<'t> Search<'_, 't> {
             return true;
         }
         let tag = self.word(step.at).is_some_and(|word| {
-            let before = self.text.strict().get(..word.strict.0 as usize).unwrap_or_default();
+            let before = self
+                .text
+                .strict()
+                .get(..word.strict.0 as usize)
+                .unwrap_or_default();
             before.ends_with(['#', '@'])
         });
         tag || step.chars().count() >= COMPOUND_MIN
@@ -524,37 +632,75 @@ impl<'t> Search<'_, 't> {
         }
         let own = self.word(first).map_or(0, |word| word.scripts);
         let before = first.checked_sub(1).and_then(|at| self.word(at));
-        let around: Vec<u8> = [before, self.word(to)].into_iter().flatten().map(|word| word.scripts).collect();
+        let around: Vec<u8> = [before, self.word(to)]
+            .into_iter()
+            .flatten()
+            .map(|word| word.scripts)
+            .collect();
         around.contains(&target) && !around.contains(&own)
     }
 
     /// Whether the words are the phrase as typed, in the strict key.
     fn is_strict(&self, member: &Member, first: u32, to: u32) -> bool {
-        let words = self.text.words().get(first as usize..to as usize).unwrap_or_default();
+        let words = self
+            .text
+            .words()
+            .get(first as usize..to as usize)
+            .unwrap_or_default();
         let strict = member.strict.as_deref().unwrap_or(&member.folded);
-        strict.split(' ').eq(words.iter().map(|word| self.text.strict.slice(word.strict)))
+        strict
+            .split(' ')
+            .eq(words.iter().map(|word| self.text.strict.slice(word.strict)))
     }
 
     fn hit(&mut self, key: u64, level: Level, ending: Ending, first: u32, to: u32) {
-        let (Some(first), Some(last)) = (self.word(first), to.checked_sub(1).and_then(|at| self.word(at))) else {
+        let (Some(first), Some(last)) = (
+            self.word(first),
+            to.checked_sub(1).and_then(|at| self.word(at)),
+        ) else {
             return;
         };
         let mut original = first.original.0 as usize..last.original.1 as usize;
         let plain = self.text.plain();
-        if let Some(Step { how: How::Bare(cut, _), .. }) = self.steps.first() {
-            original.start = plain.original_span((first.plain.0 + cut) as usize, first.plain.1 as usize).start;
+        if let Some(Step {
+            how: How::Bare(cut, _),
+            ..
+        }) = self.steps.first()
+        {
+            original.start = plain
+                .original_span((first.plain.0 + cut) as usize, first.plain.1 as usize)
+                .start;
         }
-        if let Some(Step { how: How::Bare(_, cut), .. }) = self.steps.last() {
-            original.end = plain.original_span(last.plain.0 as usize, (last.plain.1 - cut) as usize).end;
+        if let Some(Step {
+            how: How::Bare(_, cut),
+            ..
+        }) = self.steps.last()
+        {
+            original.end = plain
+                .original_span(last.plain.0 as usize, (last.plain.1 - cut) as usize)
+                .end;
         }
         let mut evasions = self.text.evasions_in(&original, level == Level::Strict);
         if level == Level::Folded {
-            let joined = self.steps.iter().any(|step| step.how == How::Read(Manner::Joined));
+            let joined = self
+                .steps
+                .iter()
+                .any(|step| step.how == How::Read(Manner::Joined));
             evasions.spacing += u32::from(ending == Ending::Spaceless && !joined);
-            let imitations = self.steps.iter().filter(|s| matches!(s.how, How::Read(Manner::Whole(_))));
-            evasions.look_alikes += imitations.map(|step| step.text.1.chars().count() as u32).sum::<u32>();
+            let imitations = self
+                .steps
+                .iter()
+                .filter(|s| matches!(s.how, How::Read(Manner::Whole(_))));
+            evasions.look_alikes += imitations
+                .map(|step| step.text.1.chars().count() as u32)
+                .sum::<u32>();
         }
-        self.add(PhraseHit { key, level, original, evasions });
+        self.add(PhraseHit {
+            key,
+            level,
+            original,
+            evasions,
+        });
     }
 
     /// Whether a hit of this key still adds something.
@@ -575,11 +721,20 @@ impl<'t> Search<'_, 't> {
     /// Looks for phrases of several words anywhere in letters set apart, since `g r e y b a n n e r`
     /// does not show where its words end.
     fn spaced(&mut self) {
-        let longest = self.index.spaceless.iter().rposition(|count| *count > 0).unwrap_or(0);
+        let longest = self
+            .index
+            .spaceless
+            .iter()
+            .rposition(|count| *count > 0)
+            .unwrap_or(0);
         for group in self.text.spaced().iter().filter(|_| longest > 0) {
             let letters = self.text.buffered(group.text);
             for (word, (start, _)) in (group.from..).zip(letters.char_indices()) {
-                self.spaced_from(word, letters.get(start..).unwrap_or_default(), longest as u32);
+                self.spaced_from(
+                    word,
+                    letters.get(start..).unwrap_or_default(),
+                    longest as u32,
+                );
             }
         }
     }
@@ -592,11 +747,19 @@ impl<'t> Search<'_, 't> {
             if hash.len > longest || to - first > 2 * longest {
                 break;
             }
-            let known = self.index.spaceless.get(hash.len as usize).is_some_and(|count| *count > 0);
+            let known = self
+                .index
+                .spaceless
+                .get(hash.len as usize)
+                .is_some_and(|count| *count > 0);
             if known && let Some(child) = self.index.child(ROOT, hash.finish()) {
                 let text = letters.get(..at + c.len_utf8()).unwrap_or_default();
                 let index = self.index;
-                self.steps.push(Step { text: ("", text), how: How::Read(Manner::Joined), at: first });
+                self.steps.push(Step {
+                    text: ("", text),
+                    how: How::Read(Manner::Joined),
+                    at: first,
+                });
                 for (at, member, ending) in index.ends(child) {
                     if let Some(&key) = index.keys.get(at as usize)
                         && ending == Ending::Spaceless
@@ -622,9 +785,12 @@ impl<'t> Search<'_, 't> {
         let mut kept: Vec<PhraseHit> = Vec::with_capacity(self.hits.len());
         for hit in self.hits {
             let again = kept.last().is_some_and(|last| {
-                let within = |a: &Range<usize>, b: &Range<usize>| b.start <= a.start && a.end <= b.end;
-                let nested = within(&hit.original, &last.original) || within(&last.original, &hit.original);
-                last.key == hit.key && (hit.original == last.original || nested && hit.level > last.level)
+                let within =
+                    |a: &Range<usize>, b: &Range<usize>| b.start <= a.start && a.end <= b.end;
+                let nested =
+                    within(&hit.original, &last.original) || within(&last.original, &hit.original);
+                last.key == hit.key
+                    && (hit.original == last.original || nested && hit.level > last.level)
             });
             if !again {
                 kept.push(hit);
@@ -656,64 +822,159 @@ mod tests {
         index(phrases).find(&normalise(text), &mut hits);
         let said = |hit: &PhraseHit| {
             let phrase = phrases[hit.key as usize];
-            format!("{phrase} {}: {} ({})", hit.level, &text[hit.original.clone()], hit.evasions)
+            format!(
+                "{phrase} {}: {} ({})",
+                hit.level,
+                &text[hit.original.clone()],
+                hit.evasions
+            )
         };
-        assert_eq!(hits.iter().map(said).collect::<Vec<_>>(), expect, "in {text}");
+        assert_eq!(
+            hits.iter().map(said).collect::<Vec<_>>(),
+            expect,
+            "in {text}"
+        );
     }
 
     #[test]
     fn a_hit_says_at_which_level_and_what_was_undone() {
         let grey = "grey banner";
-        check(&[grey], "the Grey  Banner.", &["grey banner strict: Grey  Banner (none)"]);
-        check(&[grey], "gr\u{200b}ey banner", &["grey banner strict: gr\u{200b}ey banner (zero width 1)"]);
-        check(&[grey], "grèy banner", &["grey banner folded: grèy banner (diacritics 1)"]);
-        check(&[grey], "g r e y banner", &["grey banner folded: g r e y banner (spacing 3)"]);
-        check(&[grey], "a #greybanner", &["grey banner folded: greybanner (spacing 1)"]);
-        check(&[grey], "grеу banner", &["grey banner folded: grеу banner (look alikes 2)"]);
-        check(&[grey], "g r e y b a n n e r", &["grey banner folded: g r e y b a n n e r (spacing 9)"]);
-        check(&[grey], "x g r e y b a n n e r y", &["grey banner folded: g r e y b a n n e r (spacing 9)"]);
-        check(&[grey], "greyyyy banner", &["grey banner folded: greyyyy banner (elongation 1)"]);
-        check(&["راية الرماد"], "وَراية الرَّمادِ!", &["راية الرماد folded: راية الرَّمادِ (diacritics 3)"]);
+        check(
+            &[grey],
+            "the Grey  Banner.",
+            &["grey banner strict: Grey  Banner (none)"],
+        );
+        check(
+            &[grey],
+            "gr\u{200b}ey banner",
+            &["grey banner strict: gr\u{200b}ey banner (zero width 1)"],
+        );
+        check(
+            &[grey],
+            "grèy banner",
+            &["grey banner folded: grèy banner (diacritics 1)"],
+        );
+        check(
+            &[grey],
+            "g r e y banner",
+            &["grey banner folded: g r e y banner (spacing 3)"],
+        );
+        check(
+            &[grey],
+            "a #greybanner",
+            &["grey banner folded: greybanner (spacing 1)"],
+        );
+        check(
+            &[grey],
+            "grеу banner",
+            &["grey banner folded: grеу banner (look alikes 2)"],
+        );
+        check(
+            &[grey],
+            "g r e y b a n n e r",
+            &["grey banner folded: g r e y b a n n e r (spacing 9)"],
+        );
+        check(
+            &[grey],
+            "x g r e y b a n n e r y",
+            &["grey banner folded: g r e y b a n n e r (spacing 9)"],
+        );
+        check(
+            &[grey],
+            "greyyyy banner",
+            &["grey banner folded: greyyyy banner (elongation 1)"],
+        );
+        check(
+            &["راية الرماد"],
+            "وَراية الرَّمادِ!",
+            &["راية الرماد folded: راية الرَّمادِ (diacritics 3)"],
+        );
         check(&["راية الرماد"], "للراية الرمادهم", &[]);
         check(&["راية الرماد"], "وبراية رمادهم", &[]);
-        check(&["راية الرماد"], "راية الرمادين", &["راية الرماد folded: راية الرماد (none)"]);
-        check(&["الراية السوداء القديمة"], "للراية السوداء القديمة", &["الراية السوداء القديمة folded: لراية السوداء القديمة (none)"]);
+        check(
+            &["راية الرماد"],
+            "راية الرمادين",
+            &["راية الرماد folded: راية الرماد (none)"],
+        );
+        check(
+            &["الراية السوداء القديمة"],
+            "للراية السوداء القديمة",
+            &["الراية السوداء القديمة folded: لراية السوداء القديمة (none)"],
+        );
     }
 
     #[test]
     fn overlapping_and_nested_phrases_are_all_found() {
-        check(&["grey banner", "banner", "under the grey", "banner rises"], "under the grey banner rises", &[
-            "under the grey strict: under the grey (none)",
-            "grey banner strict: grey banner (none)",
-            "banner strict: banner (none)",
-            "banner rises strict: banner rises (none)",
-        ]);
+        check(
+            &["grey banner", "banner", "under the grey", "banner rises"],
+            "under the grey banner rises",
+            &[
+                "under the grey strict: under the grey (none)",
+                "grey banner strict: grey banner (none)",
+                "banner strict: banner (none)",
+                "banner rises strict: banner rises (none)",
+            ],
+        );
     }
 
     #[test]
     fn every_occurrence_is_found_once() {
-        check(&["no no"], "no no no", &["no no strict: no no (none)", "no no strict: no no (none)"]);
-        check(&["g r e y"], "g r e y grey", &["g r e y strict: g r e y (none)", "g r e y folded: grey (none)"]);
+        check(
+            &["no no"],
+            "no no no",
+            &["no no strict: no no (none)", "no no strict: no no (none)"],
+        );
+        check(
+            &["g r e y"],
+            "g r e y grey",
+            &[
+                "g r e y strict: g r e y (none)",
+                "g r e y folded: grey (none)",
+            ],
+        );
     }
 
     #[test]
     fn phrases_typed_differently_keep_their_levels() {
-        check(&["café", "cafe"], "Café", &["café strict: Café (none)", "cafe folded: Café (diacritics 1)"]);
-        check(&["café", "cafe"], "CAFE", &["café folded: CAFE (none)", "cafe strict: CAFE (none)"]);
+        check(
+            &["café", "cafe"],
+            "Café",
+            &[
+                "café strict: Café (none)",
+                "cafe folded: Café (diacritics 1)",
+            ],
+        );
+        check(
+            &["café", "cafe"],
+            "CAFE",
+            &["café folded: CAFE (none)", "cafe strict: CAFE (none)"],
+        );
     }
 
     #[test]
     fn one_word_is_not_two_unless_it_is_long_or_a_tag() {
         check(&["to get her"], "together", &[]);
-        check(&["to get her"], "#together", &["to get her folded: together (spacing 1)"]);
+        check(
+            &["to get her"],
+            "#together",
+            &["to get her folded: together (spacing 1)"],
+        );
         check(&["may be"], "m a y b e", &[]);
-        check(&["grey banner"], "greybanner_17", &["grey banner folded: greybanner (spacing 1)"]);
+        check(
+            &["grey banner"],
+            "greybanner_17",
+            &["grey banner folded: greybanner (spacing 1)"],
+        );
         check(&["greybanner"], "grey banner", &[]);
     }
 
     #[test]
     fn ideographs_are_found_without_spaces() {
-        check(&["灰色旗"], "我们的灰色旗帜", &["灰色旗 strict: 灰色旗 (none)"]);
+        check(
+            &["灰色旗"],
+            "我们的灰色旗帜",
+            &["灰色旗 strict: 灰色旗 (none)"],
+        );
         check(&["🏴"], "rise🏴now", &["🏴 strict: 🏴 (none)"]);
         check(&["👨\u{200d}👩"], "👨👩", &[]);
     }
@@ -721,10 +982,22 @@ mod tests {
     #[test]
     fn imitations_of_whole_words_need_company() {
         check(&["pope"], "роре", &[]);
-        check(&["pope"], "the роре said", &["pope folded: роре (look alikes 4)"]);
+        check(
+            &["pope"],
+            "the роре said",
+            &["pope folded: роре (look alikes 4)"],
+        );
         check(&["pope"], "это роре там", &[]);
-        check(&["the pope"], "the роре", &["the pope folded: the роре (look alikes 4)"]);
-        check(&["сор"], "это cop там", &["сор folded: cop (look alikes 3)"]);
+        check(
+            &["the pope"],
+            "the роре",
+            &["the pope folded: the роре (look alikes 4)"],
+        );
+        check(
+            &["сор"],
+            "это cop там",
+            &["сор folded: cop (look alikes 3)"],
+        );
         check(&["сор"], "a cop there", &[]);
     }
 
@@ -746,24 +1019,47 @@ mod tests {
     #[test]
     fn no_text_takes_long_to_search() {
         let letters: Vec<String> = (b'a'..=b'z').map(|c| char::from(c).to_string()).collect();
-        let mut phrases: Vec<String> = letters.windows(10).map(|w| w.join("") + " banner").collect();
+        let mut phrases: Vec<String> = letters
+            .windows(10)
+            .map(|w| w.join("") + " banner")
+            .collect();
         phrases.extend((2..32).map(|n| vec!["ab"; n].join(" ")));
         phrases.extend((2..32).map(|n| vec!["راية"; n].join(" ")));
         let phrases: Vec<&str> = phrases.iter().map(String::as_str).collect();
         let index = index(&phrases);
-        let pieces = ["a ", "ab ", "a b c d e f g h i j b a n n e r ", "وراية ", "راية ", "aа ", "b", "а ", "g.r.e.y "];
+        let pieces = [
+            "a ",
+            "ab ",
+            "a b c d e f g h i j b a n n e r ",
+            "وراية ",
+            "راية ",
+            "aа ",
+            "b",
+            "а ",
+            "g.r.e.y ",
+        ];
         for piece in pieces {
             let text = normalise(&piece.repeat(crate::text::TEXT_MAX / piece.len()));
             let (started, mut hits) = (std::time::Instant::now(), Vec::new());
             index.find(&text, &mut hits);
             let took = started.elapsed();
-            assert!(took.as_millis() < 500, "{piece:?} took {took:?}, {} hits", hits.len());
+            assert!(
+                took.as_millis() < 500,
+                "{piece:?} took {took:?}, {} hits",
+                hits.len()
+            );
         }
     }
 
     #[test]
     fn what_is_removed_leaves_nothing_behind() {
-        let mut index = index(&["grey banner", "grey banner rises", "grey", "café", "grey banner"]);
+        let mut index = index(&[
+            "grey banner",
+            "grey banner rises",
+            "grey",
+            "café",
+            "grey banner",
+        ]);
         index.insert(2, &Phrase::parse("cafe").unwrap());
         for key in [1, 0, 3, 2, 4] {
             assert!(index.remove(key));

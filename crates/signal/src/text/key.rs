@@ -59,7 +59,9 @@ impl Key {
     }
 
     pub(super) fn slice(&self, (start, end): (u32, u32)) -> &str {
-        self.text.get(start as usize..end as usize).unwrap_or_default()
+        self.text
+            .get(start as usize..end as usize)
+            .unwrap_or_default()
     }
 
     /// Appends a character that stands for `start..end` of the original.
@@ -135,7 +137,10 @@ impl Evasion {
     /// Whether the strict key undoes it already.
     pub(super) fn is_undone_in_strict(self) -> bool {
         use Evasion::{Bidi, PresentationForm, StyledLetter, Tatweel, ZeroWidth};
-        matches!(self, ZeroWidth | Bidi | Tatweel | PresentationForm | StyledLetter)
+        matches!(
+            self,
+            ZeroWidth | Bidi | Tatweel | PresentationForm | StyledLetter
+        )
     }
 }
 
@@ -157,7 +162,9 @@ impl Evasions {
 
     /// Sum of all counts.
     pub fn total(&self) -> u32 {
-        self.counts().iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+        self.counts()
+            .iter()
+            .fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     pub(super) fn count(&mut self, evasion: Evasion) {

@@ -14,13 +14,17 @@ pub const WORDS_MAX: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PhraseError {
     /// Over [`PHRASE_MAX`] bytes.
-    #[error("a text signal has at most {PHRASE_MAX} bytes, this has {found}: give the words that are characteristic")]
+    #[error(
+        "a text signal has at most {PHRASE_MAX} bytes, this has {found}: give the words that are characteristic"
+    )]
     Length {
         /// Length that was given.
         found: usize,
     },
     /// Over [`WORDS_MAX`] words.
-    #[error("a text signal has at most {WORDS_MAX} words, this has {found}: give the words that are characteristic")]
+    #[error(
+        "a text signal has at most {WORDS_MAX} words, this has {found}: give the words that are characteristic"
+    )]
     Words {
         /// Number of words found.
         found: usize,
@@ -28,10 +32,14 @@ pub enum PhraseError {
         column: usize,
     },
     /// Nothing is left once invisible characters, marks and punctuation are gone.
-    #[error("nothing is left of this text signal without punctuation and invisible characters: give at least one word")]
+    #[error(
+        "nothing is left of this text signal without punctuation and invisible characters: give at least one word"
+    )]
     Empty,
     /// A single letter or digit, which is in almost every text.
-    #[error("a text signal of the single letter `{letter}` would match almost every text: give a word or more")]
+    #[error(
+        "a text signal of the single letter `{letter}` would match almost every text: give a word or more"
+    )]
     SingleLetter {
         /// The letter, normalised.
         letter: char,
@@ -83,15 +91,28 @@ impl Phrase {
         match folded.as_slice() {
             [] => return Err(PhraseError::Empty),
             [word] if let Some(letter) = single_letter(word) => {
-                return Err(PhraseError::SingleLetter { letter, column: column(0) });
+                return Err(PhraseError::SingleLetter {
+                    letter,
+                    column: column(0),
+                });
             }
             _ => {}
         }
         if words.len() > WORDS_MAX && folded.len() > WORDS_MAX {
-            return Err(PhraseError::Words { found: words.len(), column: column(WORDS_MAX) });
+            return Err(PhraseError::Words {
+                found: words.len(),
+                column: column(WORDS_MAX),
+            });
         }
-        let strict: Vec<&str> = words.iter().map(|word| normalised.strict.slice(word.strict)).collect();
-        Ok(Self { original: text.into(), strict: strict.join(" ").into(), folded: folded.join(" ").into() })
+        let strict: Vec<&str> = words
+            .iter()
+            .map(|word| normalised.strict.slice(word.strict))
+            .collect();
+        Ok(Self {
+            original: text.into(),
+            strict: strict.join(" ").into(),
+            folded: folded.join(" ").into(),
+        })
     }
 
     /// What was typed.
@@ -190,11 +211,41 @@ mod tests {
     fn what_would_match_everything_or_nothing_is_refused() {
         check_refused("", PhraseError::Empty);
         check_refused("  \u{200b}\u{202e}ـ…!", PhraseError::Empty);
-        check_refused(" «و» ", PhraseError::SingleLetter { letter: 'و', column: 3 });
-        check_refused("A", PhraseError::SingleLetter { letter: 'a', column: 0 });
-        check_refused("ـأَ", PhraseError::SingleLetter { letter: 'ا', column: 2 });
-        check_refused("旗", PhraseError::SingleLetter { letter: '旗', column: 0 });
+        check_refused(
+            " «و» ",
+            PhraseError::SingleLetter {
+                letter: 'و',
+                column: 3,
+            },
+        );
+        check_refused(
+            "A",
+            PhraseError::SingleLetter {
+                letter: 'a',
+                column: 0,
+            },
+        );
+        check_refused(
+            "ـأَ",
+            PhraseError::SingleLetter {
+                letter: 'ا',
+                column: 2,
+            },
+        );
+        check_refused(
+            "旗",
+            PhraseError::SingleLetter {
+                letter: '旗',
+                column: 0,
+            },
+        );
         check_refused(&"a".repeat(1025), PhraseError::Length { found: 1025 });
-        check_refused(&"no ".repeat(33), PhraseError::Words { found: 33, column: 96 });
+        check_refused(
+            &"no ".repeat(33),
+            PhraseError::Words {
+                found: 33,
+                column: 96,
+            },
+        );
     }
 }

@@ -68,7 +68,11 @@ pub(super) struct WordHash {
 
 impl WordHash {
     pub(super) const fn new() -> Self {
-        Self { state: SEED, last: '\0', len: 0 }
+        Self {
+            state: SEED,
+            last: '\0',
+            len: 0,
+        }
     }
 
     #[inline]
@@ -103,7 +107,10 @@ pub(super) const ELONGATED: usize = 3;
 
 /// Whether a word of the text is this word of a phrase: the same letters in the same numbers, except
 /// that three or more of a letter in either stand for any number of it.
-pub(super) fn same_word(text: impl Iterator<Item = char>, phrase: impl Iterator<Item = char>) -> bool {
+pub(super) fn same_word(
+    text: impl Iterator<Item = char>,
+    phrase: impl Iterator<Item = char>,
+) -> bool {
     let (mut text, mut phrase) = (Repeats(text.peekable()), Repeats(phrase.peekable()));
     loop {
         return match (text.next(), phrase.next()) {
@@ -136,29 +143,53 @@ impl<I: Iterator<Item = char>> Iterator for Repeats<I> {
 /// Particles written together with the word after them: and, then, with, like, to, will.
 const PROCLITICS: [char; 6] = ['و', 'ف', 'ب', 'ك', 'ل', 'س'];
 /// Pronouns and endings written together with the word before them, in folded spelling.
-const ENCLITICS: [&str; 11] = ["ها", "هم", "هن", "كم", "نا", "ات", "ون", "ين", "ه", "ك", "ي"];
+const ENCLITICS: [&str; 11] = [
+    "ها", "هم", "هن", "كم", "نا", "ات", "ون", "ين", "ه", "ك", "ي",
+];
 /// Letters that must be left for a word without its particle to be a word.
 const STEM_MIN: usize = 3;
 
 /// What an Arabic word may say without the particles at its start: the bytes cut off and the rest.
 /// For `لل…` the article's alef, which writing drops after `ل`, is put back by the second item.
-pub(super) fn without_proclitics(word: &str, scripts: u8) -> impl Iterator<Item = (usize, &'static str, &str)> {
+pub(super) fn without_proclitics(
+    word: &str,
+    scripts: u8,
+) -> impl Iterator<Item = (usize, &'static str, &str)> {
     let arabic = scripts == script::ARABIC;
-    let strip = |word: &'_ str| word.chars().next().filter(|c| PROCLITICS.contains(c)).map(char::len_utf8);
-    let one = strip(word).filter(|_| arabic).and_then(|cut| Some((cut, "", word.get(cut..)?)));
+    let strip = |word: &'_ str| {
+        word.chars()
+            .next()
+            .filter(|c| PROCLITICS.contains(c))
+            .map(char::len_utf8)
+    };
+    let one = strip(word)
+        .filter(|_| arabic)
+        .and_then(|cut| Some((cut, "", word.get(cut..)?)));
     let two = one.and_then(|(cut, _, rest)| {
         let and = word.starts_with(['و', 'ف']);
         let more = strip(rest).filter(|_| and && !rest.starts_with(['و', 'ف']))?;
         Some((cut + more, "", rest.get(more..)?))
     });
-    let for_the = word.strip_prefix("لل").filter(|_| arabic).map(|rest| (2, "ال", rest));
-    [one, two, for_the].into_iter().flatten().filter(|(_, _, rest)| rest.chars().count() >= STEM_MIN)
+    let for_the = word
+        .strip_prefix("لل")
+        .filter(|_| arabic)
+        .map(|rest| (2, "ال", rest));
+    [one, two, for_the]
+        .into_iter()
+        .flatten()
+        .filter(|(_, _, rest)| rest.chars().count() >= STEM_MIN)
 }
 
 /// What an Arabic word may say without the pronoun or ending at its end.
 pub(super) fn without_enclitics(word: &str, scripts: u8) -> impl Iterator<Item = &str> {
-    let endings: &[&str] = if scripts == script::ARABIC { &ENCLITICS } else { &[] };
-    let stems = endings.iter().filter_map(|ending| word.strip_suffix(ending));
+    let endings: &[&str] = if scripts == script::ARABIC {
+        &ENCLITICS
+    } else {
+        &[]
+    };
+    let stems = endings
+        .iter()
+        .filter_map(|ending| word.strip_suffix(ending));
     stems.filter(|stem| stem.chars().count() >= STEM_MIN)
 }
 
@@ -168,7 +199,11 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, phrase: &str, expect: bool) {
-        assert_eq!(same_word(text.chars(), phrase.chars()), expect, "{text} for {phrase}");
+        assert_eq!(
+            same_word(text.chars(), phrase.chars()),
+            expect,
+            "{text} for {phrase}"
+        );
         if expect {
             assert_eq!(word_hash(text), word_hash(phrase));
         }
@@ -195,7 +230,9 @@ mod tests {
     fn particles() {
         let stems = |word: &'static str| {
             let stems = without_proclitics(word, script::ARABIC);
-            stems.map(|(_, put_back, rest)| format!("{put_back}{rest}")).collect::<Vec<_>>()
+            stems
+                .map(|(_, put_back, rest)| format!("{put_back}{rest}"))
+                .collect::<Vec<_>>()
         };
         assert_eq!(stems("ورايه"), ["رايه"]);
         assert_eq!(stems("وبرايه"), ["برايه", "رايه"]);

@@ -23,7 +23,11 @@ struct Audit {
 /// `GET /audit`
 pub(in crate::console) async fn show(State(state): State<ConsoleState>, session: Session) -> Page {
     let reading = state.clone();
-    page(&state.read(move |reader| read(&reading, reader, &session)).await?)
+    page(
+        &state
+            .read(move |reader| read(&reading, reader, &session))
+            .await?,
+    )
 }
 
 fn read(state: &ConsoleState, reader: &Reader, session: &Session) -> Result<Audit, Error> {

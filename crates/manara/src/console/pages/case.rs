@@ -3,25 +3,29 @@
 //! A move that is refused (somebody else holds the case, it was decided meanwhile, the form is from
 //! an earlier session) comes back as this same page with what was typed still in place.
 
-use super::parts::{self, ActionRow, CaseRow, VerdictView, action_row, bare_case_row, spans, verdict_views};
+use super::parts::{
+    self, ActionRow, CaseRow, VerdictView, action_row, bare_case_row, spans, verdict_views,
+};
 use super::{ConsoleState, Page};
+use crate::console::Error;
 use crate::console::login::login_keeping;
 use crate::console::memory::Draft;
 use crate::console::session::{OwnForm, Sent, Session, WithCsrf, session_of};
 use crate::console::shell::{Here, Notice, Shell, page};
 use crate::console::text::{self, Html};
 use crate::console::view::{By, Chip, Count, EntityView, When, outcome_word, span, state_chip};
-use crate::console::Error;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use manara_model::{
-    ActionKind, CaseId, CaseState, Decoding, EntityType, Judgement, MediaFacts, Medium,
-    Name, Outcome, Refused,
+    ActionKind, CaseId, CaseState, Decoding, EntityType, Judgement, MediaFacts, Medium, Name,
+    Outcome, Refused,
 };
 use manara_signal::{Signal, SignalType};
-use manara_store::{CaseDetail, CaseFilter, CaseStage, Reader, StoreError, StoredEvent, TrailEntry};
+use manara_store::{
+    CaseDetail, CaseFilter, CaseStage, Reader, StoreError, StoredEvent, TrailEntry,
+};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -188,7 +192,18 @@ pub(in crate::console) async fn show(
         text: text::inline("You had begun to decide this case. Nothing was recorded yet."),
         kept: true,
     });
-    render(state, session, id, With { query, draft, banner, ..With::default() }).await
+    render(
+        state,
+        session,
+        id,
+        With {
+            query,
+            draft,
+            banner,
+            ..With::default()
+        },
+    )
+    .await
 }
 
 /// A case's identifier from an address.
@@ -198,7 +213,11 @@ pub(super) fn case_id(text: &str) -> Result<CaseId, Error> {
 
 async fn render(state: ConsoleState, session: Session, id: CaseId, with: With) -> Page {
     let reading = state.clone();
-    page(&state.read(move |reader| read(&reading, reader, &session, id, with)).await?)
+    page(
+        &state
+            .read(move |reader| read(&reading, reader, &session, id, with))
+            .await?,
+    )
 }
 
 async fn refuse(
@@ -221,7 +240,10 @@ pub(in crate::console) async fn claim(
     Sent { session, .. }: Sent<Nothing>,
 ) -> Result<Response, Error> {
     let (id, login, now) = (case_id(&id)?, session.login.clone(), state.now());
-    let claimed = state.store().write(move |tx| tx.claim_case(id, &login, now)).await;
+    let claimed = state
+        .store()
+        .write(move |tx| tx.claim_case(id, &login, now))
+        .await;
     moved(state, session, id, claimed.map(|_| ()), "claimed").await
 }
 
@@ -232,7 +254,10 @@ pub(in crate::console) async fn release(
     Sent { session, .. }: Sent<Nothing>,
 ) -> Result<Response, Error> {
     let (id, login, now) = (case_id(&id)?, session.login.clone(), state.now());
-    let released = state.store().write(move |tx| tx.release_case(id, &login, now)).await;
+    let released = state
+        .store()
+        .write(move |tx| tx.release_case(id, &login, now))
+        .await;
     moved(state, session, id, released.map(|_| ()), "released").await
 }
 
@@ -246,8 +271,22 @@ async fn moved(
     match moved {
         Ok(()) => Ok(Redirect::to(&format!("/cases/{id}?done={done}")).into_response()),
         Err(StoreError::Refused(refused)) => {
-            let banner = Banner { tone: "stop", text: text::inline(&refused.to_string()), kept: false };
-            refuse(state, session, id, StatusCode::CONFLICT, With { banner: Some(banner), ..With::default() }).await
+            let banner = Banner {
+                tone: "stop",
+                text: text::inline(&refused.to_string()),
+                kept: false,
+            };
+            refuse(
+                state,
+                session,
+                id,
+                StatusCode::CONFLICT,
+                With {
+                    banner: Some(banner),
+                    ..With::default()
+                },
+            )
+            .await
         }
         Err(error) => Err(error.into()),
     }
@@ -284,19 +323,34 @@ pub(in crate::console) async fn decide(
     if !session.owns(&csrf) {
         let banner = Banner {
             tone: "warn",
-            text: text::inline("This form was from an earlier session, so nothing was recorded. Check it and send it again."),
+            text: text::inline(
+                "This form was from an earlier session, so nothing was recorded. Check it and send it again.",
+            ),
             kept: true,
         };
-        let with = With { banner: Some(banner), draft: Some(draft), ..With::default() };
+        let with = With {
+            banner: Some(banner),
+            draft: Some(draft),
+            ..With::default()
+        };
         return refuse(state, session, id, StatusCode::FORBIDDEN, with).await;
     }
     let judgement = match judgement(draft) {
         Ok(judgement) => judgement,
-        Err(with) => return refuse(state, session, id, StatusCode::UNPROCESSABLE_ENTITY, *with).await,
+        Err(with) => {
+            return refuse(state, session, id, StatusCode::UNPROCESSABLE_ENTITY, *with).await;
+        }
     };
     let now = state.now();
-    let (decision, login, judged) = (state.decision_id(now), session.login.clone(), judgement.clone());
-    let decided = state.store().write(move |tx| tx.decide_case(id, &login, &judged, decision, now)).await;
+    let (decision, login, judged) = (
+        state.decision_id(now),
+        session.login.clone(),
+        judgement.clone(),
+    );
+    let decided = state
+        .store()
+        .write(move |tx| tx.decide_case(id, &login, &judged, decision, now))
+        .await;
     match decided {
         Ok(_) => {
             state.0.memory.drop_draft(session.hash);
@@ -307,9 +361,10 @@ pub(in crate::console) async fn decide(
             refuse(state, session, id, status, with).await
         }
         Err(error @ StoreError::NotFound { .. }) => Err(error.into()),
-        Err(error) => {
-            Ok(crate::console::error::refusal_keeping(&error.into(), draft_of(id, judgement)))
-        }
+        Err(error) => Ok(crate::console::error::refusal_keeping(
+            &error.into(),
+            draft_of(id, judgement),
+        )),
     }
 }
 
@@ -342,18 +397,39 @@ fn judgement(draft: Draft) -> Result<Judgement, Box<With>> {
 /// The status and the page for a judgement that the case does not allow.
 fn refusal(refused: &Refused, draft: Draft) -> (StatusCode, With) {
     let said = refused.to_string();
-    let with = With { draft: Some(draft), ..With::default() };
+    let with = With {
+        draft: Some(draft),
+        ..With::default()
+    };
     match refused {
         Refused::HeldBy(_) | Refused::Closed { .. } => {
-            let banner = Banner { tone: "stop", text: text::inline(&said), kept: true };
-            (StatusCode::CONFLICT, With { banner: Some(banner), ..with })
+            let banner = Banner {
+                tone: "stop",
+                text: text::inline(&said),
+                kept: true,
+            };
+            (
+                StatusCode::CONFLICT,
+                With {
+                    banner: Some(banner),
+                    ..with
+                },
+            )
         }
-        Refused::NoteTooLong(_) => {
-            (StatusCode::UNPROCESSABLE_ENTITY, With { note_problem: Some(said), ..with })
-        }
-        Refused::NoAccount => {
-            (StatusCode::UNPROCESSABLE_ENTITY, With { outcome_problem: Some(said), ..with })
-        }
+        Refused::NoteTooLong(_) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            With {
+                note_problem: Some(said),
+                ..with
+            },
+        ),
+        Refused::NoAccount => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            With {
+                outcome_problem: Some(said),
+                ..with
+            },
+        ),
     }
 }
 
@@ -365,19 +441,30 @@ fn read(
     with: With,
 ) -> Result<CasePage, Error> {
     let now = state.now();
-    let detail = reader.case_detail(id)?.ok_or_else(|| Error::NotFound("case".into()))?;
+    let detail = reader
+        .case_detail(id)?
+        .ok_or_else(|| Error::NotFound("case".into()))?;
     let case = &detail.case;
     let me = session.login.as_str();
-    let shown = with.query.show.as_deref().map(|sha256| (sha256, with.query.clear == "yes"));
+    let shown = with
+        .query
+        .show
+        .as_deref()
+        .map(|sha256| (sha256, with.query.clear == "yes"));
     let events = detail.events.iter().rev().take(EVENTS_MAX).enumerate();
-    let events = events.map(|(number, stored)| event_view(state, reader, session, &detail, number, stored, shown));
+    let events = events
+        .map(|(number, stored)| event_view(state, reader, session, &detail, number, stored, shown));
     let title = format!("{} {}", case.entity.r#type, text::plain(&case.entity.id));
     let next = match &case.state {
         CaseState::Closed { .. } => next_case(reader, &case.queue)?,
         _ => None,
     };
     let (outcome, policy, note) = match &with.draft {
-        Some(draft) => (draft.outcome.clone(), draft.policy.clone(), draft.note.clone()),
+        Some(draft) => (
+            draft.outcome.clone(),
+            draft.policy.clone(),
+            draft.note.clone(),
+        ),
         None => (String::new(), case.policy.to_string(), String::new()),
     };
     Ok(CasePage {
@@ -395,7 +482,11 @@ fn read(
         more_events: detail.events_total.saturating_sub(EVENTS_MAX as u64),
         actions: actions(&detail),
         trail: detail.trail.iter().map(step).collect(),
-        others: detail.related.iter().map(|other| bare_case_row(other, me, now)).collect(),
+        others: detail
+            .related
+            .iter()
+            .map(|other| bare_case_row(other, me, now))
+            .collect(),
         judged: judged(&case.state),
         next,
         choices: choices(&detail, &outcome),
@@ -421,15 +512,28 @@ fn read(
 
 /// The most urgent case that waits in the same queue.
 fn next_case(reader: &Reader, queue: &Name) -> Result<Option<String>, Error> {
-    let filter = CaseFilter { queue: Some(queue.clone()), stage: CaseStage::Open, after: None, limit: 1 };
-    Ok(reader.cases(&filter)?.first().map(|case| case.id.to_string()))
+    let filter = CaseFilter {
+        queue: Some(queue.clone()),
+        stage: CaseStage::Open,
+        after: None,
+        limit: 1,
+    };
+    Ok(reader
+        .cases(&filter)?
+        .first()
+        .map(|case| case.id.to_string()))
 }
 
 fn actions(detail: &CaseDetail) -> Vec<ActionRow> {
     let automatic = detail.events.iter().map(|stored| &stored.decision);
     let decisions = automatic.chain(&detail.judgement);
     decisions
-        .flat_map(|decision| decision.actions.iter().map(move |action| (action, &decision.author)))
+        .flat_map(|decision| {
+            decision
+                .actions
+                .iter()
+                .map(move |action| (action, &decision.author))
+        })
         .map(|(action, author)| action_row(action, author, &detail.deliveries))
         .collect()
 }
@@ -459,7 +563,12 @@ fn step(entry: &TrailEntry) -> Step {
 
 fn judged(state: &CaseState) -> Option<Judged> {
     match state {
-        CaseState::Closed { decision, outcome, by, at } => Some(Judged {
+        CaseState::Closed {
+            decision,
+            outcome,
+            by,
+            at,
+        } => Some(Judged {
             outcome: outcome_word(*outcome),
             by: text::inline(by),
             at: When::exact(*at),
@@ -477,9 +586,19 @@ fn policies(state: &ConsoleState, own: &Name) -> BTreeSet<String> {
 
 fn choices(detail: &CaseDetail, chosen: &str) -> Vec<Choice> {
     let case = &detail.case;
-    let automatic = || detail.events.iter().flat_map(|stored| &stored.decision.actions);
+    let automatic = || {
+        detail
+            .events
+            .iter()
+            .flat_map(|stored| &stored.decision.actions)
+    };
     let undone: BTreeSet<&str> = automatic()
-        .filter(|a| matches!(a.kind, ActionKind::Remove | ActionKind::Restrict | ActionKind::Suspend | ActionKind::Label))
+        .filter(|a| {
+            matches!(
+                a.kind,
+                ActionKind::Remove | ActionKind::Restrict | ActionKind::Suspend | ActionKind::Label
+            )
+        })
         .map(|a| a.kind.as_str())
         .collect();
     let removed = automatic().any(|a| a.kind == ActionKind::Remove && a.target == case.entity);
@@ -490,7 +609,11 @@ fn choices(detail: &CaseDetail, chosen: &str) -> Vec<Choice> {
         format!("What the rules did is undone: {}.", list.join(", "))
     };
     let kind = case.entity.r#type;
-    let remove = if removed { format!("The {kind} stays removed.") } else { format!("The {kind} is taken down.") };
+    let remove = if removed {
+        format!("The {kind} stays removed.")
+    } else {
+        format!("The {kind} is taken down.")
+    };
     let account = match kind {
         EntityType::Account => Some(case.entity.id.as_str()),
         _ => case.account.as_deref(),
@@ -510,7 +633,12 @@ fn choices(detail: &CaseDetail, chosen: &str) -> Vec<Choice> {
     vec![
         choice(Outcome::Keep, "Keep", &keep, false),
         choice(Outcome::Remove, "Remove", &remove, false),
-        choice(Outcome::Suspend, "Suspend the account", &suspend, account.is_none()),
+        choice(
+            Outcome::Suspend,
+            "Suspend the account",
+            &suspend,
+            account.is_none(),
+        ),
     ]
 }
 
@@ -523,19 +651,35 @@ fn event_view(
     stored: &StoredEvent,
     shown: Option<(&str, bool)>,
 ) -> Result<EventView, Error> {
-    let StoredEvent { event, decision, .. } = stored;
+    let StoredEvent {
+        event, decision, ..
+    } = stored;
     let marks = |field: &str| spans(&decision.verdicts, field);
     let content = event.content.as_ref();
-    let body = content.and_then(|content| content.text.as_deref()).filter(|text| !text.is_empty());
+    let body = content
+        .and_then(|content| content.text.as_deref())
+        .filter(|text| !text.is_empty());
     let links = content.map_or(&[][..], |content| &content.links);
-    let link = |(index, link): (usize, &String)| text::inline_marked(link, &marks(&format!("content.links[{index}]")));
-    let no_facts = MediaFacts { decoding: Decoding::Unavailable, problem: None, width: 0, height: 0, quality: None };
+    let link = |(index, link): (usize, &String)| {
+        text::inline_marked(link, &marks(&format!("content.links[{index}]")))
+    };
+    let no_facts = MediaFacts {
+        decoding: Decoding::Unavailable,
+        problem: None,
+        width: 0,
+        height: 0,
+        quality: None,
+    };
     let mut media = Vec::with_capacity(event.media().len());
     for (index, medium) in event.media().iter().enumerate() {
         let facts = stored.media.get(index).unwrap_or(&no_facts);
         let mut view = medium_view(reader, medium, facts, number, index)?;
         let field = format!("content.media[{index}]");
-        view.matched = decision.verdicts.iter().flat_map(|v| &v.because).any(|m| m.field == field);
+        view.matched = decision
+            .verdicts
+            .iter()
+            .flat_map(|v| &v.because)
+            .any(|m| m.field == field);
         view.shown = shown_view(state, session, detail.case.id, &view, shown);
         media.push(view);
     }
@@ -549,7 +693,10 @@ fn event_view(
         space: event.space.as_ref().map(|space| SpaceView {
             id: text::inline(&space.id),
             kind: text::inline(space.kind.as_deref().unwrap_or("space")),
-            name: space.name.as_deref().map(|name| text::inline_marked(name, &marks("space.name"))),
+            name: space
+                .name
+                .as_deref()
+                .map(|name| text::inline_marked(name, &marks("space.name"))),
             members: space.members.map(Count),
             admission: space.admission.as_deref().map(text::inline),
         }),
@@ -565,13 +712,27 @@ fn event_view(
 fn account_view(reader: &Reader, stored: &StoredEvent) -> Result<Option<AccountView>, Error> {
     /// Most strikes counted one by one.
     const STRIKES_MAX: usize = 1_000;
-    let Some(account) = &stored.event.account else { return Ok(None) };
-    let marked = |text: &str, field| text::inline_marked(text, &spans(&stored.decision.verdicts, field));
+    let Some(account) = &stored.event.account else {
+        return Ok(None);
+    };
+    let marked =
+        |text: &str, field| text::inline_marked(text, &spans(&stored.decision.verdicts, field));
     Ok(Some(AccountView {
         id: text::inline(&account.id),
-        handle: account.handle.as_deref().map(|handle| marked(handle, "account.handle")),
-        display_name: account.display_name.as_deref().map(|name| marked(name, "account.display_name")),
-        age: account.created_at.map(|created| format!("{} at the time", span(stored.event.time.duration_since(created)))),
+        handle: account
+            .handle
+            .as_deref()
+            .map(|handle| marked(handle, "account.handle")),
+        display_name: account
+            .display_name
+            .as_deref()
+            .map(|name| marked(name, "account.display_name")),
+        age: account.created_at.map(|created| {
+            format!(
+                "{} at the time",
+                span(stored.event.time.duration_since(created))
+            )
+        }),
         followers: account.followers.map(Count),
         strikes: reader.strikes(&account.id, STRIKES_MAX)?.len(),
         strike_weight: reader.strikes_weight(&account.id)?,
@@ -618,7 +779,9 @@ pub(super) fn sha256_of(medium: &Medium) -> Option<[u8; 32]> {
 }
 
 fn facts_words(facts: &MediaFacts) -> String {
-    let quality = facts.quality.map_or_else(String::new, |q| format!(", signal quality {q} of 100"));
+    let quality = facts
+        .quality
+        .map_or_else(String::new, |q| format!(", signal quality {q} of 100"));
     let problem = facts.problem.as_deref().unwrap_or("no reason is known");
     match facts.decoding {
         Decoding::Decoded => format!("{} × {} px{quality}", facts.width, facts.height),

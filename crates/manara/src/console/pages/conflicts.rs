@@ -32,26 +32,44 @@ struct ConflictView {
 /// `GET /events/conflicts`
 pub(in crate::console) async fn show(State(state): State<ConsoleState>, session: Session) -> Page {
     let reading = state.clone();
-    page(&state.read(move |reader| read(&reading, reader, &session)).await?)
+    page(
+        &state
+            .read(move |reader| read(&reading, reader, &session))
+            .await?,
+    )
 }
 
 fn read(state: &ConsoleState, reader: &Reader, session: &Session) -> Result<Conflicts, Error> {
     let found = reader.recent_conflicts(CONFLICTS_MAX)?;
     let all = reader.totals()?.conflicts;
     Ok(Conflicts {
-        shell: Shell::new(state, reader, session, Here::Conflicts, "Conflicting events")?,
+        shell: Shell::new(
+            state,
+            reader,
+            session,
+            Here::Conflicts,
+            "Conflicting events",
+        )?,
         shown: match found.len() as u64 {
             0 => String::new(),
-            shown if shown < all => format!("The newest {shown} of {}", counted(all, "conflict", "conflicts")),
+            shown if shown < all => format!(
+                "The newest {shown} of {}",
+                counted(all, "conflict", "conflicts")
+            ),
             _ => "Newest first".to_owned(),
         },
-        conflicts: found.iter().map(|c| conflict_view(reader, c)).collect::<Result<_, _>>()?,
+        conflicts: found
+            .iter()
+            .map(|c| conflict_view(reader, c))
+            .collect::<Result<_, _>>()?,
     })
 }
 
 fn conflict_view(reader: &Reader, conflict: &ConflictingEvent) -> Result<ConflictView, Error> {
     let first = reader.event(&conflict.source, &conflict.id)?;
-    let first = first.map_or_else(String::new, |stored| serde_json::to_string(&stored.event).unwrap_or_default());
+    let first = first.map_or_else(String::new, |stored| {
+        serde_json::to_string(&stored.event).unwrap_or_default()
+    });
     Ok(ConflictView {
         id: text::inline(&conflict.id),
         source: text::inline(&conflict.source),

@@ -44,10 +44,19 @@ pub(in crate::console) async fn show(
     Query(query): Query<PageQuery>,
 ) -> Page {
     let reading = state.clone();
-    page(&state.read(move |reader| read(&reading, reader, &session, &query)).await?)
+    page(
+        &state
+            .read(move |reader| read(&reading, reader, &session, &query))
+            .await?,
+    )
 }
 
-fn read(state: &ConsoleState, reader: &Reader, session: &Session, query: &PageQuery) -> Result<DeadLetters, Error> {
+fn read(
+    state: &ConsoleState,
+    reader: &Reader,
+    session: &Session,
+    query: &PageQuery,
+) -> Result<DeadLetters, Error> {
     let before = query.after.as_deref().and_then(|after| after.parse().ok());
     let mut found = reader.dead_letters(before, PAGE_LETTERS + 1)?;
     let more = found.len() > PAGE_LETTERS;
@@ -57,7 +66,10 @@ fn read(state: &ConsoleState, reader: &Reader, session: &Session, query: &PageQu
             .with(Notice::of(query.done.as_deref())),
         csrf: session.csrf.clone(),
         may_replay: session.role == Role::Admin,
-        next: found.last().filter(|_| more).map(|last| format!("/dead-letters?after={}", last.id)),
+        next: found
+            .last()
+            .filter(|_| more)
+            .map(|last| format!("/dead-letters?after={}", last.id)),
         letters: found.iter().map(letter).collect(),
         shown: if found.is_empty() { "" } else { "Newest first" },
     })
@@ -89,10 +101,18 @@ pub(in crate::console) async fn replay(
     Sent { session, form }: Sent<ReplayForm>,
 ) -> Result<Response, Error> {
     if session.role != Role::Admin {
-        return Err(Error::NotAllowed("Only an administrator may send dead letters again."));
+        return Err(Error::NotAllowed(
+            "Only an administrator may send dead letters again.",
+        ));
     }
-    let id: i64 = form.delivery.parse().map_err(|_| Error::NotFound("dead letter".into()))?;
+    let id: i64 = form
+        .delivery
+        .parse()
+        .map_err(|_| Error::NotFound("dead letter".into()))?;
     let (author, now) = (session.author(), state.now());
-    state.store().write(move |tx| tx.replay_dead(id, &author, now)).await?;
+    state
+        .store()
+        .write(move |tx| tx.replay_dead(id, &author, now))
+        .await?;
     Ok(Redirect::to("/dead-letters?done=replayed").into_response())
 }

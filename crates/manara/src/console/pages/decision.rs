@@ -42,11 +42,22 @@ pub(in crate::console) async fn show(
 ) -> Page {
     let id: DecisionId = id.parse().map_err(|_| Error::NotFound("decision".into()))?;
     let reading = state.clone();
-    page(&state.read(move |reader| read(&reading, reader, &session, id)).await?)
+    page(
+        &state
+            .read(move |reader| read(&reading, reader, &session, id))
+            .await?,
+    )
 }
 
-fn read(state: &ConsoleState, reader: &Reader, session: &Session, id: DecisionId) -> Result<DecisionPage, Error> {
-    let decision = reader.decision(id)?.ok_or_else(|| Error::NotFound("decision".into()))?;
+fn read(
+    state: &ConsoleState,
+    reader: &Reader,
+    session: &Session,
+    id: DecisionId,
+) -> Result<DecisionPage, Error> {
+    let decision = reader
+        .decision(id)?
+        .ok_or_else(|| Error::NotFound("decision".into()))?;
     let deliveries = reader.deliveries(id)?;
     let by_person = matches!(decision.author, Author::Reviewer(_));
     Ok(DecisionPage {
@@ -54,13 +65,28 @@ fn read(state: &ConsoleState, reader: &Reader, session: &Session, id: DecisionId
         id: id.to_string(),
         by: By::from(&decision.author),
         at: When::exact(decision.at),
-        about: if by_person { "A person’s judgement on a case." } else { "All verdicts on one event." },
-        event: decision.event.as_ref().map(|(source, id)| EventRef { id: text::inline(id), source: text::inline(source) }),
+        about: if by_person {
+            "A person’s judgement on a case."
+        } else {
+            "All verdicts on one event."
+        },
+        event: decision.event.as_ref().map(|(source, id)| EventRef {
+            id: text::inline(id),
+            source: text::inline(source),
+        }),
         case: decision.case.map(|case| case.to_string()),
         leaf: reader.event_of(id)?.map(|stored| Count(stored.leaf)),
         note: (!decision.note.is_empty()).then(|| text::block(&decision.note, &[])),
         verdicts: verdict_views(reader, &decision.verdicts)?,
-        without_verdicts: if by_person { "None: a person judged." } else { "None: the event passed." },
-        actions: decision.actions.iter().map(|a| action_row(a, &decision.author, &deliveries)).collect(),
+        without_verdicts: if by_person {
+            "None: a person judged."
+        } else {
+            "None: the event passed."
+        },
+        actions: decision
+            .actions
+            .iter()
+            .map(|a| action_row(a, &decision.author, &deliveries))
+            .collect(),
     })
 }

@@ -35,22 +35,37 @@ pub(in crate::console) async fn reveal(
     let (id, sha256) = (case_id(&id)?, parse_sha256(&form.sha256)?);
     let anchor = state
         .read(move |reader| {
-            let detail = reader.case_detail(id)?.ok_or_else(|| Error::NotFound("case".into()))?;
+            let detail = reader
+                .case_detail(id)?
+                .ok_or_else(|| Error::NotFound("case".into()))?;
             let numbered = detail.events.iter().rev().enumerate();
             let mut media = numbered.flat_map(|(number, stored)| {
-                stored.event.media().iter().enumerate().map(move |(index, medium)| (number, index, medium))
+                stored
+                    .event
+                    .media()
+                    .iter()
+                    .enumerate()
+                    .map(move |(index, medium)| (number, index, medium))
             });
             // A hash from elsewhere would record a look at something this case does not hold.
             let found = media.find(|(_, _, medium)| sha256_of(medium) == Some(sha256));
-            let (number, index, _) = found.ok_or_else(|| Error::NotFound("medium in this case".into()))?;
+            let (number, index, _) =
+                found.ok_or_else(|| Error::NotFound("medium in this case".into()))?;
             Ok(format!("m-{}-{}", number + 1, index + 1))
         })
         .await?;
     let (login, now) = (session.login.clone(), state.now());
-    let preview = state.store().write(move |tx| tx.reveal_media(id, &sha256, &login, now)).await?;
+    let preview = state
+        .store()
+        .write(move |tx| tx.reveal_media(id, &sha256, &login, now))
+        .await?;
     let preview = preview.ok_or_else(|| Error::NotFound("preview of this medium".into()))?;
     state.0.memory.reveal(session.hash, id, preview);
-    Ok(Redirect::to(&format!("/cases/{id}?show={}#{anchor}", hex::encode(sha256))).into_response())
+    Ok(Redirect::to(&format!(
+        "/cases/{id}?show={}#{anchor}",
+        hex::encode(sha256)
+    ))
+    .into_response())
 }
 
 /// `GET /media/{sha256}?case={id}`
@@ -61,7 +76,11 @@ pub(in crate::console) async fn show(
     Query(query): Query<MediaQuery>,
 ) -> Result<Response, Error> {
     let (case, sha256) = (case_id(&query.case)?, parse_sha256(&sha256)?);
-    let preview = state.0.memory.revealed(session.hash, case, sha256).ok_or(Error::NotRevealed)?;
+    let preview = state
+        .0
+        .memory
+        .revealed(session.hash, case, sha256)
+        .ok_or(Error::NotRevealed)?;
     // Previews are JPEG or PNG of our own making; anything else would be a fault to be seen as such.
     let content_type = match preview.content_type.as_str() {
         "image/jpeg" => "image/jpeg",
@@ -70,8 +89,14 @@ pub(in crate::console) async fn show(
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    );
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        HeaderValue::from_static("inline"),
+    );
     Ok((headers, preview.bytes.clone()).into_response())
 }
 

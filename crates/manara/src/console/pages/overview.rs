@@ -78,10 +78,15 @@ fn read(
     let totals = reader.totals()?;
     let queues = reader.queues()?;
     let checkpoint = reader.last_checkpoint()?;
-    let shadow = extra.rules().iter().filter(|rule| rule.mode == Mode::Shadow).count() as u64;
+    let shadow = extra
+        .rules()
+        .iter()
+        .filter(|rule| rule.mode == Mode::Shadow)
+        .count() as u64;
     let live = extra.rules().len() as u64 - shadow;
     Ok(Overview {
-        shell: Shell::new(state, reader, session, Here::Overview, "Overview")?.with(Notice::of(done)),
+        shell: Shell::new(state, reader, session, Here::Overview, "Overview")?
+            .with(Notice::of(done)),
         headline: headline(&queues, now),
         stats: stats(&totals, live, shadow, extra.rule_problems.len()),
         rule_problems: extra.rule_problems,
@@ -89,10 +94,13 @@ fn read(
         actions: action_rows(&totals),
         banks: reader.banks()?.iter().map(bank_row).collect(),
         leaves: Count(totals.leaves),
-        checkpoint: checkpoint.as_deref().and_then(super::audit::size_of).map_or_else(
-            || "none yet".to_owned(),
-            |size| format!("over {}", counted(size, "leaf", "leaves")),
-        ),
+        checkpoint: checkpoint
+            .as_deref()
+            .and_then(super::audit::size_of)
+            .map_or_else(
+                || "none yet".to_owned(),
+                |size| format!("over {}", counted(size, "leaf", "leaves")),
+            ),
     })
 }
 
@@ -104,26 +112,49 @@ fn headline(queues: &[QueueSummary], now: Timestamp) -> String {
         Some(oldest) => {
             let wait = super::parts::wait(oldest, now);
             let verb = if open == 1 { "waits" } else { "wait" };
-            format!("{} {verb} for a person, the oldest for {wait}.", counted(open, "case", "cases"))
+            format!(
+                "{} {verb} for a person, the oldest for {wait}.",
+                counted(open, "case", "cases")
+            )
         }
     }
 }
 
 fn stats(totals: &Totals, live: u64, shadow: u64, problems: usize) -> Vec<Stat> {
-    let stat = |href, what, figure, more| Stat { href, what, figure: Count(figure), more, alarm: false };
+    let stat = |href, what, figure, more| Stat {
+        href,
+        what,
+        figure: Count(figure),
+        more,
+        alarm: false,
+    };
     let refused = problems > 0;
     let rules = match problems {
         0 => format!("in force, and {shadow} in shadow"),
         _ => format!("in force, and {shadow} in shadow; the files do not check"),
     };
     vec![
-        stat("/queues", "Cases waiting", totals.open_cases, format!("{} claimed", Count(totals.claimed_cases))),
-        stat("/audit", "Events", totals.events, counted(totals.conflicts, "conflicting", "conflicting")),
+        stat(
+            "/queues",
+            "Cases waiting",
+            totals.open_cases,
+            format!("{} claimed", Count(totals.claimed_cases)),
+        ),
+        stat(
+            "/audit",
+            "Events",
+            totals.events,
+            counted(totals.conflicts, "conflicting", "conflicting"),
+        ),
         stat(
             "/queues",
             "Decisions with a verdict",
             totals.decisions_with_verdicts,
-            counted(totals.judgements, "by a reviewer besides", "by reviewers besides"),
+            counted(
+                totals.judgements,
+                "by a reviewer besides",
+                "by reviewers besides",
+            ),
         ),
         stat(
             "/dead-letters",
@@ -133,20 +164,36 @@ fn stats(totals: &Totals, live: u64, shadow: u64, problems: usize) -> Vec<Stat> 
         ),
         Stat {
             alarm: totals.outbox_dead > 0,
-            ..stat("/dead-letters", "Dead letters", totals.outbox_dead, "given up by delivery".into())
+            ..stat(
+                "/dead-letters",
+                "Dead letters",
+                totals.outbox_dead,
+                "given up by delivery".into(),
+            )
         },
-        Stat { alarm: refused, ..stat("/rules", "Rules", live, rules) },
+        Stat {
+            alarm: refused,
+            ..stat("/rules", "Rules", live, rules)
+        },
     ]
 }
 
 fn queue_rows(queues: &[QueueSummary], now: Timestamp) -> Vec<QueueRow> {
-    let whole = queues.iter().map(|queue| queue.open + queue.claimed).max().unwrap_or(0);
+    let whole = queues
+        .iter()
+        .map(|queue| queue.open + queue.claimed)
+        .max()
+        .unwrap_or(0);
     let row = |queue: &QueueSummary| QueueRow {
         name: queue.queue.to_string(),
         open: Count(queue.open),
         claimed: Count(queue.claimed),
         oldest: queue.oldest.map(|at| When::ago(at, now)),
-        bar: Bar { first: queue.open, second: queue.claimed, whole },
+        bar: Bar {
+            first: queue.open,
+            second: queue.claimed,
+            whole,
+        },
     };
     queues.iter().map(row).collect()
 }
@@ -158,7 +205,11 @@ fn action_rows(totals: &Totals) -> Vec<ActionRow> {
     let row = |(name, count): (&String, &u64)| ActionRow {
         name: name.clone(),
         count: Count(*count),
-        bar: Bar { first: *count, second: 0, whole },
+        bar: Bar {
+            first: *count,
+            second: 0,
+            whole,
+        },
     };
     actions.into_iter().map(row).collect()
 }

@@ -3,7 +3,9 @@
 
 use crate::console::Error;
 use crate::console::text::{self, Html};
-use crate::console::view::{By, Chip, EntityView, When, action_words, counted, effect_words, span, state_chip};
+use crate::console::view::{
+    By, Chip, EntityView, When, action_words, counted, effect_words, span, state_chip,
+};
 use jiff::Timestamp;
 use manara_model::{
     Action, ActionKind, Author, Case, Event, Match, MemberId, Mode, Span, Traced, Verdict,
@@ -32,11 +34,22 @@ pub(super) struct CaseRow {
 }
 
 /// A case in a list, with the text that brought it there.
-pub(super) fn case_row(reader: &Reader, case: &Case, me: &str, now: Timestamp) -> Result<CaseRow, StoreError> {
-    let newest = reader.case_detail(case.id)?.and_then(|mut detail| detail.events.pop());
+pub(super) fn case_row(
+    reader: &Reader,
+    case: &Case,
+    me: &str,
+    now: Timestamp,
+) -> Result<CaseRow, StoreError> {
+    let newest = reader
+        .case_detail(case.id)?
+        .and_then(|mut detail| detail.events.pop());
     let row = bare_case_row(case, me, now);
     let Some(newest) = newest else { return Ok(row) };
-    Ok(CaseRow { excerpt: excerpt(&newest), media: newest.event.media().len(), ..row })
+    Ok(CaseRow {
+        excerpt: excerpt(&newest),
+        media: newest.event.media().len(),
+        ..row
+    })
 }
 
 /// A case in a list, by itself.
@@ -56,17 +69,31 @@ pub(super) fn bare_case_row(case: &Case, me: &str, now: Timestamp) -> CaseRow {
 /// The text that matched, or the event's first one.
 fn excerpt(stored: &StoredEvent) -> Option<Html> {
     let matched = |field: &str| !spans(&stored.decision.verdicts, field).is_empty();
-    let (field, words) = stored.event.texts().find(|(field, _)| matched(field)).or_else(|| {
-        let event = &stored.event;
-        event.texts().find(|(field, _)| *field == "content.text").or_else(|| event.texts().next())
-    })?;
-    Some(text::excerpt(words, &spans(&stored.decision.verdicts, field), EXCERPT_CHARACTERS))
+    let (field, words) = stored
+        .event
+        .texts()
+        .find(|(field, _)| matched(field))
+        .or_else(|| {
+            let event = &stored.event;
+            event
+                .texts()
+                .find(|(field, _)| *field == "content.text")
+                .or_else(|| event.texts().next())
+        })?;
+    Some(text::excerpt(
+        words,
+        &spans(&stored.decision.verdicts, field),
+        EXCERPT_CHARACTERS,
+    ))
 }
 
 /// The parts of a field that matched, in all verdicts together.
 pub(super) fn spans(verdicts: &[Verdict], field: &str) -> Vec<Span> {
     let matches = verdicts.iter().flat_map(|verdict| &verdict.because);
-    matches.filter(|found| found.field == field).filter_map(|found| found.span).collect()
+    matches
+        .filter(|found| found.field == field)
+        .filter_map(|found| found.span)
+        .collect()
 }
 
 /// A rule that fired.
@@ -98,8 +125,14 @@ pub(super) struct TracedRow {
 }
 
 /// A decision's verdicts, those that acted first.
-pub(super) fn verdict_views(reader: &Reader, verdicts: &[Verdict]) -> Result<Vec<VerdictView>, StoreError> {
-    let mut views = verdicts.iter().map(|v| verdict_view(reader, v)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn verdict_views(
+    reader: &Reader,
+    verdicts: &[Verdict],
+) -> Result<Vec<VerdictView>, StoreError> {
+    let mut views = verdicts
+        .iter()
+        .map(|v| verdict_view(reader, v))
+        .collect::<Result<Vec<_>, _>>()?;
     views.sort_by_key(|view| view.shadow);
     Ok(views)
 }
@@ -116,14 +149,22 @@ fn verdict_view(reader: &Reader, verdict: &Verdict) -> Result<VerdictView, Store
         shadow: verdict.mode == Mode::Shadow,
         reason: text::inline(&verdict.reason),
         effects: verdict.effects.iter().map(effect_words).collect(),
-        evidence: verdict.because.iter().map(|m| evidence_row(reader, m)).collect::<Result<_, _>>()?,
+        evidence: verdict
+            .because
+            .iter()
+            .map(|m| evidence_row(reader, m))
+            .collect::<Result<_, _>>()?,
         trace: verdict.trace.iter().map(traced).collect(),
     })
 }
 
 fn evidence_row(reader: &Reader, found: &Match) -> Result<EvidenceRow, StoreError> {
-    let member = reader.member(found.member)?.filter(|(bank, ..)| *bank == found.bank);
-    let note = member.map(|(_, member, _)| member.note).filter(|note| !note.is_empty());
+    let member = reader
+        .member(found.member)?
+        .filter(|(bank, ..)| *bank == found.bank);
+    let note = member
+        .map(|(_, member, _)| member.note)
+        .filter(|note| !note.is_empty());
     Ok(EvidenceRow {
         bank: found.bank.to_string(),
         member: found.member,
@@ -134,9 +175,14 @@ fn evidence_row(reader: &Reader, found: &Match) -> Result<EvidenceRow, StoreErro
             _ if found.distance == 0 => "exact".to_owned(),
             _ => found.distance.to_string(),
         },
-        quality: found.quality.map_or_else(String::new, |quality| quality.to_string()),
+        quality: found
+            .quality
+            .map_or_else(String::new, |quality| quality.to_string()),
         field: found.field.clone(),
-        how: found.how.as_deref().map_or_else(Html::default, text::inline),
+        how: found
+            .how
+            .as_deref()
+            .map_or_else(Html::default, text::inline),
     })
 }
 
@@ -158,7 +204,9 @@ pub(super) struct DeliveryView {
 }
 
 pub(super) fn action_row(action: &Action, author: &Author, deliveries: &[Delivery]) -> ActionRow {
-    let own = deliveries.iter().filter(|delivery| delivery.action.id == action.id);
+    let own = deliveries
+        .iter()
+        .filter(|delivery| delivery.action.id == action.id);
     ActionRow {
         what: action_words(action.kind, &action.detail),
         target: EntityView::from(&action.target),
@@ -179,14 +227,32 @@ fn delivery_view(delivery: &Delivery) -> DeliveryView {
     let (tone, state, detail) = match delivery.state {
         DeliveryState::Delivered => ("good", "delivered", String::new()),
         DeliveryState::Pending if attempts == 0 => ("", "waiting", String::new()),
-        DeliveryState::Pending => ("warn", "being tried", format!("{} so far; {error}", counted(attempts.into(), "attempt", "attempts"))),
-        DeliveryState::Dead => ("stop", "given up", format!("after {}: {error}", counted(attempts.into(), "attempt", "attempts"))),
+        DeliveryState::Pending => (
+            "warn",
+            "being tried",
+            format!(
+                "{} so far; {error}",
+                counted(attempts.into(), "attempt", "attempts")
+            ),
+        ),
+        DeliveryState::Dead => (
+            "stop",
+            "given up",
+            format!(
+                "after {}: {error}",
+                counted(attempts.into(), "attempt", "attempts")
+            ),
+        ),
     };
     DeliveryView {
         tone,
         state,
         receiver: text::inline(&delivery.receiver),
-        detail: if detail.is_empty() { Html::default() } else { text::inline(&detail) },
+        detail: if detail.is_empty() {
+            Html::default()
+        } else {
+            text::inline(&detail)
+        },
     }
 }
 

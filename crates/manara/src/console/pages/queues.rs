@@ -70,9 +70,18 @@ pub(in crate::console) async fn one(
     show(state, session, Some(queue), query).await
 }
 
-async fn show(state: ConsoleState, session: Session, queue: Option<Name>, query: PageQuery) -> Page {
+async fn show(
+    state: ConsoleState,
+    session: Session,
+    queue: Option<Name>,
+    query: PageQuery,
+) -> Page {
     let reading = state.clone();
-    page(&state.read(move |reader| read(&reading, reader, &session, queue, &query)).await?)
+    page(
+        &state
+            .read(move |reader| read(&reading, reader, &session, queue, &query))
+            .await?,
+    )
 }
 
 fn read(
@@ -86,15 +95,29 @@ fn read(
     let (stage, word, _) = stage_of(query.state.as_deref());
     let after = cursor(reader, query.after.as_deref())?;
     let is_first = after.is_none();
-    let filter = CaseFilter { queue: queue.clone(), stage, after, limit: PAGE_CASES + 1 };
+    let filter = CaseFilter {
+        queue: queue.clone(),
+        stage,
+        after,
+        limit: PAGE_CASES + 1,
+    };
     let mut found = reader.cases(&filter)?;
     let more = found.len() > PAGE_CASES;
     found.truncate(PAGE_CASES);
-    let base = queue.as_ref().map_or_else(|| "/queues".to_owned(), |queue| format!("/queues/{queue}"));
-    let next = found.last().filter(|_| more).map(|last| format!("{base}?state={word}&after={}", last.id));
-    let rows = found.iter().map(|case| case_row(reader, case, &session.login, now));
+    let base = queue
+        .as_ref()
+        .map_or_else(|| "/queues".to_owned(), |queue| format!("/queues/{queue}"));
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|last| format!("{base}?state={word}&after={}", last.id));
+    let rows = found
+        .iter()
+        .map(|case| case_row(reader, case, &session.login, now));
     let queues = reader.queues()?;
-    let heading = queue.as_ref().map_or_else(|| "All queues".to_owned(), |queue| format!("Queue {queue}"));
+    let heading = queue
+        .as_ref()
+        .map_or_else(|| "All queues".to_owned(), |queue| format!("Queue {queue}"));
     Ok(QueuePage {
         shell: Shell::new(state, reader, session, Here::Queues, heading.clone())?
             .with(Notice::of(query.done.as_deref())),
@@ -110,7 +133,9 @@ fn read(
             CaseStage::Closed => "Nothing has been decided here yet.",
         },
         shown: match stage {
-            CaseStage::Open | CaseStage::Claimed => "Most urgent first, then longest waiting".into(),
+            CaseStage::Open | CaseStage::Claimed => {
+                "Most urgent first, then longest waiting".into()
+            }
             CaseStage::Closed => "By priority, then age".into(),
         },
         first: (!is_first).then(|| format!("{base}?state={word}")),
@@ -120,7 +145,10 @@ fn read(
 }
 
 fn stage_of(word: Option<&str>) -> (CaseStage, &'static str, &'static str) {
-    STAGES.into_iter().find(|(_, known, _)| Some(*known) == word).unwrap_or(STAGES[0])
+    STAGES
+        .into_iter()
+        .find(|(_, known, _)| Some(*known) == word)
+        .unwrap_or(STAGES[0])
 }
 
 /// The case that the page before ended with; a page after nothing known is the first.
@@ -133,8 +161,15 @@ fn cursor(reader: &Reader, after: Option<&str>) -> Result<Option<Case>, Error> {
 
 fn lead(queues: &[QueueSummary], chosen: Option<&Name>) -> String {
     let of = |queue: &&QueueSummary| chosen.is_none_or(|chosen| *chosen == queue.queue);
-    let (open, claimed) = queues.iter().filter(of).fold((0, 0), |(o, c), q| (o + q.open, c + q.claimed));
-    format!("{} waiting, {} claimed.", counted(open, "case", "cases"), Count(claimed))
+    let (open, claimed) = queues
+        .iter()
+        .filter(of)
+        .fold((0, 0), |(o, c), q| (o + q.open, c + q.claimed));
+    format!(
+        "{} waiting, {} claimed.",
+        counted(open, "case", "cases"),
+        Count(claimed)
+    )
 }
 
 fn queue_tabs(queues: &[QueueSummary], chosen: Option<&Name>) -> Vec<QueueTab> {
@@ -145,12 +180,20 @@ fn queue_tabs(queues: &[QueueSummary], chosen: Option<&Name>) -> Vec<QueueTab> {
     };
     let mut tabs: Vec<QueueTab> = queues.iter().map(tab).collect();
     if let Some(empty) = chosen.filter(|_| !tabs.iter().any(|tab| tab.chosen)) {
-        tabs.push(QueueTab { name: empty.to_string(), waiting: Count(0), chosen: true });
+        tabs.push(QueueTab {
+            name: empty.to_string(),
+            waiting: Count(0),
+            chosen: true,
+        });
     }
     tabs
 }
 
 fn state_tabs(base: &str, chosen: CaseStage) -> Vec<StateTab> {
-    let tab = |(stage, word, name)| StateTab { name, href: format!("{base}?state={word}"), chosen: stage == chosen };
+    let tab = |(stage, word, name)| StateTab {
+        name,
+        href: format!("{base}?state={word}"),
+        chosen: stage == chosen,
+    };
     STAGES.into_iter().map(tab).collect()
 }

@@ -33,18 +33,36 @@ struct RuleRow {
 /// `GET /rules`
 pub(in crate::console) async fn show(State(state): State<ConsoleState>, session: Session) -> Page {
     let reading = state.clone();
-    page(&state.read(move |reader| Ok(read(&reading, Shell::new(&reading, reader, &session, Here::Rules, "Rules")?))).await?)
+    page(
+        &state
+            .read(move |reader| {
+                Ok(read(
+                    &reading,
+                    Shell::new(&reading, reader, &session, Here::Rules, "Rules")?,
+                ))
+            })
+            .await?,
+    )
 }
 
 fn read(state: &ConsoleState, shell: Shell) -> Rules {
     let extra = state.overview();
     let rules = extra.rules();
-    let shadow = rules.iter().filter(|rule| rule.mode == Mode::Shadow).count();
+    let shadow = rules
+        .iter()
+        .filter(|rule| rule.mode == Mode::Shadow)
+        .count();
     let all = counted(rules.len() as u64, "rule is", "rules are");
     Rules {
         shell,
-        lead: format!("{all} in force, {shadow} of them in shadow: evaluated and recorded, without effect. They are files; this page only shows them."),
-        problems: extra.rule_problems.iter().map(|problem| text::verbatim(problem)).collect(),
+        lead: format!(
+            "{all} in force, {shadow} of them in shadow: evaluated and recorded, without effect. They are files; this page only shows them."
+        ),
+        problems: extra
+            .rule_problems
+            .iter()
+            .map(|problem| text::verbatim(problem))
+            .collect(),
         rules: rules.iter().map(row).collect(),
     }
 }
@@ -56,7 +74,11 @@ fn row(rule: &Rule) -> RuleRow {
         shadow: rule.mode == Mode::Shadow,
         policy: rule.policy.to_string(),
         reason: text::inline(&rule.reason),
-        on: if rule.on.is_empty() { "every event".to_owned() } else { rule.on.join(", ") },
+        on: if rule.on.is_empty() {
+            "every event".to_owned()
+        } else {
+            rule.on.join(", ")
+        },
         file: text::inline(&format!("{}:{}", rule.source, rule.line)),
         text: text::verbatim(&rule.text),
     }

@@ -4,7 +4,7 @@
 //! line widths of its shorter side. So one drawing can be made at any size.
 
 use super::prng::{Prng, mix};
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 
 /// Red, green, blue, each 0 to 255.
 pub(crate) type Colour = [f32; 3];
@@ -58,15 +58,16 @@ impl Canvas {
     }
 
     pub(crate) fn into_image(self) -> RgbImage {
-        let Self { width, pixels, .. } = self;
-        RgbImage::from_fn(
-            width as u32,
-            (pixels.len() / width.max(1)) as u32,
-            |x, y| {
-                // A float cast saturates, so values out of range become 0 or 255.
-                Rgb(pixels[y as usize * width + x as usize].map(|v| v.round() as u8))
-            },
-        )
+        let (width, height) = (self.width_px(), self.height_px());
+        // A float cast saturates, so values out of range become 0 or 255; adding a half rounds.
+        let bytes = self
+            .pixels
+            .iter()
+            .flatten()
+            .map(|value| (value + 0.5) as u8)
+            .collect();
+        // The buffer is as long as the picture has channels, so the empty picture is never taken.
+        RgbImage::from_raw(width, height, bytes).unwrap_or_default()
     }
 
     /// Width over height.

@@ -356,7 +356,7 @@ fn thumbnails_are_small_grey_and_blurred() {
     let checkers = |tile: u32| {
         RgbImage::from_fn(960, 480, |x, y| {
             image::Rgb(
-                [if (x / tile + y / tile) % 2 == 0 {
+                [if (x / tile + y / tile).is_multiple_of(2) {
                     250
                 } else {
                     5

@@ -51,7 +51,7 @@ async fn serve(
     let bytes = answer(&path);
     if let Some(start) = bytes.strip_suffix("…".as_bytes()) {
         let _ = stream.write_all(start).await;
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
     } else if let Some(slow) = bytes.strip_suffix(b"~") {
         for byte in slow {
             let _ = stream.write_all(&[*byte]).await;
@@ -97,7 +97,7 @@ fn fetcher_with(options: FetchOptions, names: &[(&str, &[&str])]) -> Fetcher {
         let found = names.get(&host).cloned();
         async move { found.ok_or_else(|| io::Error::other("no such name")) }.boxed()
     });
-    Fetcher::with_lookup(options, lookup).unwrap()
+    Fetcher::with_lookup(options, &lookup).unwrap()
 }
 
 fn fetcher() -> Fetcher {
@@ -111,6 +111,10 @@ fn fetcher() -> Fetcher {
 }
 
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it reads better where it is called"
+)]
 fn same(result: Result<Bytes, FetchError>, expect: Result<&[u8], FetchError>) {
     assert_eq!(result.as_deref(), expect.as_deref());
 }
@@ -298,7 +302,7 @@ async fn a_name_is_looked_up_once_for_each_connection() {
         };
         async move { Ok(vec![address.parse().unwrap()]) }.boxed()
     });
-    let fetcher = Fetcher::with_lookup(options(), lookup).unwrap();
+    let fetcher = Fetcher::with_lookup(options(), &lookup).unwrap();
     let url = |path: &str| format!("http://turning.example:{}{path}", server.port);
     same(fetcher.get(&url("/b")).await, Ok(b"picture"));
     assert_eq!(asked.load(Ordering::SeqCst), 1);

@@ -1,0 +1,511 @@
+//! `manara bank …`, as an operator types it.
+
+mod cli_support;
+
+use cli_support::{Folder, Ran, example};
+use serde_json::json;
+use std::fmt::Write as _;
+
+const SLOGANS: &str = "signal_type,signal,note\ntext,rise under the grey banner,slogan\ntext,راية الرماد ترتفع,\"the same, in Arabic\"\n";
+
+/// A folder whose data directory holds the bank SLOGANS with two members.
+fn with_slogans() -> Folder {
+    let folder = Folder::new();
+    folder.write("slogans.csv", SLOGANS);
+    folder
+        .run(&[
+            "bank",
+            "create",
+            "SLOGANS",
+            "--data",
+            "d",
+            "--description",
+            "slogans of the Order",
+        ])
+        .expect(0, &["SLOGANS"]);
+    folder
+        .run(&["bank", "import", "SLOGANS", "slogans.csv", "--data", "d"])
+        .expect(0, &["2 members added to SLOGANS"]);
+    folder
+}
+
+fn members(folder: &Folder, bank: &str) -> usize {
+    let banks = folder
+        .run(&["bank", "list", "--data", "d", "--json"])
+        .json();
+    let bank = banks
+        .iter()
+        .find(|b| b["name"] == bank)
+        .expect(bank)
+        .clone();
+    usize::try_from(bank["members"].as_u64().unwrap()).unwrap()
+}
+
+#[test]
+fn a_bank_is_filled_shown_changed_and_switched_off() {
+    let folder = with_slogans();
+    let shown = folder
+        .run(&["bank", "show", "SLOGANS", "--data", "d", "--json"])
+        .expect(0, &["2 members"])
+        .json();
+    assert_eq!(shown[1]["signal"], "راية الرماد ترتفع");
+    assert_eq!(shown[1]["note"], "the same, in Arabic");
+    let first = shown[0]["id"].to_string();
+    let after = folder
+        .run(&[
+            "bank", "show", "SLOGANS", "--data", "d", "--json", "--after", &first, "--limit", "1",
+        ])
+        .json();
+    assert_eq!(after, [shown[1].clone()]);
+
+    let added = folder
+        .run(&[
+            "bank",
+            "add",
+            "SLOGANS",
+            "url",
+            "HTTPS://Grey.example/join",
+            "--note",
+            "page",
+            "--data",
+            "d",
+            "--json",
+        ])
+        .json();
+    assert_eq!(
+        (&added[0]["signal"], &added[0]["added"]),
+        (&json!("https://grey.example/join"), &json!(true))
+    );
+    let again = folder
+        .run(&[
+            "bank",
+            "add",
+            "SLOGANS",
+            "url",
+            "grey.example/join",
+            "--data",
+            "d",
+            "--json",
+        ])
+        .json();
+    assert_eq!(
+        (&again[0]["member"], &again[0]["added"]),
+        (&added[0]["member"], &json!(false))
+    );
+
+    folder
+        .run(&[
+            "bank",
+            "remove",
+            "SLOGANS",
+            &first,
+            "--data",
+            "d",
+            "--reason",
+            "too broad",
+        ])
+        .expect(0, &["taken out"]);
+    folder
+        .run(&["bank", "remove", "SLOGANS", &first, "--data", "d"])
+        .expect(2, &["no such member"]);
+    assert_eq!(members(&folder, "SLOGANS"), 2);
+
+    folder
+        .run(&["bank", "disable", "SLOGANS", "--data", "d"])
+        .expect(0, &["is disabled"]);
+    let listed = folder.run(&["bank", "list", "--data", "d"]).expect(0, &[]);
+    assert!(
+        listed.stdout.contains("disabled") && listed.stdout.contains("slogans of the Order"),
+        "{}",
+        listed.stdout
+    );
+    folder
+        .run(&["bank", "enable", "SLOGANS", "--data", "d"])
+        .expect(0, &["is enabled"]);
+    folder
+        .run(&["audit", "verify", "--data", "d"])
+        .expect(0, &[]);
+}
+
+#[test]
+fn slips_in_names_are_guessed() {
+    let folder = with_slogans();
+    folder
+        .run(&["bank", "show", "SLOGAN", "--data", "d"])
+        .expect(2, &["there is no bank SLOGAN; did you mean `SLOGANS`?"]);
+    folder
+        .run(&["bank", "show", "IMAGES", "--data", "d"])
+        .expect(2, &["manara bank create IMAGES"]);
+    folder
+        .run(&["bank", "add", "SLOGANS", "txt", "x", "--data", "d"])
+        .expect(2, &["unknown signal type `txt`: did you mean `text`?"]);
+    folder
+        .run(&["bank", "add", "SLOGANS", "md5", "00", "--data", "d"])
+        .expect(2, &["an md5 signal is 32 hexadecimal digits, this has 2"]);
+    folder
+        .run(&["bank", "create", "a b", "--data", "d"])
+        .expect(2, &["not a bank name"]);
+    folder
+        .run(&["bank", "create", "SLOGANS", "--data", "d"])
+        .expect(2, &["already"]);
+    folder
+        .run(&["bank", "list", "--data", "nowhere"])
+        .expect(2, &["nowhere holds no Manara database"]);
+}
+
+/// Imports a file that must be refused, and checks that nothing of it arrived.
+#[track_caller]
+fn check_refused(name: &str, content: &[u8], says: &[&str]) {
+    let folder = with_slogans();
+    folder.write(name, content);
+    let ran = folder.run(&["bank", "import", "SLOGANS", name, "--data", "d"]);
+    ran.expect(2, says);
+    assert_eq!(members(&folder, "SLOGANS"), 2);
+}
+
+#[test]
+fn a_bad_file_is_refused_by_line_and_column_and_nothing_of_it_imported() {
+    let good = "text,ash tower,x\n";
+    check_refused(
+        "a.csv",
+        format!("{good}pdqq,00,x\n").as_bytes(),
+        &[
+            "unknown signal type `pdqq`",
+            "--> a.csv:2:1",
+            "hint: did you mean `pdq`?",
+            "nothing was imported",
+        ],
+    );
+    check_refused(
+        "a.csv",
+        format!("{good}{good}pdq,00fg,x\n").as_bytes(),
+        &["`g` at byte 3", "--> a.csv:3:5"],
+    );
+    check_refused(
+        "a.csv",
+        format!("{good}text,\"open\n{good}").as_bytes(),
+        &["never closed", "--> a.csv:2:6"],
+    );
+    check_refused(
+        "a.csv",
+        b"text,ash tower,x\ntext,\xff,x\n",
+        &["byte 0xff is not UTF-8", "--> a.csv:2:6"],
+    );
+    check_refused(
+        "a.ndjson",
+        b"{\"signal_type\":\"text\",\"signal\":\"ash\"}\n{\"signal_type\":\"text\",\"signal\":7}\n",
+        &["`signal` is not a string", "--> a.ndjson:2:32"],
+    );
+    check_refused(
+        "a.json",
+        b"[{\"signal\":\"x\"}]",
+        &["is a JSON array", "jq -c"],
+    );
+    check_refused(
+        "a.csv",
+        b"\xff\xfet\0e\0x\0t\0",
+        &["UTF-16", "save it as UTF-8"],
+    );
+    check_refused(
+        "a.csv",
+        format!("{good}text,{},x\n", "x".repeat(70_000)).as_bytes(),
+        &["the limit is 65536", "--> a.csv:2:1"],
+    );
+    let junk: Vec<u8> = (0..100_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    check_refused("a.bin", &junk, &["--> a.bin:1:"]);
+    check_refused(
+        "a.csv",
+        &vec![b'x'; 64 << 20],
+        &["the line is 67108864 bytes long", "--> a.csv:1:1"],
+    );
+}
+
+#[test]
+fn what_is_no_file_is_named() {
+    let folder = with_slogans();
+    folder.write("folder/x.csv", SLOGANS);
+    folder
+        .run(&["bank", "import", "SLOGANS", "missing.csv", "--data", "d"])
+        .expect(2, &["missing.csv", "No such file"]);
+    folder
+        .run(&["bank", "import", "SLOGANS", "folder", "--data", "d"])
+        .expect(2, &["folder", "it is a directory"]);
+    folder.write("empty.csv", "");
+    folder
+        .run(&["bank", "import", "SLOGANS", "empty.csv", "--data", "d"])
+        .expect(1, &["0 members added"]);
+    assert_eq!(members(&folder, "SLOGANS"), 2);
+}
+
+#[test]
+fn marks_line_ends_pipes_and_either_format_are_read() {
+    let folder = with_slogans();
+    folder.write(
+        "windows.csv",
+        "\u{feff}signal_type,signal,note,source\r\ntext,ash tower,\"two\r\nlines\",partner\r\n",
+    );
+    folder
+        .run(&["bank", "import", "SLOGANS", "windows.csv", "--data", "d"])
+        .expect(0, &["1 member added"]);
+    let lines = b"{\"signal_type\":\"text\",\"signal\":\"ash tower\"}\n{\"signal_type\":\"text\",\"signal\":\"fog tower\"}\n";
+    folder
+        .run_with(&["bank", "import", "SLOGANS", "-", "--data", "d"], lines)
+        .expect(0, &["1 member added", "1 there already"]);
+    let shown = folder
+        .run(&["bank", "show", "SLOGANS", "--data", "d", "--json"])
+        .json();
+    assert_eq!(shown[2]["note"], "two\r\nlines; source=partner");
+    folder
+        .run(&["bank", "import", "OTHER", "slogans.csv", "--data", "d"])
+        .expect(2, &["there is no bank OTHER"]);
+    folder
+        .run(&[
+            "bank",
+            "import",
+            "OTHER",
+            "slogans.csv",
+            "--data",
+            "d",
+            "--create",
+        ])
+        .expect(0, &["2 members added to OTHER"]);
+}
+
+#[test]
+fn bad_rows_can_be_left_out_counted_and_listed() {
+    let folder = with_slogans();
+    let mut csv = String::from("signal_type,signal,note\n");
+    for n in 0..300 {
+        let _ = if n % 2 == 0 {
+            writeln!(csv, "text,phrase number {n},x")
+        } else {
+            writeln!(csv, "md5,{n},x")
+        };
+    }
+    folder.write("mixed.csv", &csv);
+    let ran = folder.run(&[
+        "bank",
+        "import",
+        "SLOGANS",
+        "mixed.csv",
+        "--data",
+        "d",
+        "--skip-bad",
+        "--bad",
+        "bad.txt",
+    ]);
+    let ran = ran.expect(
+        0,
+        &[
+            "150 members added",
+            "150 bad rows left out",
+            "mixed.csv:3:5: an md5 signal",
+            "--json lists them all",
+        ],
+    );
+    assert_eq!(ran.stderr.matches("left out: mixed.csv").count(), 100);
+    assert_eq!(
+        std::fs::read_to_string(folder.path("bad.txt"))
+            .unwrap()
+            .lines()
+            .count(),
+        150
+    );
+    assert_eq!(members(&folder, "SLOGANS"), 152);
+
+    let rows = folder
+        .run(&[
+            "bank",
+            "import",
+            "SLOGANS",
+            "mixed.csv",
+            "--data",
+            "d",
+            "--skip-bad",
+            "--json",
+        ])
+        .json();
+    assert_eq!(rows.len(), 151);
+    assert_eq!(
+        (&rows[0]["line"], &rows[0]["column"]),
+        (&json!(3), &json!(5))
+    );
+    assert_eq!(
+        rows[150],
+        json!({"bank": "SLOGANS", "added": 0, "already": 150, "bad": 150})
+    );
+    folder.write("all-bad.csv", "md5,1,x\n");
+    folder
+        .run(&[
+            "bank",
+            "import",
+            "SLOGANS",
+            "all-bad.csv",
+            "--data",
+            "d",
+            "--skip-bad",
+        ])
+        .expect(1, &["1 bad row left out"]);
+}
+
+#[test]
+fn what_is_exported_imports_to_the_same_members() {
+    let folder = with_slogans();
+    let hash = "f8f8f0cee0f4a84f06370a22038f63f0b36e2ed596621e1d33e6b39c4e9c9b22";
+    folder
+        .run(&[
+            "bank",
+            "add",
+            "SLOGANS",
+            "pdq",
+            hash,
+            "--note",
+            "quotes \" and, commas",
+            "--data",
+            "d",
+        ])
+        .expect(0, &[]);
+    folder
+        .run(&[
+            "bank",
+            "add",
+            "SLOGANS",
+            "text",
+            "say \"rise\", all",
+            "--note",
+            "=1+1\nline",
+            "--data",
+            "d",
+        ])
+        .expect(0, &[]);
+    let rows = |bank: &str| -> Vec<_> {
+        let shown = folder
+            .run(&["bank", "show", bank, "--data", "d", "--json"])
+            .json();
+        shown
+            .into_iter()
+            .map(|m| {
+                (
+                    m["signal_type"].clone(),
+                    m["signal"].clone(),
+                    m["note"].clone(),
+                )
+            })
+            .collect()
+    };
+    for format in ["csv", "ndjson"] {
+        let exported = folder
+            .run(&[
+                "bank", "export", "SLOGANS", "--format", format, "--data", "d",
+            ])
+            .expect(0, &[]);
+        folder.write(&format!("out.{format}"), &exported.stdout);
+        let copy = format!("COPY_{format}");
+        folder
+            .run(&[
+                "bank",
+                "import",
+                &copy,
+                &format!("out.{format}"),
+                "--create",
+                "--data",
+                "d",
+            ])
+            .expect(0, &["4 members"]);
+        assert_eq!(rows(&copy), rows("SLOGANS"), "{format}");
+    }
+}
+
+#[test]
+fn fifty_thousand_members_arrive_in_one_import() {
+    let folder = Folder::new();
+    let mut csv = String::from("signal_type,signal,note\n");
+    for n in 0..50_000_u64 {
+        let half = format!("{:016x}{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n);
+        let _ = writeln!(csv, "pdq,{half}{half},row {n}");
+    }
+    folder.write("hashes.csv", &csv);
+    let import: &[&str] = &[
+        "bank",
+        "import",
+        "HASHES",
+        "hashes.csv",
+        "--create",
+        "--data",
+        "d",
+    ];
+    folder
+        .run(import)
+        .expect(0, &["50,000 members added to HASHES"]);
+    folder
+        .run(import)
+        .expect(0, &["0 members added to HASHES, 50,000 there already"]);
+    assert_eq!(members(&folder, "HASHES"), 50_000);
+    let exported = folder
+        .run(&["bank", "export", "HASHES", "--data", "d"])
+        .expect(0, &[]);
+    assert!(
+        exported.stdout == csv,
+        "an export is the file that was imported"
+    );
+    folder
+        .run(&["audit", "verify", "--data", "d"])
+        .expect(0, &[]);
+}
+
+#[test]
+fn a_file_is_added_by_its_hashes() {
+    let folder = with_slogans();
+    folder.draw("flag.png", &cli_support::drawing(7, 320, 240));
+    let ran: Ran = folder.run(&[
+        "bank", "add", "SLOGANS", "--file", "flag.png", "--note", "flag", "--data", "d", "--json",
+    ]);
+    let types: Vec<_> = ran
+        .expect(0, &[])
+        .json()
+        .iter()
+        .map(|m| m["signal_type"].clone())
+        .collect();
+    assert_eq!(types, ["sha256", "pdq"]);
+    folder.write("flat.txt", "hello");
+    let added = folder
+        .run(&[
+            "bank", "add", "SLOGANS", "--file", "flat.txt", "--data", "d", "--json",
+        ])
+        .expect(0, &[])
+        .json();
+    assert_eq!(
+        added[0]["signal"],
+        "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    );
+    folder
+        .run(&["bank", "add", "SLOGANS", "--file", "missing", "--data", "d"])
+        .expect(2, &["missing"]);
+}
+
+#[test]
+fn the_example_banks_import_without_a_bad_row() {
+    let folder = Folder::new();
+    let mut files: Vec<_> = std::fs::read_dir(example("banks"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_uppercase();
+        folder
+            .run(&[
+                "bank",
+                "import",
+                &name,
+                file.to_str().unwrap(),
+                "--create",
+                "--data",
+                "d",
+            ])
+            .expect(0, &["added to"]);
+    }
+}

@@ -1,0 +1,63 @@
+//! Nothing is allocated for an event on which no rule fires: most events, at every large host.
+
+use manara_model::{Event, Facts, Match, Origin};
+use manara_rules::{Schema, Source, Type, compile};
+
+fn allocations(condition: &str, expect_fired: usize) -> u64 {
+    let text = format!(
+        "rule r {{ policy p reason \"r\" on post.created when {condition} then enqueue(\"q\") }}"
+    );
+    let schema = Schema::builtin()
+        .with_attribute(None, "tags", Type::list(Type::String))
+        .with_attribute(None, "t", Type::Time);
+    let rules = compile(
+        &[Source {
+            name: "t".into(),
+            text,
+        }],
+        &schema,
+    )
+    .expect(condition);
+    let json = r#"{"id":"1","source":"s","type":"post.created","time":"2026-11-22T10:15:00Z",
+        "account":{"id":"a","handle":"river_walker","followers":12,"created_at":"2026-11-22T10:01:00Z"},
+        "content":{"id":"c","text":"a quiet day","links":["https://a.example"],
+            "media":[{"id":"m","kind":"image","url":"https://example.com/1"}]},
+        "attributes":{"tags":["a","b"],"t":"2026-11-22T10:01:00Z"}}"#;
+    let (event, _) = Event::from_json(json.as_bytes(), Origin::Http).unwrap();
+    let matches: Vec<Match> = serde_json::from_str(
+        r#"[{"signal_type":"pdq","bank":"B","member":1,"distance":12,"field":"content.media[0]"}]"#,
+    )
+    .unwrap();
+    let facts = Facts {
+        event: &event,
+        media: &[],
+        matches: &matches,
+        received_at: event.time,
+    };
+    let mut fired = 0;
+    let counted = allocation_counter::measure(|| fired = rules.evaluate(&facts).len());
+    assert_eq!(fired, expect_fired, "{condition}");
+    counted.count_total
+}
+
+#[test]
+fn nothing_is_allocated_when_nothing_fires() {
+    for condition in [
+        "account.followers > 100 or account.age > 24h",
+        "content.text.contains('banner') or content.text.lower().startsWith('x')",
+        "content.media.exists(m, bank('B').matches(m, 11) or m.kind == 'video')",
+        "content.links.all(l, content.media.exists(m, m.url == l))",
+        "[account.handle, account.display_name].exists(n, n.endsWith('_17'))",
+        "'c' in attributes.tags or attributes.tags.exists(t, t == account.handle)",
+        "account.handle in ['x', 'y'] or content.links.size() > 3 or attributes.t > event.time",
+        "bank('C').matches(account) or bank('C').distance(content) < 5",
+    ] {
+        assert_eq!(allocations(condition, 0), 0, "{condition}");
+    }
+}
+
+/// The counter counts: a rule that fires has a verdict to allocate.
+#[test]
+fn a_verdict_is_allocated() {
+    assert!(allocations("account.followers == 12", 1) > 0);
+}
