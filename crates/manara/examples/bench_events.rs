@@ -95,17 +95,19 @@ fn main() {
         clippy::print_stdout,
         reason = "the figure is what this program is for"
     )]
-    let () = println!(
-        "{} events in {:.2} s = {:.0} events/s; request of {}: median {:.1} ms, 90 % {:.1} ms, 99 % {:.1} ms, longest {:.1} ms",
-        load.events,
-        took.as_secs_f64(),
-        load.events as f64 / took.as_secs_f64(),
-        load.batch,
-        at(0.5),
-        at(0.9),
-        at(0.99),
-        at(1.0)
-    );
+    {
+        println!(
+            "{} events in {:.2} s = {:.0} events/s; request of {}: median {:.1} ms, 90 % {:.1} ms, 99 % {:.1} ms, longest {:.1} ms",
+            load.events,
+            took.as_secs_f64(),
+            load.events as f64 / took.as_secs_f64(),
+            load.batch,
+            at(0.5),
+            at(0.9),
+            at(0.99),
+            at(1.0)
+        );
+    }
 }
 
 /// Sends batches until there are none left; the time each took.

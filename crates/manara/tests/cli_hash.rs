@@ -219,6 +219,6 @@ fn what_cannot_be_compared_is_named() {
         .run(&["compare", "pdq:00", "a.png"])
         .expect(2, &["this has 2"]);
     folder
-        .run(&["compare", "text:a", "text:b", "--png", "x.png"])
+        .run(&["compare", "text:ash", "text:fog", "--png", "x.png"])
         .expect(2, &["no bits to draw"]);
 }

@@ -67,11 +67,7 @@ fn run_events(
     for batch in batches {
         store.write_blocking(move |tx| tx.record_events(batch))?;
     }
-    say(
-        &format!("events without verdicts, groups of {group}"),
-        events as u64,
-        started,
-    );
+    say(&format!("events {what}, groups of {group}"), count, started);
     let started = start();
     let totals = store.read(manara_store::Reader::totals)?;
     say(&format!("totals ({} events)", totals.events), 1, started);

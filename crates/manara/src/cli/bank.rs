@@ -656,7 +656,7 @@ fn write(
         }
         let rows = rows.filter_map(|row| given(row, skip_bad));
         let done = tx.import(&name, rows, &by, clock::now(), |rows| {
-            told.set_position(rows)
+            told.set_position(rows);
         })?;
         let Imported { added, already } = *done.get();
         if added + already == expected {

@@ -176,7 +176,7 @@ impl Banks {
                 match row.signal {
                     // Many times faster all at once, which an index that already holds members cannot do.
                     Signal::Pdq(hash) if self.store.is_none() => {
-                        hashes.push((name.clone(), member, hash))
+                        hashes.push((name.clone(), member, hash));
                     }
                     signal => others.push(Change::Add {
                         bank: name.clone(),

@@ -227,7 +227,7 @@ impl Scanner<'_> {
                     left_out,
                     self.events,
                     &to_workers_counted(to_workers, &met, &stop),
-                )
+                );
             });
             for _ in 0..workers {
                 let (to_sink, units, stop) = (to_sink.clone(), &units, &stop);

@@ -182,7 +182,7 @@ type Thumbnail = [[f32; SIDE]; SIDE];
 ///
 /// ```
 /// use manara_signal::pdq::hash_rgb;
-/// let pixels: Vec<u8> = (0..200 * 100 * 3).map(|i| (i * i / 7 % 256) as u8).collect();
+/// let pixels: Vec<u8> = (0..200 * 100 * 3_u64).map(|i| (i * i / 7 % 256) as u8).collect();
 /// let one = hash_rgb(&pixels, 200, 100)?;
 /// assert!(one.quality > 50);
 /// assert!(hash_rgb(&pixels, 200, 101).is_err());
@@ -222,7 +222,7 @@ fn hash_thumbnail(thumbnail: &Thumbnail) -> PdqHash {
 ///
 /// ```
 /// use manara_signal::pdq::{Dihedral, dihedral_rgb, hash_rgb};
-/// let pixels: Vec<u8> = (0..90 * 70 * 3).map(|i| (i * i / 5 % 256) as u8).collect();
+/// let pixels: Vec<u8> = (0..90 * 70 * 3_u64).map(|i| (i * i / 5 % 256) as u8).collect();
 /// let mirrored: Vec<u8> = pixels.chunks(90 * 3).flat_map(|row| row.rchunks(3)).flatten().copied().collect();
 /// let forms = dihedral_rgb(&pixels, 90, 70)?;
 /// let seen = hash_rgb(&mirrored, 90, 70)?;

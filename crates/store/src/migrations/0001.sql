@@ -64,6 +64,8 @@ CREATE TABLE decisions (
   salt    BLOB NOT NULL
 ) STRICT;
 
+CREATE INDEX decisions_by_case ON decisions (case_id) WHERE case_id IS NOT NULL;
+
 CREATE TABLE strikes (
   id       INTEGER PRIMARY KEY,
   account  TEXT NOT NULL,

@@ -198,8 +198,8 @@ pub(in crate::console) async fn show(
         id,
         With {
             query,
-            draft,
             banner,
+            draft,
             ..With::default()
         },
     )

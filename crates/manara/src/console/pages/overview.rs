@@ -130,8 +130,8 @@ fn stats(totals: &Totals, live: u64, shadow: u64, problems: usize) -> Vec<Stat> 
     };
     let refused = problems > 0;
     let rules = match problems {
-        0 => format!("in force, and {shadow} in shadow"),
-        _ => format!("in force, and {shadow} in shadow; the files do not check"),
+        0 => format!("live, {shadow} in shadow"),
+        _ => format!("live, {shadow} in shadow; the files do not check"),
     };
     vec![
         stat(
@@ -144,7 +144,7 @@ fn stats(totals: &Totals, live: u64, shadow: u64, problems: usize) -> Vec<Stat> 
             "/audit",
             "Events",
             totals.events,
-            counted(totals.conflicts, "conflicting", "conflicting"),
+            format!("{} conflicting", Count(totals.conflicts)),
         ),
         stat(
             "/queues",
