@@ -1,7 +1,8 @@
 //! How long rules take: `cargo run --release -p manara-rules --example rule_speed`.
 //!
 //! One rule of the size "three numbers, one `contains`, one `exists`", and twenty rules of several
-//! kinds on one event, both where nothing fires and where one fires with its explanation.
+//! kinds on one event, both where nothing fires and where one fires with its explanation. The first
+//! is also asked of the `cel` crate, in the same run.
 #![expect(
     clippy::print_stdout,
     reason = "a measuring program prints what it measured"
@@ -9,6 +10,7 @@
 
 use manara_model::{Decoding, Event, Facts, Match, MediaFacts, Origin};
 use manara_rules::{RuleSet, Schema, Source, Type, compile};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -167,4 +169,41 @@ fn main() {
         "one rule that fires, explained                {:>9.1?}",
         run(&fires, &facts)
     );
+    println!(
+        "the first, as the cel crate runs it          {:>9.1?}",
+        cel_peer()
+    );
+}
+
+/// The same question, asked of the `cel` crate with everything prepared beforehand.
+fn cel_peer() -> Duration {
+    let map = |fields: Vec<(&str, cel::Value)>| -> cel::Value {
+        let fields: HashMap<String, cel::Value> = fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        fields.into()
+    };
+    let (event, _) = Event::from_json(EVENT.as_bytes(), Origin::Http).expect("a valid event");
+    let content = event.content.unwrap_or_default();
+    let links: Vec<cel::Value> = content.links.into_iter().map(cel::Value::from).collect();
+    let mut context = cel::Context::default();
+    let account = map(vec![
+        ("followers", 1200_i64.into()),
+        ("age_s", 180_000_000_i64.into()),
+    ]);
+    let text = content.text.unwrap_or_default();
+    let content = map(vec![("text", text.into()), ("links", links.into())]);
+    context.add_variable_from_value("account", account);
+    context.add_variable_from_value("content", content);
+    let program = cel::Program::compile(
+        "account.followers > 1000 && account.followers < 5000 && account.age_s > 2592000
+           && !content.text.contains('grey banner') && content.links.exists(l, l.startsWith('https://archive.example'))",
+    )
+    .expect("CEL reads it");
+    assert_eq!(
+        program.execute(&context).ok(),
+        Some(cel::Value::Bool(false))
+    );
+    per_call(|| drop(black_box(program.execute(black_box(&context)))))
 }

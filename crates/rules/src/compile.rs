@@ -123,13 +123,22 @@ fn field_of(typed: &Typed) -> Option<Field> {
 // ---- comparisons ----
 
 fn comparison(op: Binary, left: &Typed, right: &Typed, shared: &mut Shared) -> BoolFn {
-    // Literals on the right are by far the most common, and worth a closure without the second call.
+    // Fields on the left and literals on the right are by far the most common, and worth one closure
+    // without further calls.
     match (&left.ty, &right.kind) {
         (Type::Int, Kind::Literal(Literal::Int(b))) => {
+            if let Kind::Field(field) = left.kind {
+                let b = *b;
+                return Box::new(move |ctx| Some(ops::holds(op, ctx.int(field)?.cmp(&b))));
+            }
             let (left, b) = (int_fn(left, shared), *b);
             Box::new(move |ctx| Some(ops::holds(op, left(ctx)?.cmp(&b))))
         }
         (Type::Duration, Kind::Literal(Literal::Duration(b))) => {
+            if let Kind::Field(field) = left.kind {
+                let b = *b;
+                return Box::new(move |ctx| Some(ops::holds(op, ctx.duration(field)?.cmp(&b))));
+            }
             let (left, b) = (duration_fn(left, shared), *b);
             Box::new(move |ctx| Some(ops::holds(op, left(ctx)?.cmp(&b))))
         }

@@ -110,3 +110,55 @@ fn without_its_rules_each_files_tests_fail() {
         );
     }
 }
+
+/// The reference is true: each of its rule files compiles and passes its tests, and each mistake in
+/// its last table is one.
+#[test]
+fn the_reference_is_true() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md");
+    let page = std::fs::read_to_string(page).expect("docs/rules.md");
+    let blocks: Vec<&str> = page
+        .split("```rules\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("\n```").next())
+        .collect();
+    assert!(blocks.len() >= 6, "{} rule files on the page", blocks.len());
+    for block in blocks {
+        let rules = compiled(&[Source {
+            name: "docs/rules.md".into(),
+            text: block.into(),
+        }]);
+        assert_eq!(rules.warnings(), []);
+        let failed: Vec<_> = rules
+            .run_tests()
+            .into_iter()
+            .filter(|o| !o.passed)
+            .collect();
+        assert_eq!(failed, []);
+    }
+    let (_, table) = page
+        .split_once("| instead of | write |\n|---|---|\n")
+        .expect("the table of mistakes");
+    for row in table.lines() {
+        let cells: Vec<&str> = row.split('`').collect();
+        let (wrong, right) = (cells[1], cells[3]);
+        assert!(!in_order(wrong), "{wrong}");
+        assert!(in_order(right), "{right}");
+    }
+}
+
+fn in_order(part: &str) -> bool {
+    let text = if part.ends_with(')') && !part.contains('.') {
+        format!("rule r {{ policy p reason \"r\" when account.followers > 1 then {part} }}")
+    } else {
+        format!("rule r {{ policy p reason \"r\" when {part} then remove(content) }}")
+    };
+    compile(
+        &[Source {
+            name: "t".into(),
+            text,
+        }],
+        &Schema::builtin(),
+    )
+    .is_ok()
+}

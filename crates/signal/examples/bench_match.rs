@@ -6,6 +6,7 @@
 
 use manara_signal::index::{ExactIndex, PdqIndex};
 use manara_signal::text::{PhraseIndex, normalise};
+use manara_signal::url::find_links;
 use manara_signal::{Pdq, Phrase, Sha256, Signal};
 use std::hint::black_box;
 use std::io::Write;
@@ -101,10 +102,15 @@ fn texts(random: &mut Random) {
                 .filter(|_| count > 1 || random.below(10) == 0)
         })
         .collect();
+    let before = resident_mb();
     let start = Stopwatch::start();
     for (key, phrase) in (0..).zip(&phrases) {
         index.insert(key, phrase);
     }
+    let grown = resident_mb()
+        .zip(before)
+        .map_or(f64::NAN, |(after, before)| after - before);
+    say(&format!("phrases: resident memory grew by {grown:.0} MB"));
     say(&format!(
         "phrases: {} inserted in {:.0} ms",
         index.len(),
@@ -116,6 +122,16 @@ fn texts(random: &mut Random) {
             .collect();
         measure_posts(name, &index, &posts);
     }
+    let sentences: Vec<String> = (0..5000)
+        .map(|_| post(random, &languages[0]) + "Read it. https://files.example/a/b?c=d now.")
+        .collect();
+    let start = Stopwatch::start();
+    let links: usize = sentences.iter().map(|text| find_links(text).len()).sum();
+    let each = start.seconds() * 1e6 / sentences.len() as f64;
+    say(&format!(
+        "links: {each:.2} us a post with a link, {links} found in {}",
+        sentences.len()
+    ));
     let vowelled: Vec<String> = (0..5000)
         .map(|_| {
             post(random, &languages[1])

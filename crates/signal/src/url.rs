@@ -399,7 +399,10 @@ pub struct FoundLink {
 /// ```
 pub fn find_links(text: &str) -> Vec<FoundLink> {
     let mut found = Vec::new();
-    // Every link has a dot or a scheme's colon in it; most texts have neither link nor such a word.
+    // Every link has a dot in it, or a scheme's colon.
+    if !text.bytes().any(|b| b == b'.' || b == b':') {
+        return found;
+    }
     for (start, word) in words(text) {
         if found.len() == LINKS_MAX {
             break;
@@ -415,13 +418,22 @@ pub fn find_links(text: &str) -> Vec<FoundLink> {
     found
 }
 
+/// Whether a character cannot be in a link as people write them.
+fn is_outside_links(c: char) -> bool {
+    match c {
+        '\0'..=' ' | '\x7f' | '<' | '>' | '"' | '`' | '{' | '}' | '|' | '\\' | '^' => true,
+        '!'..='~' => false,
+        '«' | '»' | '“' | '”' => true,
+        _ => c.is_whitespace() || c.is_control(),
+    }
+}
+
 /// Splits at white space and at the characters that enclose links.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let barred = |c: char| c.is_whitespace() || c.is_control() || "<>\"`{}|\\^«»“”".contains(c);
     let mut rest = Some((0, text));
     std::iter::from_fn(move || {
         let (start, text) = rest?;
-        if let Some(end) = text.find(barred) {
+        if let Some(end) = text.find(is_outside_links) {
             let (word, after) = text.split_at(end);
             let skip = after.chars().next().map_or(0, char::len_utf8);
             rest = after.get(skip..).map(|after| (start + end + skip, after));

@@ -181,7 +181,9 @@ pub(crate) const CASE_TRAIL: &str =
 pub(crate) const CASE_LEAF: &str = "SELECT leaf FROM cases WHERE id = ?1";
 pub(crate) const QUEUES: &str = "SELECT queue, sum(state = 'open'), sum(state = 'claimed'),
     min(CASE WHEN state = 'open' THEN opened_at END), max(priority)
-  FROM cases WHERE state <> 'closed' GROUP BY queue ORDER BY queue";
+  FROM (SELECT queue, state, opened_at, priority FROM cases WHERE state = 'open'
+        UNION ALL SELECT queue, state, opened_at, priority FROM cases WHERE state = 'claimed')
+  GROUP BY queue ORDER BY queue";
 pub(crate) const COUNT_CASES: &str = "SELECT count(*) FROM cases WHERE state = ?1";
 
 // --- Strikes ------------------------------------------------------------------------------------
@@ -365,7 +367,6 @@ mod tests {
             MEMBERS,
             MEMBER,
             MEMBERS_SINCE,
-            NEWEST_BATCH,
             REMOVALS_SINCE,
             REMOVAL,
             API_KEY,

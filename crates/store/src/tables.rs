@@ -148,6 +148,8 @@ impl Statements {
             .iter()
             .chain(&["salt", "leaf"])
             .zip(&marks)
+            // Setting the key to itself would make the engine look for rows that refer to it.
+            .filter(|(column, _)| **column != key)
             .map(|(column, mark)| format!("{column} = {mark}"))
             .collect();
         let ignore = match table.ignore_taken {

@@ -382,18 +382,11 @@ fn images(
     if same_file {
         say("the files are the same, byte for byte")?;
     }
-    if let Some(FormJson {
-        form,
-        distance: nearer,
-    }) = nearest.filter(|form| form.distance < distance)
-    {
+    // A turned or mirrored copy is one too; forms that are merely less far say nothing.
+    let turned = nearest.filter(|form| form.distance < distance && form.distance <= threshold);
+    if let Some(FormJson { form, distance }) = turned {
         say(format_args!(
-            "nearer as {form}: distance {nearer}{}",
-            if nearer <= threshold {
-                ", which a scan finds"
-            } else {
-                ""
-            }
+            "B as {form}: distance {distance}, which a scan finds"
         ))?;
     }
     if [one, two].iter().any(|image| {
@@ -513,8 +506,8 @@ impl Bits {
 
     fn svg(&self) -> String {
         let mut svg = String::from(concat!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 384 424" width="384" height="424" font-family="sans-serif" font-size="13">"#,
-            "\n<title>Differing bits of two PDQ hashes</title>\n",
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -12 408 438" width="408" height="438" font-family="sans-serif" font-size="13">"#,
+            "\n<title>Differing bits of two PDQ hashes</title>\n<rect x=\"-12\" y=\"-12\" width=\"408\" height=\"438\" fill=\"#ffffff\"/>\n",
         ));
         for index in 0..SIDE * SIDE {
             let (x, y) = (index % SIDE * 24, index / SIDE * 24);

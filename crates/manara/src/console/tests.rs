@@ -952,7 +952,7 @@ async fn a_case_is_claimed_released_and_decided() {
         StatusCode::OK,
         &[
             "decision is recorded",
-            "kept by",
+            "Kept by",
             "restore",
             "waiting",
             "audit leaf",
@@ -1045,11 +1045,11 @@ async fn a_refused_judgement_keeps_what_was_typed() {
     keeps_what_was_typed(
         noor.post(&decide, &typed(&csrf)).await,
         StatusCode::CONFLICT,
-        &["held by sami"],
+        &["This case is held by sami"],
     );
     noor.post(&format!("/cases/{id}/claim"), &[("csrf", &csrf)])
         .await
-        .is(StatusCode::CONFLICT, &["held by sami"]);
+        .is(StatusCode::CONFLICT, &["This case is held by sami"]);
 
     let keep = [
         ("csrf", csrf_of("sami")),
@@ -1066,7 +1066,7 @@ async fn a_refused_judgement_keeps_what_was_typed() {
     let answer = noor.post(&decide, &typed(&csrf)).await;
     answer.is(
         StatusCode::CONFLICT,
-        &["already decided (keep) by sami", "my long &#60;note&#62;"],
+        &["This case was already decided (keep) by sami", "my long &#60;note&#62;"],
     );
 }
 
@@ -1120,7 +1120,7 @@ async fn a_session_that_ends_in_mid_decision_loses_nothing() {
     let page = noor
         .get(&format!("/cases/{id}"))
         .await
-        .is(StatusCode::OK, &["removed by"]);
+        .is(StatusCode::OK, &["Removed by"]);
     page.says_not(&["You had begun"]);
 }
 

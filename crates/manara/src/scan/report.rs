@@ -559,3 +559,65 @@ struct List {
     words: String,
     rows: Vec<(Html, Html)>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(files: u64, events: u64, matched: u64, undecodable: u64) -> Totals {
+        Totals {
+            files,
+            events,
+            matched,
+            undecodable,
+            undecodable_unmatched: undecodable,
+            ..Totals::default()
+        }
+    }
+
+    #[track_caller]
+    fn check_headline(totals: &Totals, expect: &str) {
+        assert_eq!(headline(totals), expect);
+    }
+
+    #[test]
+    fn the_headline_counts_what_was_looked_at() {
+        check_headline(&totals(1, 0, 0, 0), "None of 1 file matched");
+        check_headline(&totals(5000, 0, 18, 0), "18 of 5,000 files matched");
+        check_headline(&totals(2, 3, 1, 0), "1 of 2 files and 3 events matched");
+        let events = Totals {
+            event_files: 1,
+            ..totals(1, 3, 3, 0)
+        };
+        check_headline(&events, "3 of 3 events matched");
+    }
+
+    #[test]
+    fn every_share_is_seen_and_all_fit() {
+        for totals in [
+            totals(1_000_000, 0, 1, 1),
+            totals(3, 0, 1, 1),
+            totals(2, 0, 2, 0),
+            totals(0, 0, 0, 0),
+        ] {
+            let share = share(&totals, looked_at(&totals));
+            for part in &share.parts {
+                assert_eq!(
+                    part.width == 0,
+                    part.count == "0",
+                    "{} of {totals:?}",
+                    part.label
+                );
+                assert!(part.x + part.width <= 1000, "{} of {totals:?}", part.label);
+            }
+        }
+    }
+
+    #[test]
+    fn words_have_their_plurals() {
+        assert_eq!(
+            [counted(1, "match"), counted(2, "match"), counted(0, "bank")],
+            ["1 match", "2 matches", "0 banks"]
+        );
+    }
+}

@@ -13,7 +13,7 @@ use crate::console::memory::Draft;
 use crate::console::session::{OwnForm, Sent, Session, WithCsrf, session_of};
 use crate::console::shell::{Here, Notice, Shell, page};
 use crate::console::text::{self, Html};
-use crate::console::view::{By, Chip, Count, EntityView, When, outcome_word, span, state_chip};
+use crate::console::view::{By, Chip, Count, EntityView, When, span, state_chip};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -31,6 +31,8 @@ use std::collections::BTreeSet;
 
 /// Most events shown in full; the newest are.
 const EVENTS_MAX: usize = 20;
+/// Most other cases listed; the newest are.
+const OTHERS_MAX: usize = 10;
 
 #[derive(Template)]
 #[template(path = "case.html")]
@@ -47,6 +49,7 @@ struct CasePage {
     actions: Vec<ActionRow>,
     trail: Vec<Step>,
     others: Vec<CaseRow>,
+    more_others: usize,
     judged: Option<Judged>,
     next: Option<String>,
     draft: Option<Draft>,
@@ -273,7 +276,7 @@ async fn moved(
         Err(StoreError::Refused(refused)) => {
             let banner = Banner {
                 tone: "stop",
-                text: text::inline(&refused.to_string()),
+                text: text::inline(&sentence(&refused)),
                 kept: false,
             };
             refuse(
@@ -394,9 +397,16 @@ fn judgement(draft: Draft) -> Result<Judgement, Box<With>> {
     }
 }
 
+/// What a refusal says, as a sentence of the page.
+fn sentence(refused: &Refused) -> String {
+    let said = refused.to_string();
+    let mut rest = said.chars();
+    rest.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), rest.as_str()))
+}
+
 /// The status and the page for a judgement that the case does not allow.
 fn refusal(refused: &Refused, draft: Draft) -> (StatusCode, With) {
-    let said = refused.to_string();
+    let said = sentence(refused);
     let with = With {
         draft: Some(draft),
         ..With::default()
@@ -485,8 +495,10 @@ fn read(
         others: detail
             .related
             .iter()
+            .take(OTHERS_MAX)
             .map(|other| bare_case_row(other, me, now))
             .collect(),
+        more_others: detail.related.len().saturating_sub(OTHERS_MAX),
         judged: judged(&case.state),
         next,
         choices: choices(&detail, &outcome),
@@ -569,7 +581,11 @@ fn judged(state: &CaseState) -> Option<Judged> {
             by,
             at,
         } => Some(Judged {
-            outcome: outcome_word(*outcome),
+            outcome: match outcome {
+                Outcome::Keep => "Kept",
+                Outcome::Remove => "Removed",
+                Outcome::Suspend => "Suspended",
+            },
             by: text::inline(by),
             at: When::exact(*at),
             decision: decision.to_string(),

@@ -6,10 +6,10 @@ use crate::console::Error;
 use crate::console::session::Session;
 use crate::console::shell::{Here, Shell, page};
 use crate::console::text::{self, Html};
-use crate::console::view::{By, Count, When};
+use crate::console::view::{By, Count, When, outcome_word};
 use askama::Template;
 use axum::extract::{Path, State};
-use manara_model::{Author, DecisionId};
+use manara_model::{Author, CaseState, DecisionId};
 use manara_store::Reader;
 
 #[derive(Template)]
@@ -22,6 +22,7 @@ struct DecisionPage {
     about: &'static str,
     event: Option<EventRef>,
     case: Option<String>,
+    outcome: Option<&'static str>,
     leaf: Option<Count>,
     note: Option<Html>,
     verdicts: Vec<VerdictView>,
@@ -59,6 +60,8 @@ fn read(
         .decision(id)?
         .ok_or_else(|| Error::NotFound("decision".into()))?;
     let deliveries = reader.deliveries(id)?;
+    let case = decision.case.map(|case| reader.case_detail(case)).transpose()?.flatten();
+    let in_trail = case.as_ref().and_then(|case| case.trail.iter().rev().find(|entry| entry.what == "decided"));
     let by_person = matches!(decision.author, Author::Reviewer(_));
     Ok(DecisionPage {
         shell: Shell::new(state, reader, session, Here::Elsewhere, "Decision")?,
@@ -75,7 +78,14 @@ fn read(
             source: text::inline(source),
         }),
         case: decision.case.map(|case| case.to_string()),
-        leaf: reader.event_of(id)?.map(|stored| Count(stored.leaf)),
+        outcome: case.as_ref().and_then(|detail| match &detail.case.state {
+            CaseState::Closed { outcome, .. } => Some(outcome_word(*outcome)),
+            CaseState::Open | CaseState::Claimed { .. } => None,
+        }),
+        leaf: match in_trail {
+            Some(entry) => Some(Count(entry.leaf)),
+            None => reader.event_of(id)?.map(|stored| Count(stored.leaf)),
+        },
         note: (!decision.note.is_empty()).then(|| text::block(&decision.note, &[])),
         verdicts: verdict_views(reader, &decision.verdicts)?,
         without_verdicts: if by_person {
