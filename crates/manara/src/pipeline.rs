@@ -164,7 +164,8 @@ impl Pipeline {
             return previews;
         }
         for (media, bytes) in signed.iter().filter_map(|s| s.media.as_ref()) {
-            if media.decoding != Decoding::Decoded {
+            // A truncated image counts as undecodable and still shows what there is of it.
+            if media.pdq.is_none() {
                 continue;
             }
             match self.media.preview(bytes.clone()).await {

@@ -32,6 +32,8 @@ pub(crate) struct Status {
 #[derive(Debug)]
 pub(crate) struct Rulebook {
     folder: PathBuf,
+    /// The files as they were when the server started: what the watch compares the folder with first.
+    opened: Vec<Source>,
     status: RwLock<Status>,
 }
 
@@ -125,7 +127,8 @@ impl Rulebook {
     /// Reads the folder for the first time. A folder that does not check is an error here, because
     /// there is nothing in force to fall back on.
     pub(crate) async fn open(folder: PathBuf, store: &Store) -> Result<Self> {
-        let sources = with_builtin(read_sources(&folder)?);
+        let opened = read_sources(&folder)?;
+        let sources = with_builtin(opened.clone());
         let rules = match compile(&sources, &Schema::builtin()) {
             Ok(rules) => record(rules, store).await?,
             Err(diagnostics) => bail!(
@@ -139,6 +142,7 @@ impl Rulebook {
         };
         Ok(Self {
             folder,
+            opened,
             status: RwLock::new(status),
         })
     }
@@ -166,7 +170,7 @@ impl Rulebook {
 
     /// Looks at the folder every half second until the process ends, and puts changes in force.
     pub(crate) async fn watch(self: Arc<Self>, store: Store) {
-        let mut seen: Option<Vec<Source>> = read_sources(&self.folder).ok();
+        let mut seen: Option<Vec<Source>> = Some(self.opened.clone());
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(500));
         loop {
             tick.tick().await;

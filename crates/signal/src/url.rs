@@ -421,9 +421,22 @@ pub fn find_links(text: &str) -> Vec<FoundLink> {
 /// Whether a character cannot be in a link as people write them.
 fn is_outside_links(c: char) -> bool {
     match c {
-        '\0'..=' ' | '\x7f' | '<' | '>' | '"' | '`' | '{' | '}' | '|' | '\\' | '^' => true,
+        '\0'..=' '
+        | '\x7f'
+        | '<'
+        | '>'
+        | '"'
+        | '`'
+        | '{'
+        | '}'
+        | '|'
+        | '\\'
+        | '^'
+        | '«'
+        | '»'
+        | '“'
+        | '”' => true,
         '!'..='~' => false,
-        '«' | '»' | '“' | '”' => true,
         _ => c.is_whitespace() || c.is_control(),
     }
 }

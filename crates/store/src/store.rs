@@ -102,7 +102,8 @@ impl Store {
     /// Runs `job` in the next commit and gives its value once that commit is on disk.
     ///
     /// When it ends in an error nothing of the job was kept, and other jobs are not affected.
-    /// Waits while the queue is full. Dropping the future does not take back a queued job.
+    /// Waits while the queue is full. Dropping the future does not take back a queued job. A job
+    /// must not wait for another write of the same store: they are done by one thread.
     pub async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

@@ -26,6 +26,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 const GROUP_JOBS_MAX: usize = 256;
 /// No job joins a group that has been running for this long.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(3);
+/// How long closing waits for readers of the write-ahead log.
+const FOLD_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long to sleep when nothing is due; any message ends it.
 const IDLE: Duration = Duration::from_hours(1);
 
@@ -138,8 +140,14 @@ impl Writer {
         if self.log.due_in().is_some() {
             self.checkpoint();
         }
-        // Leaves one file behind instead of three when nobody else has it open.
-        if let Err(error) = self.db.conn.execute_batch(sql::TRUNCATE_WAL) {
+        // Leaves one file behind instead of three when nobody else has it open; somebody's long
+        // read is not waited for, since the next to open the file finds everything all the same.
+        let folded = self
+            .db
+            .conn
+            .busy_timeout(FOLD_TIMEOUT)
+            .and_then(|()| self.db.conn.execute_batch(sql::TRUNCATE_WAL));
+        if let Err(error) = folded {
             tracing::warn!("the write-ahead log was not folded into the database: {error}");
         }
     }

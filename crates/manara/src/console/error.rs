@@ -24,6 +24,8 @@ pub(super) enum Error {
     /// The form could not be read.
     BadForm(String),
     NotFound(String),
+    /// The address is for forms, or takes none.
+    WrongMethod,
     /// Media may be seen only after an audited choice.
     NotRevealed,
     /// The role does not allow it; what it needs.
@@ -111,6 +113,12 @@ impl Error {
                 "There is nothing here",
                 format!("No such {what}."),
                 vec![OVERVIEW, QUEUES],
+            ),
+            Self::WrongMethod => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Not this way",
+                "This address belongs to a button on another page. Nothing was changed.".into(),
+                vec![OVERVIEW],
             ),
             Self::NotRevealed => (
                 StatusCode::FORBIDDEN,

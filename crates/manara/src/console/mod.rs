@@ -37,7 +37,7 @@ mod view;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -199,7 +199,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/audit", get(pages::audit::show))
         .route("/static/{*path}", get(assets::serve))
         .fallback(nothing_here)
-        .method_not_allowed_fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn_with_state(
             state.clone(),
@@ -208,7 +208,24 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .with_state(state)
 }
 
+/// Every address that neither the console nor the API knows; programs get it in their own form.
 async fn nothing_here(uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
-    Error::NotFound(format!("page {}", text::plain(&path))).into_response()
+    let path = text::plain(&path);
+    if uri.path().starts_with("/api/") {
+        let problem = serde_json::json!({
+            "type": "about:blank",
+            "title": "Not Found",
+            "status": 404,
+            "detail": format!("there is nothing at {path}"),
+            "hint": "see /openapi.json for the addresses there are",
+        });
+        let json = [(header::CONTENT_TYPE, "application/problem+json")];
+        return (StatusCode::NOT_FOUND, json, problem.to_string()).into_response();
+    }
+    Error::NotFound(format!("page {path}")).into_response()
+}
+
+async fn wrong_method() -> Response {
+    Error::WrongMethod.into_response()
 }

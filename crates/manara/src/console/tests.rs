@@ -465,6 +465,16 @@ async fn every_page_answers_and_carries_the_headers() {
     noor.get("/nowhere")
         .await
         .is(StatusCode::NOT_FOUND, &["There is nothing here"]);
+    noor.get("/logout")
+        .await
+        .is(StatusCode::METHOD_NOT_ALLOWED, &["Not this way"]);
+    noor.get("/api/v2/events")
+        .await
+        .is(
+            StatusCode::NOT_FOUND,
+            &["\"detail\":\"there is nothing at /api/v2/events\""],
+        )
+        .says_not(&["<html"]);
     noor.get("/cases/nonsense")
         .await
         .is(StatusCode::NOT_FOUND, &["No such case"]);
@@ -1066,7 +1076,10 @@ async fn a_refused_judgement_keeps_what_was_typed() {
     let answer = noor.post(&decide, &typed(&csrf)).await;
     answer.is(
         StatusCode::CONFLICT,
-        &["This case was already decided (keep) by sami", "my long &#60;note&#62;"],
+        &[
+            "This case was already decided (keep) by sami",
+            "my long &#60;note&#62;",
+        ],
     );
 }
 
@@ -1151,7 +1164,10 @@ async fn a_case_without_an_account_suspends_nobody() {
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
     let answer = noor.post(&format!("/cases/{id}/decide"), &fields).await;
-    answer.is(StatusCode::UNPROCESSABLE_ENTITY, &["no account is known"]);
+    answer.is(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &["No account is known for this case, so"],
+    );
     assert_eq!(app.state_of(id), CaseState::Open);
 }
 

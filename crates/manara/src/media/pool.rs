@@ -298,7 +298,7 @@ fn nonsense(Unbelievable(part): Unbelievable) -> String {
 enum Failure {
     TimedOut,
     /// The worker was gone before it had read the medium.
-    Unread(io::Error),
+    Unread,
     /// The worker was gone before it answered.
     Unanswered,
     Nonsense(Unbelievable),
@@ -377,7 +377,7 @@ impl Worker {
         self.stdin
             .write_all_buf(&mut request)
             .await
-            .map_err(Failure::Unread)?;
+            .map_err(|_| Failure::Unread)?;
         let mut head = [0; ANSWER_HEAD];
         self.stdout
             .read_exact(&mut head)
@@ -405,7 +405,7 @@ impl Worker {
         let unread = match failure {
             Failure::TimedOut => return guilty(took_over(time)),
             Failure::Nonsense(part) => return guilty(nonsense(part)),
-            Failure::Unread(_) => true,
+            Failure::Unread => true,
             Failure::Unanswered => false,
         };
         let Ok(Ok(status)) = timeout(END_TIME, self.child.wait()).await else {

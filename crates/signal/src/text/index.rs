@@ -1040,14 +1040,13 @@ mod tests {
         ];
         for piece in pieces {
             let text = normalise(&piece.repeat(crate::text::TEXT_MAX / piece.len()));
-            let (started, mut hits) = (std::time::Instant::now(), Vec::new());
-            index.find(&text, &mut hits);
-            let took = started.elapsed();
-            assert!(
-                took.as_millis() < 500,
-                "{piece:?} took {took:?}, {} hits",
-                hits.len()
-            );
+            let took = || {
+                let (started, mut hits) = (std::time::Instant::now(), Vec::new());
+                index.find(&text, &mut hits);
+                started.elapsed().as_millis()
+            };
+            // Quadratic time is far more; on a busy machine one of three tries counts.
+            assert!((0..3).any(|_| took() < 500), "{piece:?} takes long");
         }
     }
 

@@ -1025,6 +1025,17 @@ mod tests {
         assert!(!normalise(&"a".repeat(TEXT_MAX)).truncated);
     }
 
+    /// A tenth of this is ample, and quadratic time is more; on a busy machine one of three tries counts.
+    #[track_caller]
+    fn check_quick(what: &str, mut work: impl FnMut()) {
+        let mut took = || {
+            let started = std::time::Instant::now();
+            work();
+            started.elapsed().as_millis()
+        };
+        assert!((0..3).any(|_| took() < 500), "{what:?} takes long");
+    }
+
     /// Texts of which each costs some naive algorithm quadratic time.
     #[test]
     fn no_text_takes_long() {
@@ -1056,14 +1067,8 @@ mod tests {
             "ﬃ",
         ];
         for piece in pieces {
-            let started = std::time::Instant::now();
-            let n = normalise(&piece.repeat(TEXT_MAX / piece.len()));
-            let took = started.elapsed();
-            assert!(
-                took.as_millis() < 500,
-                "{piece:?} took {took:?} for {} words",
-                n.words().len()
-            );
+            let text = piece.repeat(TEXT_MAX / piece.len());
+            check_quick(piece, || drop(normalise(&text)));
         }
         let mixed = normalise(&format!("{}é", "a".repeat(TEXT_MAX - 2)));
         assert_eq!(mixed.words().len(), 1);

@@ -8,21 +8,49 @@ use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The writer, built beside this test by `cargo test`.
+/// Where the writer is. It is built here, because not every way of running this test does: a
+/// writer left over from an earlier build would be tested instead.
+fn program() -> &'static Path {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        let test = std::env::current_exe().unwrap();
+        // TARGET/PROFILE/deps/it-…
+        let profile = test.ancestors().nth(2).unwrap();
+        let name = profile.file_name().unwrap().to_str().unwrap();
+        let built = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "--offline",
+                "--package",
+                "manara-store",
+                "--example",
+                "crash_writer",
+            ])
+            .args(["--profile", if name == "debug" { "dev" } else { name }])
+            .arg("--target-dir")
+            .arg(profile.parent().unwrap())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap();
+        assert!(built.success(), "building the writer: {built}");
+        profile
+            .join("examples")
+            .join(format!("crash_writer{}", std::env::consts::EXE_SUFFIX))
+    });
+    &PROGRAM
+}
+
 fn writer(database: &Path, prefix: &str, events: u32) -> Child {
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    path.set_file_name("examples");
-    path.push(format!("crash_writer{}", std::env::consts::EXE_SUFFIX));
-    Command::new(&path)
+    Command::new(program())
         .arg(database)
         .arg(prefix)
         .arg(events.to_string())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .unwrap_or_else(|error| panic!("{}: {error}", program().display()))
 }
 
 /// The ids it has printed, each after its write was acknowledged, once it has ended. The last line

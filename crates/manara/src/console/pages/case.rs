@@ -401,7 +401,9 @@ fn judgement(draft: Draft) -> Result<Judgement, Box<With>> {
 fn sentence(refused: &Refused) -> String {
     let said = refused.to_string();
     let mut rest = said.chars();
-    rest.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), rest.as_str()))
+    rest.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), rest.as_str())
+    })
 }
 
 /// The status and the page for a judgement that the case does not allow.

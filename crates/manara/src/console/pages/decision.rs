@@ -60,8 +60,17 @@ fn read(
         .decision(id)?
         .ok_or_else(|| Error::NotFound("decision".into()))?;
     let deliveries = reader.deliveries(id)?;
-    let case = decision.case.map(|case| reader.case_detail(case)).transpose()?.flatten();
-    let in_trail = case.as_ref().and_then(|case| case.trail.iter().rev().find(|entry| entry.what == "decided"));
+    let case = decision
+        .case
+        .map(|case| reader.case_detail(case))
+        .transpose()?
+        .flatten();
+    let in_trail = case.as_ref().and_then(|case| {
+        case.trail
+            .iter()
+            .rev()
+            .find(|entry| entry.what == "decided")
+    });
     let by_person = matches!(decision.author, Author::Reviewer(_));
     Ok(DecisionPage {
         shell: Shell::new(state, reader, session, Here::Elsewhere, "Decision")?,

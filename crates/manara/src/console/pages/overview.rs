@@ -141,20 +141,16 @@ fn stats(totals: &Totals, live: u64, shadow: u64, problems: usize) -> Vec<Stat> 
             format!("{} claimed", Count(totals.claimed_cases)),
         ),
         stat(
-            "/audit",
+            "/events/conflicts",
             "Events",
             totals.events,
             format!("{} conflicting", Count(totals.conflicts)),
         ),
         stat(
             "/queues",
-            "Decisions with a verdict",
+            "With a verdict",
             totals.decisions_with_verdicts,
-            counted(
-                totals.judgements,
-                "by a reviewer besides",
-                "by reviewers besides",
-            ),
+            format!("events; {} cases judged", Count(totals.judgements)),
         ),
         stat(
             "/dead-letters",

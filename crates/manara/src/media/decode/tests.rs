@@ -307,10 +307,10 @@ fn check_preview(file: &[u8], width: u32, height: u32) {
 #[test]
 fn previews_are_shrunk_and_turned() {
     check_preview(&jpeg(200, 100, 1), 200, 100);
-    check_preview(&jpeg(3000, 1000, 1), 768, 256);
-    check_preview(&encoded(&drawing(4000, 2, 1), ImageFormat::Png), 768, 1);
+    check_preview(&jpeg(1600, 400, 1), 768, 192);
+    check_preview(&encoded(&drawing(2000, 2, 1), ImageFormat::Png), 768, 1);
     check_preview(&turned(&jpeg(200, 100, 1), 6), 100, 200);
-    check_preview(&turned(&jpeg(3000, 1000, 1), 8), 256, 768);
+    check_preview(&turned(&jpeg(1600, 400, 1), 8), 192, 768);
 }
 
 /// The hash is of the pixels as stored; only what is shown is turned.
