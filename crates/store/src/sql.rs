@@ -6,12 +6,14 @@ use crate::tables::Table;
 
 // --- The engine ---------------------------------------------------------------------------------
 
-/// Acknowledged means synced: `FULL` syncs the write-ahead log at every commit.
+/// Acknowledged means synced: `FULL` syncs the write-ahead log at every commit. What savepoints
+/// keep for their undoing stays in memory; in a file it took a quarter of the time.
 pub(crate) const WRITER_PRAGMAS: &str = "
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA foreign_keys = ON;
   PRAGMA cache_size = -65536;
+  PRAGMA temp_store = MEMORY;
   PRAGMA wal_autocheckpoint = 4000;
   PRAGMA journal_size_limit = 67108864;
   PRAGMA trusted_schema = OFF;";
