@@ -1,6 +1,6 @@
 //! `kill -9` at random moments under load: what was acknowledged is there, and no action has two keys.
 //!
-//! `MANARA_CRASHES=50 cargo test --release --test crash` runs the loop longer.
+//! `CRASHES=50 cargo test --release --test crash` runs the loop longer.
 
 mod common;
 
@@ -19,7 +19,7 @@ type Acknowledged = Arc<Mutex<HashMap<String, Value>>>;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_loses_nothing_acknowledged_and_doubles_no_action() {
     let crashes =
-        std::env::var("MANARA_CRASHES").map_or(CRASHES_DEFAULT, |n| n.parse().expect("a number"));
+        std::env::var("CRASHES").map_or(CRASHES_DEFAULT, |n| n.parse().expect("a number"));
     let temporary = tempfile::tempdir().unwrap();
     let data = temporary.path().join("data");
     let platform = Platform::start(Manner::Obliging).await;
