@@ -150,13 +150,22 @@ fn work_out(c: char) -> Entry {
         };
     };
     let strict = digit(strict).unwrap_or(strict);
+    let mut entry = settled(normal, strict);
+    if !matches!(entry.kind, Kind::Separator | Kind::Emoji) {
+        entry.evasion = form(c, strict);
+    }
+    entry
+}
+
+/// What a character is that `normal` has become by case folding and that nothing changes any more.
+pub(super) fn settled(normal: char, strict: char) -> Entry {
     let kind = kind_of(strict);
     if matches!(kind, Kind::Separator | Kind::Emoji) {
         return Entry {
             kind,
             strict,
             plain: strict,
-            ..blank
+            ..SEPARATOR
         };
     }
     let plain = plain(strict);
@@ -167,7 +176,7 @@ fn work_out(c: char) -> Entry {
         latin: looks_like(normal, plain),
         script: script_of(plain),
         upper: normal.is_uppercase(),
-        evasion: form(c, strict),
+        evasion: None,
         folding: folding(strict, plain),
     }
 }
@@ -243,6 +252,9 @@ pub(super) fn isolated_mark(c: char) -> Option<&'static str> {
         '\u{fc61}' => "\u{64f}\u{651}",
         '\u{fc62}' => "\u{650}\u{651}",
         '\u{fc63}' => "\u{651}\u{670}",
+        '\u{fcf2}' => "\u{64e}\u{651}",
+        '\u{fcf3}' => "\u{64f}\u{651}",
+        '\u{fcf4}' => "\u{650}\u{651}",
         '\u{fe70}' | '\u{fe71}' => "\u{64b}",
         '\u{fe72}' => "\u{64c}",
         '\u{fe74}' => "\u{64d}",

@@ -484,11 +484,8 @@ impl<'t> Scanner<'t> {
                 _ => {
                     marks = 0;
                     if entry.kind == Kind::Complex {
-                        entry.kind = if c.is_alphanumeric() {
-                            Kind::Letter
-                        } else {
-                            Kind::Separator
-                        };
+                        // Normalised and folded, it is as simple as it gets: `ẗ`, for one.
+                        entry = chars::settled(c, c);
                     }
                     if let Some(latin) = upper_latin.filter(|_| i == 0) {
                         (entry.latin, entry.upper) = (latin, true);
@@ -1072,6 +1069,32 @@ mod tests {
         }
         let mixed = normalise(&format!("{}é", "a".repeat(TEXT_MAX - 2)));
         assert_eq!(mixed.words().len(), 1);
+    }
+
+    // A letter that full case folding takes apart and normalisation puts together again.
+    #[test]
+    fn an_accent_that_case_folding_expands_is_dropped() {
+        for (written, folded) in [("ẗ", "t"), ("ẖ", "h"), ("ẘ", "w"), ("ẙ", "y"), ("ǰ", "j")]
+        {
+            assert_eq!(normalise(written).folded(), folded);
+        }
+    }
+
+    // Every character that normalisation or folding changes, after each kind that it could join.
+    #[test]
+    fn the_strict_key_of_every_changing_character_is_settled() {
+        let settled = [Kind::Letter, Kind::Alone, Kind::Separator, Kind::Emoji];
+        let changes = |c: &char| c.nfkc().ne([*c]) || !settled.contains(&entry(*c).kind);
+        let mut text = String::new();
+        for c in ('\u{a0}'..=char::MAX).filter(changes) {
+            for before in ["", "a", "ب", "\u{300}", "\u{64e}", "\u{651}", "\u{1100}"] {
+                text.clear();
+                text.extend([before, c.encode_utf8(&mut [0; 4]), "\u{316}"]);
+                let once = normalise(&text);
+                let twice = normalise(once.strict());
+                assert_eq!(twice.strict(), once.strict(), "{text:?}");
+            }
+        }
     }
 
     fn disguised() -> impl Strategy<Value = String> {
