@@ -3,7 +3,7 @@
 //! One index per signal type spans every bank; an entry's key says which bank and member it is, so
 //! a disabled bank costs a look at one flag and an event costs one lookup per signal.
 
-use manara_model::{BankName, Event, Match, MediaFacts, MemberId, Span};
+use manara_model::{BankName, Decoding, Event, Match, MediaFacts, Medium, MemberId, Span};
 use manara_signal::index::{ExactIndex, PdqHit, PdqIndex};
 use manara_signal::pdq::{Pdq, PdqHash};
 use manara_signal::text::{Level, Normalised, PhraseHit, PhraseIndex, normalise};
@@ -60,6 +60,48 @@ pub(crate) struct MediaSignals {
     pub(crate) exact: Vec<Signal>,
     /// The hash as shown first, then its other dihedral forms, each with the name of the form.
     pub(crate) pdq: Vec<(PdqHash, &'static str)>,
+}
+
+impl MediaSignals {
+    /// A medium whose bytes could not be had.
+    pub(crate) fn unavailable(problem: String) -> Self {
+        Self {
+            facts: MediaFacts {
+                decoding: Decoding::Unavailable,
+                problem: Some(problem),
+                width: 0,
+                height: 0,
+                quality: None,
+            },
+            exact: Vec::new(),
+            pdq: Vec::new(),
+        }
+    }
+
+    /// A medium of which the platform sent the signals only. They were checked when the event was
+    /// parsed; a hash without a quality is taken for a good one.
+    pub(crate) fn sent(medium: &Medium) -> Self {
+        let quality = medium.quality.unwrap_or(100);
+        let (mut exact, mut pdq) = (Vec::new(), Vec::new());
+        for (signal_type, value) in &medium.signals {
+            match Signal::parse(*signal_type, value) {
+                Ok(Signal::Pdq(hash)) => pdq.push((PdqHash { hash, quality }, "original")),
+                Ok(other) => exact.push(other),
+                Err(_) => {}
+            }
+        }
+        Self {
+            facts: MediaFacts {
+                decoding: Decoding::SignalsOnly,
+                problem: None,
+                width: 0,
+                height: 0,
+                quality: pdq.first().map(|_| quality),
+            },
+            exact,
+            pdq,
+        }
+    }
 }
 
 /// A change to one bank's contents.

@@ -14,8 +14,8 @@ use base64::Engine;
 use bytes::Bytes;
 use jiff::Timestamp;
 use manara_model::{
-    Action, ActionKind, Author, Decision, Decoding, Event, Facts, Match, MediaFacts, Medium, Mode,
-    Origin, Traced, Verdict, Warning, actions_of,
+    Action, ActionKind, Author, Decision, Event, Facts, Match, MediaFacts, Medium, Mode, Origin,
+    Traced, Verdict, Warning, actions_of,
 };
 use manara_signal::pdq::PdqHash;
 use manara_signal::{Signal, SignalType};
@@ -141,10 +141,10 @@ impl Pipeline {
         } else if let Some(url) = &medium.url {
             match self.fetcher.get(url).await {
                 Ok(bytes) => bytes,
-                Err(error) => return Ok(Signed::unavailable(error.to_string())),
+                Err(error) => return Ok(MediaSignals::unavailable(error.to_string()).into()),
             }
         } else {
-            return Ok(Signed::from_ready(medium));
+            return Ok(MediaSignals::sent(medium).into());
         };
         let media = self.media.sign(bytes.clone()).await;
         Ok(Signed {
@@ -187,55 +187,10 @@ struct Signed {
     media: Option<(SignedMedia, Bytes)>,
 }
 
-impl Signed {
-    fn unavailable(problem: String) -> Self {
-        let facts = MediaFacts {
-            decoding: Decoding::Unavailable,
-            problem: Some(problem),
-            width: 0,
-            height: 0,
-            quality: None,
-        };
+impl From<MediaSignals> for Signed {
+    fn from(signals: MediaSignals) -> Self {
         Self {
-            signals: MediaSignals {
-                facts,
-                exact: vec![],
-                pdq: vec![],
-            },
-            media: None,
-        }
-    }
-
-    fn from_ready(medium: &Medium) -> Self {
-        // The event was checked at the edge, so each signal parses.
-        let signals: Vec<Signal> = medium
-            .signals
-            .iter()
-            .filter_map(|(t, v)| Signal::parse(*t, v).ok())
-            .collect();
-        let quality = medium.quality.unwrap_or(100);
-        let (pdq, exact): (Vec<_>, Vec<_>) = signals
-            .into_iter()
-            .partition(|s| matches!(s, Signal::Pdq(_)));
-        let pdq: Vec<_> = pdq
-            .into_iter()
-            .filter_map(|s| {
-                if let Signal::Pdq(hash) = s {
-                    Some((PdqHash { hash, quality }, "original"))
-                } else {
-                    None
-                }
-            })
-            .collect();
-        let facts = MediaFacts {
-            decoding: Decoding::SignalsOnly,
-            problem: None,
-            width: 0,
-            height: 0,
-            quality: pdq.first().map(|_| quality),
-        };
-        Self {
-            signals: MediaSignals { facts, exact, pdq },
+            signals,
             media: None,
         }
     }

@@ -175,7 +175,7 @@ fn over_list(depth: u32, function: &'static str) -> BoxedStrategy<String> {
                 "x.kind == 'image'",
                 "has(x.url)",
                 "bank('B').matches(x)",
-                "bank('B').matches(x, 50)",
+                "bank('B').matches(x, 25)",
                 "bank('C').distance(x) < 9"
             ]),
         ),
@@ -239,7 +239,7 @@ fn condition(depth: u32) -> BoxedStrategy<String> {
         1 => choice(d, condition),
         2 => over_list(d, "exists"),
         2 => over_list(d, "all"),
-        1 => one_of(&["bank('B').matches(content)", "bank('B').matches(account)", "bank('C').matches(content.text)", "bank('B').matches(content.media, 40)"]),
+        1 => one_of(&["bank('B').matches(content)", "bank('B').matches(account)", "bank('C').matches(content.text)", "bank('B').matches(content.media, 31)"]),
     ]
     .boxed()
 }

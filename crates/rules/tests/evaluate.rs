@@ -244,7 +244,7 @@ fn banks() {
         true,
     );
     check(
-        "content.media.count(m, !m.undecodable and bank('IMAGES').matches(m, 256)) == 2",
+        "content.media.count(m, !m.undecodable and bank('IMAGES').matches(m, 31)) == 1",
         true,
     );
     check(
@@ -422,8 +422,8 @@ fn evidence_is_what_helped_and_nothing_else() {
     );
     assert_eq!(because("not not bank('NAMES').matches(account)"), "3");
     assert_eq!(
-        because("content.media.exists(m, bank('IMAGES').matches(m, 256))"),
-        "7 8"
+        because("content.media.exists(m, bank('IMAGES').matches(m, 31))"),
+        "7"
     );
     assert_eq!(because("bank('IMAGES').distance(content.media) < 31"), "7");
     assert_eq!(because("account.followers == 12"), "");

@@ -10,9 +10,7 @@ use super::{Hit, IMAGE_BYTES_MAX, Item, Outcome, Scanner};
 use crate::matcher::MediaSignals;
 use base64::Engine;
 use bytes::Bytes;
-use manara_model::{Decoding, Event, Match, MediaFacts, Medium, Origin};
-use manara_signal::Signal;
-use manara_signal::pdq::PdqHash;
+use manara_model::{Event, Match, Medium, Origin};
 use std::io::{self, BufRead};
 use std::path::{Component, Path};
 
@@ -173,50 +171,12 @@ fn sign(scanner: &Scanner<'_>, file: &Path, medium: &Medium) -> (MediaSignals, O
     } else if medium.url.is_some() {
         Err("not fetched: a scan makes no network requests; give the medium by `path`".to_owned())
     } else {
-        return (ready(medium), None);
+        return (MediaSignals::sent(medium), None);
     };
     match bytes {
         Ok(bytes) => (scanner.sign(bytes.clone()), Some(bytes)),
-        Err(problem) => (unavailable(problem), None),
+        Err(problem) => (MediaSignals::unavailable(problem), None),
     }
-}
-
-fn unavailable(problem: String) -> MediaSignals {
-    let facts = MediaFacts {
-        decoding: Decoding::Unavailable,
-        problem: Some(problem),
-        width: 0,
-        height: 0,
-        quality: None,
-    };
-    MediaSignals {
-        facts,
-        exact: Vec::new(),
-        pdq: Vec::new(),
-    }
-}
-
-/// The signals that came with the event.
-fn ready(medium: &Medium) -> MediaSignals {
-    let quality = medium.quality.unwrap_or(100);
-    let mut signals = unavailable(String::new());
-    signals.facts.decoding = Decoding::SignalsOnly;
-    signals.facts.problem = None;
-    // The event was checked when it was parsed, so each of its signals parses.
-    for signal in medium
-        .signals
-        .iter()
-        .filter_map(|(ty, value)| Signal::parse(*ty, value).ok())
-    {
-        match signal {
-            Signal::Pdq(hash) => {
-                signals.facts.quality = Some(quality);
-                signals.pdq.push((PdqHash { hash, quality }, "original"));
-            }
-            other => signals.exact.push(other),
-        }
-    }
-    signals
 }
 
 /// Reads a file that an event names, which has to lie in or below the event file's folder.

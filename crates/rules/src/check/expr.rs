@@ -18,8 +18,8 @@ use manara_signal::text::normalise;
 use manara_signal::{Phrase, SignalType};
 use std::collections::BTreeMap;
 
-/// Largest distance there can be between two signals, in bits.
-const DISTANCE_MAX: i64 = 256;
+/// Largest distance a rule may ask for, in bits: images are looked up no further.
+const DISTANCE_MAX: i64 = 31;
 
 const TEXT_METHODS: &[&str] = &[
     "contains",
