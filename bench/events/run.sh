@@ -25,9 +25,11 @@ rss() { awk '/VmRSS/ {printf "%.0f MB", $2/1024}' "/proc/$server/status"; }
 echo "bare engine:  $("$bin/examples/bench_sqlite" "$work/bare.db" 300000 100)"
 load --run warm --events 20000 >/dev/null
 before=$(rss)
+(while sleep 1; do rss >>"$work/rss"; echo >>"$work/rss"; done) 2>/dev/null &
 echo "full speed:   $(load --run full --events "$events" --batch 100 --connections 4)"
 rate=${RATE:-5000}
 echo "at $rate/s:    $(load --run half --events $((rate * 20)) --batch 100 --connections 4 --rate "$rate")"
-echo "memory:       $before before, $(rss) after"
+# Ten looks at equal distances in time; flat means that the later ones do not grow.
+echo "memory:       $before before; $(awk '{a[NR]=$0} END {for (i=1;i<=10;i++) printf "%s%s", a[int(NR*i/10)], i<10 ? ", " : ""}' "$work/rss") during"
 echo "bare engine:  $("$bin/examples/bench_sqlite" "$work/bare2.db" 300000 100)"
 echo "database:     $(du -m "$work/data/manara.db" | cut -f1) MB for $((events + 20000 + rate * 20)) events"

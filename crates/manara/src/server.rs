@@ -269,7 +269,7 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf) -> Result<()> {
 }
 
 /// Follows the database: whoever changes a bank or a key, here or from the command line, it holds
-/// here within a moment.
+/// here within a moment. Says in the log when writing has failed, which only the callers would know.
 async fn follow(
     shared: Arc<Shared>,
     matcher: Arc<Matcher>,
@@ -286,8 +286,17 @@ async fn follow(
         }
     };
     let mut tick = tokio::time::interval(Duration::from_millis(200));
+    let mut trouble = None;
     loop {
         tick.tick().await;
+        let now = shared.store.trouble();
+        if now != trouble {
+            match &now {
+                Some(why) => tracing::error!("nothing can be kept: {why}"),
+                None => tracing::info!("keeping events is tried again"),
+            }
+            trouble = now;
+        }
         if !watch.poll() {
             continue;
         }

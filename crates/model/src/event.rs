@@ -257,6 +257,14 @@ impl Event {
                 "send JSON encoded as UTF-8",
             )
         })?;
+        let json = json.trim();
+        if !json.starts_with('{') {
+            return Err(EventError::new(
+                "",
+                "an event is a JSON object, and this is not one",
+                "send one JSON object, an array of them, or one object a line as application/x-ndjson",
+            ));
+        }
         let event = if looks_like_cloud_event(json) {
             unwrap_cloud_event(json)?
         } else {
@@ -626,7 +634,9 @@ mod tests {
     #[test]
     fn a_wrong_field_is_named_with_what_to_do() {
         refused("{", "", "EOF");
-        refused("[]", "", "invalid");
+        refused("[]", "", "an event is a JSON object");
+        refused("", "", "an event is a JSON object");
+        refused("{\"id\":\n", "id", "line 1 column 6");
         refused(
             &format!("{{{BASE},\"acount\":{{}}}}"),
             "acount",

@@ -213,8 +213,9 @@ pub(crate) fn post_event(id: &str, text: &str) -> Value {
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Manner {
     Obliging,
-    Answering500,
-    /// Does the work and answers after the sender has given up.
+    /// Answers 500 so often, then obliges.
+    Failing(u32),
+    /// Does the work and answers after the sender has given up, once; then obliges.
     Late(Duration),
     Hanging,
 }
@@ -295,14 +296,22 @@ async fn receive(
     let payload = serde_json::from_slice(&body).unwrap();
     let manner = {
         let mut state = state.lock().unwrap();
-        if state.manner != Manner::Answering500 {
-            state.arrived.push((key, payload));
+        match state.manner {
+            Manner::Failing(left @ 1..) => {
+                state.manner = Manner::Failing(left - 1);
+                return StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            manner => {
+                state.arrived.push((key, payload));
+                if matches!(manner, Manner::Late(_)) {
+                    state.manner = Manner::Obliging;
+                }
+                manner
+            }
         }
-        state.manner
     };
     match manner {
-        Manner::Obliging => StatusCode::NO_CONTENT,
-        Manner::Answering500 => StatusCode::INTERNAL_SERVER_ERROR,
+        Manner::Obliging | Manner::Failing(_) => StatusCode::NO_CONTENT,
         Manner::Late(by) => {
             tokio::time::sleep(by).await;
             StatusCode::NO_CONTENT
@@ -317,6 +326,15 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(Instant::now() < deadline, "it never came that {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The same, for what has to be asked for.
+pub(crate) async fn eventually_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "it never came that {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
