@@ -291,9 +291,10 @@ async fn follow(
         tick.tick().await;
         let now = shared.store.trouble();
         if now != trouble {
-            match &now {
-                Some(why) => tracing::error!("nothing can be kept: {why}"),
-                None => tracing::info!("keeping events is tried again"),
+            if let Some(why) = &now {
+                tracing::error!("nothing can be kept: {why}");
+            } else {
+                tracing::info!("keeping events is tried again");
             }
             trouble = now;
         }

@@ -177,10 +177,11 @@ async fn wrong_requests_are_told_what_to_do() {
     );
 
     for (body, status, says) in [
-        ("", 422, "EOF"),
+        ("", 422, "a JSON object"),
         ("[1,", 400, "not JSON"),
         ("{\"id\":\"\u{0}\"}", 422, "control character"),
-        ("nonsense", 422, "expected"),
+        ("nonsense", 422, "a JSON object"),
+        ("{nonsense", 422, "key must be"),
     ] {
         let (found, text) = server.post("application/json", body).await;
         assert_eq!(found, status, "{body}: {text}");

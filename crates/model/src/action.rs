@@ -69,15 +69,17 @@ word_enum! {
         Enqueue = "enqueue",
         /// Undo an earlier `remove`, `restrict`, `suspend` or `label`.
         Restore = "restore",
+        /// Take back an earlier `strike`.
+        WithdrawStrike = "withdraw_strike",
     }
 }
 
 impl ActionKind {
     /// Whether the platform has to do something, so that the action leaves through the outbox.
     ///
-    /// `strike` and `enqueue` are Manara's own and are complete once committed.
+    /// `strike`, `withdraw_strike` and `enqueue` are Manara's own and are complete once committed.
     pub fn is_delivered(self) -> bool {
-        !matches!(self, Self::Strike | Self::Enqueue)
+        !matches!(self, Self::Strike | Self::WithdrawStrike | Self::Enqueue)
     }
 }
 
@@ -112,7 +114,7 @@ pub struct Detail {
     /// 1 (can wait) to 9 (now), for `enqueue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
-    /// How much a strike weighs, for `strike`.
+    /// How much a strike weighs, for `strike` and `withdraw_strike`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
     /// How long it lasts in seconds, for `suspend` and `restrict`; without it, until undone.

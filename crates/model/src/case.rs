@@ -140,14 +140,11 @@ impl Case {
     }
 
     /// Closes the case with a judgement, and says what is to be done.
-    ///
-    /// `automatic` are the actions that rules took in this case's decisions: `keep` undoes those
-    /// that can be undone, and the others do not ask again for what was already done.
     pub fn decide(
         self,
         reviewer: &str,
         judgement: &Judgement,
-        automatic: &[Action],
+        history: &History,
         decision: DecisionId,
         now: Timestamp,
     ) -> Result<(Self, Vec<Action>), Refused> {
@@ -155,16 +152,19 @@ impl Case {
             return Err(Refused::NoteTooLong(judgement.note.len()));
         }
         let case = self.claim(reviewer, now)?;
-        let wanted = case.wanted(judgement.outcome, automatic)?;
-        let actions = wanted
+        let asked = case.consequences(judgement.outcome, history)?;
+        let actions = asked
             .into_iter()
             .enumerate()
-            .map(|(index, (kind, target))| Action {
+            .map(|(index, asked)| Action {
                 id: ActionId::derive(decision, index),
-                kind,
-                target,
+                kind: asked.kind,
+                target: asked.target,
                 policy: judgement.policy.clone(),
-                detail: Detail::default(),
+                detail: Detail {
+                    weight: asked.weight,
+                    ..Detail::default()
+                },
             })
             .collect();
         let state = CaseState::Closed {
@@ -176,19 +176,19 @@ impl Case {
         Ok((Self { state, ..case }, actions))
     }
 
-    fn wanted(
+    /// What an outcome would ask for.
+    ///
+    /// `keep` undoes what the rules did because of this case's events, unless a person has decided
+    /// elsewhere that it shall be so. The other outcomes do not ask again for what is so already; a
+    /// person's suspension has no end, so one that a rule made for a time is asked for again.
+    pub fn consequences(
         &self,
         outcome: Outcome,
-        automatic: &[Action],
-    ) -> Result<Vec<(ActionKind, Entity)>, Refused> {
-        let done = |kind, target: &Entity| {
-            automatic
-                .iter()
-                .any(|a| a.kind == kind && a.target == *target)
-        };
+        history: &History,
+    ) -> Result<Vec<Consequence>, Refused> {
         let remove = (ActionKind::Remove, self.entity.clone());
-        let mut wanted = match outcome {
-            Outcome::Keep => undo(automatic),
+        let wanted = match outcome {
+            Outcome::Keep => return Ok(history.undo()),
             Outcome::Remove => vec![remove],
             Outcome::Suspend => {
                 let account = match (&self.account, self.entity.r#type) {
@@ -207,24 +207,95 @@ impl Case {
                 }
             }
         };
-        wanted.retain(|(kind, target)| !done(*kind, target));
-        Ok(wanted)
+        let missing = wanted
+            .into_iter()
+            .filter(|(kind, target)| !history.holds(*kind, target));
+        let asked = missing.map(|(kind, target)| Consequence {
+            kind,
+            target,
+            weight: None,
+        });
+        Ok(asked.collect())
     }
 }
 
-/// One `restore` for every entity that automation removed, restricted, suspended or labelled.
-fn undo(automatic: &[Action]) -> Vec<(ActionKind, Entity)> {
-    let mut wanted: Vec<(ActionKind, Entity)> = Vec::new();
-    for action in automatic
-        .iter()
-        .filter(|a| a.kind.is_delivered() && a.kind != ActionKind::Restore)
-    {
-        let restore = (ActionKind::Restore, action.target.clone());
-        if !wanted.contains(&restore) {
-            wanted.push(restore);
-        }
+/// One thing that deciding a case brings about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consequence {
+    /// What is to be done.
+    pub kind: ActionKind,
+    /// To what.
+    pub target: Entity,
+    /// How much of a strike is taken back, for `withdraw_strike`.
+    pub weight: Option<u32>,
+}
+
+/// What has been done so far to the entities that a case may touch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// What the rules did because of this case's events; of strikes, those not taken back since.
+    pub automatic: Vec<Action>,
+    /// What people did when they decided cases of the same entity or account.
+    pub judged: Vec<Action>,
+}
+
+impl History {
+    /// Actions on `target` since it was last restored, and whether a person took them.
+    fn standing<'a>(&'a self, target: &'a Entity) -> impl Iterator<Item = (&'a Action, bool)> {
+        let automatic = self.automatic.iter().map(|action| (action, false));
+        let judged = self.judged.iter().map(|action| (action, true));
+        let on_target = move |(action, _): &(&Action, bool)| {
+            action.target == *target && action.kind.is_delivered()
+        };
+        // Identifiers of decisions begin with their time, and those of actions with the decision's.
+        let restored = self
+            .judged
+            .iter()
+            .filter(|action| action.target == *target && action.kind == ActionKind::Restore)
+            .map(|action| &action.id)
+            .max();
+        automatic
+            .chain(judged)
+            .filter(on_target)
+            .filter(move |(action, _)| Some(&action.id) > restored)
     }
-    wanted
+
+    /// Whether `target` is in this state already, until somebody changes it.
+    fn holds(&self, kind: ActionKind, target: &Entity) -> bool {
+        self.standing(target)
+            .any(|(action, _)| action.kind == kind && action.detail.duration_s.is_none())
+    }
+
+    /// Whether something has been done to `target` since it was last restored, by the rules only.
+    fn is_up_to_rules(&self, target: &Entity) -> bool {
+        let mut standing = self.standing(target).peekable();
+        standing.peek().is_some() && standing.all(|(_, by_person)| !by_person)
+    }
+
+    /// One `restore` for every entity to which only the rules have done something, and each strike
+    /// taken back.
+    fn undo(&self) -> Vec<Consequence> {
+        let mut undone: Vec<Consequence> = Vec::new();
+        for action in &self.automatic {
+            let (kind, weight) = match action.kind {
+                ActionKind::Strike => (ActionKind::WithdrawStrike, action.detail.weight),
+                kind if kind.is_delivered() => (ActionKind::Restore, None),
+                _ => continue,
+            };
+            let target = action.target.clone();
+            let undo = Consequence {
+                kind,
+                target,
+                weight,
+            };
+            let needless = kind == ActionKind::Restore
+                && (undone.contains(&undo) || !self.is_up_to_rules(&undo.target));
+            if !needless {
+                undone.push(undo);
+            }
+        }
+        undone
+    }
 }
 
 #[cfg(test)]
@@ -259,6 +330,20 @@ mod tests {
 
     #[track_caller]
     fn check(outcome: Outcome, automatic: &[Action], expect: &[(ActionKind, EntityType)]) {
+        check_after(outcome, automatic, &[], expect);
+    }
+
+    #[track_caller]
+    fn check_after(
+        outcome: Outcome,
+        automatic: &[Action],
+        judged: &[Action],
+        expect: &[(ActionKind, EntityType)],
+    ) {
+        let history = History {
+            automatic: automatic.to_vec(),
+            judged: judged.to_vec(),
+        };
         let judgement = Judgement {
             outcome,
             policy: "tvec_known".parse().unwrap(),
@@ -268,8 +353,8 @@ mod tests {
             .decide(
                 "noor",
                 &judgement,
-                automatic,
-                DecisionId::new(2, 2),
+                &history,
+                DecisionId::new(9, 9),
                 Timestamp::UNIX_EPOCH,
             )
             .unwrap();
@@ -294,6 +379,94 @@ mod tests {
         );
     }
 
+    /// What decision number `n` did to the account, or to the content.
+    fn did(n: u64, kind: ActionKind, r#type: EntityType) -> Action {
+        let target = match r#type {
+            EntityType::Account => Entity {
+                r#type,
+                id: "a-1".into(),
+            },
+            _ => case().entity,
+        };
+        Action {
+            id: ActionId::derive(DecisionId::new(n, 1), 0),
+            kind,
+            target,
+            ..removed()
+        }
+    }
+
+    fn for_a_week(mut action: Action) -> Action {
+        action.detail.duration_s = Some(7 * 86_400);
+        action
+    }
+
+    #[test]
+    fn a_suspension_by_a_person_outlasts_that_of_a_rule() {
+        use ActionKind::{Remove, Suspend};
+        use EntityType::Account;
+        let week = for_a_week(did(1, Suspend, Account));
+        check(Outcome::Suspend, &[removed(), week], &[(Suspend, Account)]);
+        check(
+            Outcome::Suspend,
+            &[removed(), did(1, Suspend, Account)],
+            &[],
+        );
+        check(Outcome::Remove, &[did(1, Remove, EntityType::Content)], &[]);
+    }
+
+    #[test]
+    fn what_another_case_decided_counts() {
+        use ActionKind::{Remove, Restore, Suspend};
+        use EntityType::{Account, Content};
+        let restored = did(2, Restore, Content);
+        // Somebody else put it back, so removing it has to be asked for again, and keeping it not.
+        check_after(
+            Outcome::Remove,
+            &[removed()],
+            std::slice::from_ref(&restored),
+            &[(Remove, Content)],
+        );
+        check_after(Outcome::Keep, &[removed()], &[restored], &[]);
+        // A later event's removal stands.
+        check_after(
+            Outcome::Keep,
+            &[removed(), did(3, Remove, Content)],
+            &[did(2, Restore, Content)],
+            &[(Restore, Content)],
+        );
+        // Keeping one post does not lift a suspension that a person decided on because of another.
+        check_after(
+            Outcome::Keep,
+            &[removed(), for_a_week(did(1, Suspend, Account))],
+            &[did(2, Suspend, Account)],
+            &[(Restore, Content)],
+        );
+        check_after(
+            Outcome::Suspend,
+            &[removed()],
+            &[did(2, Suspend, Account)],
+            &[],
+        );
+    }
+
+    #[test]
+    fn keeping_takes_every_strike_back() {
+        use ActionKind::{Restore, Strike, WithdrawStrike};
+        use EntityType::{Account, Content};
+        let strikes = [did(1, Strike, Account), did(2, Strike, Account)];
+        let [first, second] = strikes;
+        check(
+            Outcome::Keep,
+            &[removed(), first, second],
+            &[
+                (Restore, Content),
+                (WithdrawStrike, Account),
+                (WithdrawStrike, Account),
+            ],
+        );
+    }
+
     #[test]
     fn a_held_or_closed_case_is_refused_to_others() {
         let now = Timestamp::UNIX_EPOCH;
@@ -313,7 +486,13 @@ mod tests {
             note: String::new(),
         };
         let (closed, _) = held
-            .decide("noor", &judgement, &[], DecisionId::new(1, 1), now)
+            .decide(
+                "noor",
+                &judgement,
+                &History::default(),
+                DecisionId::new(1, 1),
+                now,
+            )
             .unwrap();
         assert!(matches!(
             closed.clone().claim("sami", now),

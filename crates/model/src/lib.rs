@@ -26,7 +26,7 @@ mod ids;
 
 pub use action::{Action, ActionKind, Detail, Entity, EntityType};
 pub use bank::{Bank, BankName, Member, MemberId};
-pub use case::{Case, CaseState, Judgement, Outcome, Refused};
+pub use case::{Case, CaseState, Consequence, History, Judgement, Outcome, Refused};
 pub use decision::{Author, Decision, Effect, Mode, Traced, Verdict, actions_of};
 pub use event::{Account, Content, Event, EventError, Medium, MediumKind, Origin, Space, Warning};
 pub use facts::{Decoding, Facts, Match, MediaFacts, Span};

@@ -13,8 +13,8 @@ use crate::tables::{CASE_EVENTS, CASE_TRAIL, CASES, Table, int, maybe, maybe_tex
 use crate::tx::{Committed, Tx, author_json};
 use jiff::Timestamp;
 use manara_model::{
-    Action, Author, Case, CaseId, CaseState, Decision, DecisionId, Entity, Event, Judgement, Name,
-    Outcome,
+    Action, ActionKind, Author, Case, CaseId, CaseState, Decision, DecisionId, Entity, EntityType,
+    Event, History, Judgement, Name, Outcome,
 };
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -28,6 +28,8 @@ const DEFAULT_PRIORITY: u8 = 5;
 const SHOWN_MAX: usize = 200;
 /// Most other cases shown with one case.
 const RELATED_MAX: usize = 50;
+/// Newest judgements on the same entity or account that count when the next one is made.
+const JUDGEMENTS_MAX: usize = 500;
 
 /// The part of a case's life to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +114,8 @@ pub struct CaseDetail {
     pub trail: Vec<TrailEntry>,
     /// Other cases of the same entity or account, newest first; at most 50.
     pub related: Vec<Case>,
+    /// What was done so far, from which follows what each outcome would ask for.
+    pub history: History,
 }
 
 impl Tx<'_> {
@@ -244,8 +248,8 @@ impl Tx<'_> {
     ) -> Result<Committed<(Case, Decision)>, StoreError> {
         let now = micros(now);
         let before = self.reader().expect_case(id)?;
-        let automatic = self.reader().automatic_actions(id)?;
-        let (case, actions) = before.decide(reviewer, judgement, &automatic, decision, now)?;
+        let history = self.reader().history(&before)?;
+        let (case, actions) = before.decide(reviewer, judgement, &history, decision, now)?;
         let author = Author::Reviewer(reviewer.to_owned());
         let decision = Decision {
             id: decision,
@@ -261,6 +265,11 @@ impl Tx<'_> {
         self.put_case(&case, Self::update)?;
         self.insert_decision(&decision)?;
         self.insert_deliveries(&decision)?;
+        if judgement.outcome == Outcome::Keep {
+            for of in self.reader().decisions_of_case(id)? {
+                self.withdraw_strikes(of.id, decision.id)?;
+            }
+        }
         let note = format!("{} under {}", judgement.outcome, judgement.policy);
         self.trail(id, "decided", &author, now, &note)?;
         self.count("decisions.reviewed", 1);
@@ -441,6 +450,7 @@ impl Reader {
             deliveries: self.deliveries_of_case(id, SHOWN_MAX)?,
             trail: self.all(TRAIL, sql::CASE_TRAIL, (&key, limit), trail_entry)?,
             related: self.related(&case)?,
+            history: self.history(&case)?,
             case,
         }))
     }
@@ -464,23 +474,44 @@ impl Reader {
             .ok_or_else(|| StoreError::not_found(format!("case {id}")))
     }
 
-    /// What rules did in the decisions that belong to a case.
-    fn automatic_actions(&self, id: CaseId) -> Result<Vec<Action>, StoreError> {
-        let mut actions = Vec::new();
-        self.each(
-            "decisions of a case",
-            sql::CASE_DECISIONS,
-            [id.to_string()],
-            |row| {
-                let decision: Decision = from_json(row, 0, "decisions of a case")?;
-                actions.extend(decision.actions);
-                Ok(())
-            },
-        )?;
-        Ok(actions)
+    /// The decisions on the events that belong to a case, oldest first.
+    fn decisions_of_case(&self, id: CaseId) -> Result<Vec<Decision>, StoreError> {
+        self.all(DECISIONS_OF, sql::CASE_DECISIONS, [id.to_string()], |row| {
+            from_json(row, 0, DECISIONS_OF)
+        })
+    }
+
+    /// What was done so far to the entities that a judgement on `case` may touch.
+    fn history(&self, case: &Case) -> Result<History, StoreError> {
+        let mut history = History::default();
+        for decision in self.decisions_of_case(case.id)? {
+            let withdrawn = self
+                .strikes_of(decision.id)?
+                .iter()
+                .any(|(_, strike)| strike.withdrawn.is_some());
+            let actions = decision
+                .actions
+                .into_iter()
+                .filter(|action| action.kind != ActionKind::Strike || !withdrawn);
+            history.automatic.extend(actions);
+        }
+        let Entity { r#type, id } = &case.entity;
+        let account = match r#type {
+            EntityType::Account => id,
+            // Without an account nothing equals this, since no identifier is empty.
+            _ => case.account.as_deref().unwrap_or(""),
+        };
+        let params = (r#type.as_str(), id, account, JUDGEMENTS_MAX as i64);
+        self.each(DECISIONS_OF, sql::CASE_JUDGEMENTS, params, |row| {
+            let decision: Decision = from_json(row, 0, DECISIONS_OF)?;
+            history.judged.extend(decision.actions);
+            Ok(())
+        })?;
+        Ok(history)
     }
 }
 
+const DECISIONS_OF: &str = "decisions of a case";
 const CASE: &str = "a case";
 const QUEUE: &str = "a queue";
 const TRAIL: &str = "a case's trail";

@@ -189,8 +189,36 @@ impl Tx<'_> {
                 text(action.policy.as_str()),
                 text(&decision.id.to_string()),
                 int(decision.at.as_microsecond()),
+                maybe_text(None),
             ],
         )?;
+        Ok(())
+    }
+
+    /// Marks the strikes of a decision as taken back by another.
+    pub(crate) fn withdraw_strikes(
+        &mut self,
+        of: DecisionId,
+        by: DecisionId,
+    ) -> Result<(), StoreError> {
+        let by = by.to_string();
+        for (id, strike) in self.reader().strikes_of(of)? {
+            if strike.withdrawn.is_some() {
+                continue;
+            }
+            self.update(
+                &STRIKES,
+                &[
+                    int(id),
+                    text(&strike.account),
+                    int(strike.weight.into()),
+                    text(strike.policy.as_str()),
+                    text(&strike.decision.to_string()),
+                    int(strike.at.as_microsecond()),
+                    text(&by),
+                ],
+            )?;
+        }
         Ok(())
     }
 

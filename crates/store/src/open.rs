@@ -7,7 +7,7 @@ use crate::sql;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `MNRA`, in the header of every database of ours.
 const APPLICATION_ID: i64 = 0x4D4E_5241;
@@ -15,6 +15,8 @@ const APPLICATION_ID: i64 = 0x4D4E_5241;
 pub(crate) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 /// How long to wait for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long to wait between two attempts at what SQLite does not wait for by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// Statements kept prepared on each connection; there are fewer.
 const STATEMENTS_MAX: usize = 160;
 
@@ -34,7 +36,7 @@ pub(crate) fn for_writing(
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let explain = |error: rusqlite::Error| explain(path, &error);
     check_identity(path, &conn)?;
-    set_up_writer(&conn, max_bytes).map_err(explain)?;
+    when_free(|| set_up_writer(&conn, max_bytes)).map_err(explain)?;
     migrate(path, &conn, first)?;
     Ok(conn)
 }
@@ -115,6 +117,23 @@ fn check_identity(path: &Path, conn: &Connection) -> Result<(), OpenError> {
         Err(OpenError::Newer { found, known })
     } else {
         Ok(())
+    }
+}
+
+/// Repeats what another process holds up. SQLite does not wait by itself where it changes to
+/// write-ahead logging, so of two processes that make one database the second would fail.
+fn when_free(mut attempt: impl FnMut() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    let started = Instant::now();
+    loop {
+        match attempt() {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && started.elapsed() < BUSY_TIMEOUT =>
+            {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            ended => return ended,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How much there is of everything, at no cost: sums are kept as they change.
 
 use crate::error::StoreError;
-use crate::reader::{Reader, get, parsed, time};
+use crate::reader::{Reader, damaged, get, parsed, time};
 use crate::sql;
 use jiff::Timestamp;
 use manara_model::{ActionKind, DecisionId, Name};
@@ -53,6 +53,8 @@ pub struct Strike {
     pub decision: DecisionId,
     /// When.
     pub at: Timestamp,
+    /// The decision by which a person took it back.
+    pub withdrawn: Option<DecisionId>,
 }
 
 impl Reader {
@@ -94,12 +96,26 @@ impl Reader {
         })
     }
 
-    /// The newest strikes of an account, newest first.
+    /// The newest strikes of an account that nobody has taken back, newest first.
     pub fn strikes(&self, account: &str, limit: usize) -> Result<Vec<Strike>, StoreError> {
         self.all(STRIKE, sql::STRIKES, (account, limit as i64), strike)
     }
 
-    /// The weight of all strikes of an account.
+    /// All strikes that a decision led to, each with its row's number.
+    pub(crate) fn strikes_of(
+        &self,
+        decision: DecisionId,
+    ) -> Result<Vec<(i64, Strike)>, StoreError> {
+        let numbered = |row: &Row<'_>| Ok((get(row, 6, STRIKE)?, strike(row)?));
+        self.all(
+            STRIKE,
+            sql::STRIKES_OF_DECISION,
+            [decision.to_string()],
+            numbered,
+        )
+    }
+
+    /// The weight of all strikes of an account that nobody has taken back.
     pub fn strikes_weight(&self, account: &str) -> Result<u64, StoreError> {
         self.number(STRIKE, sql::STRIKES_WEIGHT, [account])
     }
@@ -115,5 +131,9 @@ fn strike(row: &Row<'_>) -> Result<Strike, StoreError> {
         policy: parsed(row, 2, STRIKE)?,
         decision: parsed(row, 3, STRIKE)?,
         at: time(row, 4, STRIKE)?,
+        withdrawn: get::<Option<String>>(row, 5, STRIKE)?
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|error: manara_model::IdError| damaged(STRIKE, error.to_string()))?,
     })
 }

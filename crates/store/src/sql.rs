@@ -178,6 +178,11 @@ pub(crate) const CASE_LINKED: &str =
 pub(crate) const CASE_EVENTS_COUNT: &str = "SELECT count(*) FROM case_events WHERE case_id = ?1";
 pub(crate) const CASE_DECISIONS: &str = "SELECT d.body FROM case_events c
   JOIN decisions d ON d.id = c.decision WHERE c.case_id = ?1 ORDER BY c.id";
+pub(crate) const CASE_JUDGEMENTS: &str = "SELECT d.body FROM cases c
+  JOIN decisions d ON d.id = c.decision
+  WHERE c.state = 'closed' AND ((c.entity_type = ?1 AND c.entity_id = ?2)
+    OR c.account = ?3 OR (c.entity_type = 'account' AND c.entity_id = ?3))
+  ORDER BY c.at DESC LIMIT ?4";
 pub(crate) const CASE_TRAIL: &str =
     "SELECT what, author, at, note, leaf FROM case_trail WHERE case_id = ?1 ORDER BY id LIMIT ?2";
 pub(crate) const CASE_LEAF: &str = "SELECT leaf FROM cases WHERE id = ?1";
@@ -190,10 +195,19 @@ pub(crate) const COUNT_CASES: &str = "SELECT count(*) FROM cases WHERE state = ?
 
 // --- Strikes ------------------------------------------------------------------------------------
 
-pub(crate) const STRIKES: &str = "SELECT account, weight, policy, decision, at FROM strikes
-  WHERE account = ?1 ORDER BY id DESC LIMIT ?2";
+macro_rules! strikes_where {
+    ($where:literal) => {
+        concat!(
+            "SELECT account, weight, policy, decision, at, withdrawn, id FROM strikes WHERE ",
+            $where
+        )
+    };
+}
+pub(crate) const STRIKES: &str =
+    strikes_where!("account = ?1 AND withdrawn IS NULL ORDER BY id DESC LIMIT ?2");
+pub(crate) const STRIKES_OF_DECISION: &str = strikes_where!("decision = ?1 ORDER BY id");
 pub(crate) const STRIKES_WEIGHT: &str =
-    "SELECT coalesce(sum(weight), 0) FROM strikes WHERE account = ?1";
+    "SELECT coalesce(sum(weight), 0) FROM strikes WHERE account = ?1 AND withdrawn IS NULL";
 
 // --- Banks --------------------------------------------------------------------------------------
 
@@ -363,7 +377,9 @@ mod tests {
             QUEUES,
             COUNT_CASES,
             STRIKES,
+            STRIKES_OF_DECISION,
             STRIKES_WEIGHT,
+            CASE_JUDGEMENTS,
             BANK,
             SAME_SIGNAL,
             MEMBERS,

@@ -58,6 +58,7 @@ tables! {
     DECISIONS = "decisions" [Plain("id"), Plain("case_id"), Plain("body")];
     STRIKES = "strikes" [
         Plain("id"), Plain("account"), Plain("weight"), Plain("policy"), Plain("decision"), Plain("at"),
+        Plain("withdrawn"),
     ];
     CASES = "cases" [
         Plain("id"), Plain("queue"), Plain("entity_type"), Plain("entity_id"), Plain("account"),

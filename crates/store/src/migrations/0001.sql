@@ -73,10 +73,13 @@ CREATE TABLE strikes (
   policy   TEXT NOT NULL,
   decision TEXT NOT NULL,
   at       INTEGER NOT NULL,
+  -- The decision by which a person took it back.
+  withdrawn TEXT,
   salt     BLOB NOT NULL,
   leaf     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX strikes_by_account ON strikes (account, id);
+CREATE INDEX strikes_by_decision ON strikes (decision);
 CREATE INDEX strikes_by_leaf ON strikes (leaf);
 
 CREATE TABLE cases (

@@ -125,6 +125,104 @@ fn a_judgement_undoes_what_automation_did_and_leaves_a_trail() {
 }
 
 #[test]
+fn keeping_takes_a_strike_back_once() {
+    let it = Fixture::new();
+    let on_account = |kind| effect(kind, EntityType::Account);
+    it.record(with_effects(
+        "post-1",
+        &[
+            on_account(ActionKind::Strike),
+            enqueue("tvec", 5),
+            on_account(ActionKind::Enqueue),
+        ],
+    ));
+    let filter = CaseFilter {
+        queue: None,
+        stage: CaseStage::Open,
+        after: None,
+        limit: 10,
+    };
+    let cases = it.store.read(|r| r.cases(&filter)).unwrap();
+    assert_eq!(cases.len(), 2, "one of the post, one of the account");
+    let weight = || it.store.read(|r| r.strikes_weight("a-19")).unwrap();
+    assert_eq!(weight(), 1);
+    let mut made = Vec::new();
+    for case in cases {
+        let (id, decision) = (case.id, decision_id());
+        let (_, decision) = it.write(move |tx| {
+            tx.decide_case(id, "noor", &judgement(Outcome::Keep), decision, at(9))
+        });
+        made.push(kinds(&decision.actions));
+        assert_eq!(weight(), 0);
+    }
+    assert_eq!(
+        made,
+        [
+            vec![(ActionKind::WithdrawStrike, EntityType::Account)],
+            vec![]
+        ]
+    );
+    assert!(it.store.read(|r| r.strikes("a-19", 9)).unwrap().is_empty());
+    it.verify();
+}
+
+#[test]
+fn what_one_reviewer_put_back_the_next_can_remove_again() {
+    let it = Fixture::new();
+    it.store.set_receivers(vec!["forum".into()]);
+    it.record(with_effects(
+        "post-1",
+        &[
+            remove(),
+            enqueue("tvec", 5),
+            effect(ActionKind::Enqueue, EntityType::Account),
+        ],
+    ));
+    let open = || {
+        it.store.read(|r| {
+            r.cases(&CaseFilter {
+                queue: None,
+                stage: CaseStage::Open,
+                after: None,
+                limit: 10,
+            })
+        })
+    };
+    let of = |r#type| {
+        open()
+            .unwrap()
+            .into_iter()
+            .find(|case| case.entity.r#type == r#type)
+            .unwrap()
+            .id
+    };
+    let (account, content) = (of(EntityType::Account), of(EntityType::Content));
+    let decision = decision_id();
+    let (_, kept) = it.write(move |tx| {
+        tx.decide_case(account, "noor", &judgement(Outcome::Keep), decision, at(9))
+    });
+    assert_eq!(
+        kinds(&kept.actions),
+        [(ActionKind::Restore, EntityType::Content)]
+    );
+    let decision = decision_id();
+    let (_, removed) = it.write(move |tx| {
+        tx.decide_case(
+            content,
+            "sami",
+            &judgement(Outcome::Remove),
+            decision,
+            at(10),
+        )
+    });
+    assert_eq!(
+        kinds(&removed.actions),
+        [(ActionKind::Remove, EntityType::Content)]
+    );
+    it.verify();
+}
+
+#[test]
 fn an_illegal_move_is_refused_and_changes_nothing() {
     let (it, case) = with_case();
     it.write(move |tx| tx.claim_case(case, "noor", at(10)));

@@ -182,3 +182,25 @@ fn two_processes_write_one_file_at_once() {
     assert_eq!(ids.len(), 600);
     check(&database, &ids);
 }
+
+#[test]
+fn a_file_that_another_process_is_making_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("manara.db");
+    let other = rusqlite::Connection::open(&database).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (done, opened) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let store = open(&database);
+            verify(&store);
+            done.send(()).unwrap();
+        });
+        assert!(
+            opened.recv_timeout(Duration::from_millis(300)).is_err(),
+            "it was not waited for"
+        );
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    opened.recv().unwrap();
+}

@@ -19,8 +19,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use manara_model::{
-    ActionKind, CaseId, CaseState, Decoding, EntityType, Judgement, MediaFacts, Medium, Name,
-    Outcome, Refused,
+    Action, ActionKind, CaseId, CaseState, Decoding, EntityType, Judgement, MediaFacts, Medium,
+    Name, Outcome, Refused,
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{
@@ -603,42 +603,56 @@ fn policies(state: &ConsoleState, own: &Name) -> BTreeSet<String> {
 }
 
 fn choices(detail: &CaseDetail, chosen: &str) -> Vec<Choice> {
-    let case = &detail.case;
-    let automatic = || {
-        detail
-            .events
-            .iter()
-            .flat_map(|stored| &stored.decision.actions)
+    let (case, history) = (&detail.case, &detail.history);
+    let asks = |outcome, kind| {
+        case.consequences(outcome, history)
+            .is_ok_and(|asked| asked.iter().any(|one| one.kind == kind))
     };
-    let undone: BTreeSet<&str> = automatic()
-        .filter(|a| {
-            matches!(
-                a.kind,
-                ActionKind::Remove | ActionKind::Restrict | ActionKind::Suspend | ActionKind::Label
-            )
+    let undone: Vec<_> = case
+        .consequences(Outcome::Keep, history)
+        .unwrap_or_default();
+    let restored = |action: &&Action| {
+        undone.iter().any(|one| {
+            one.target == action.target
+                && match one.kind {
+                    ActionKind::WithdrawStrike => action.kind == ActionKind::Strike,
+                    _ => action.kind.is_delivered(),
+                }
         })
-        .map(|a| a.kind.as_str())
+    };
+    let kinds: BTreeSet<&str> = history
+        .automatic
+        .iter()
+        .filter(restored)
+        .map(|action| action.kind.as_str())
         .collect();
-    let removed = automatic().any(|a| a.kind == ActionKind::Remove && a.target == case.entity);
-    let keep = if undone.is_empty() {
+    let keep = if kinds.is_empty() {
         "It stays as it is.".to_owned()
     } else {
-        let list: Vec<&str> = undone.into_iter().collect();
+        let list: Vec<&str> = kinds.into_iter().collect();
         format!("What the rules did is undone: {}.", list.join(", "))
     };
     let kind = case.entity.r#type;
-    let remove = if removed {
-        format!("The {kind} stays removed.")
-    } else {
+    let remove = if asks(Outcome::Remove, ActionKind::Remove) {
         format!("The {kind} is taken down.")
+    } else {
+        format!("The {kind} stays removed.")
     };
     let account = match kind {
         EntityType::Account => Some(case.entity.id.as_str()),
         _ => case.account.as_deref(),
     };
+    let becomes = if asks(Outcome::Suspend, ActionKind::Suspend) {
+        "is suspended"
+    } else {
+        "stays suspended"
+    };
     let suspend = match account {
-        Some(id) if kind == EntityType::Account => format!("Account {id} is suspended."),
-        Some(id) => format!("Account {id} is suspended and the {kind} taken down."),
+        Some(id) if kind == EntityType::Account => format!("Account {id} {becomes}."),
+        Some(id) if asks(Outcome::Suspend, ActionKind::Remove) => {
+            format!("Account {id} {becomes} and the {kind} taken down.")
+        }
+        Some(id) => format!("Account {id} {becomes}; the {kind} stays removed."),
         None => "No account is known for this case.".to_owned(),
     };
     let choice = |outcome: Outcome, name, hint: &str, disabled: bool| Choice {

@@ -215,6 +215,7 @@ pub(super) fn action_row(action: &Action, author: &Author, deliveries: &[Deliver
         deliveries: own.map(delivery_view).collect(),
         without: match action.kind {
             ActionKind::Strike => "kept with the account",
+            ActionKind::WithdrawStrike => "no longer counts",
             ActionKind::Enqueue => "a case for a person",
             _ => "in the answer to the event; no webhook was set up",
         },
