@@ -95,21 +95,23 @@ impl DataDir {
     }
 
     /// The seed of the audit log's signing key, made on first use.
+    ///
+    /// Several processes may do so at once: all get the seed of the one that was first.
     pub(crate) fn audit_seed(&self) -> Result<[u8; 32]> {
         let path = self.0.join("audit.key");
-        match std::fs::read_to_string(&path) {
-            Ok(text) => parse_seed(&text).with_context(|| format!("reading {}", path.display())),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                if self.database().exists() {
-                    bail!(
-                        "{} is missing, but the database has a log signed with it: put it back from your backup",
-                        path.display()
-                    );
-                }
-                write_seed(&path)
-            }
-            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+        // Looked at before the key: whoever makes a database has made its key first.
+        let has_database = self.database().exists();
+        if let Some(seed) = read_seed(&path)? {
+            return Ok(seed);
         }
+        if has_database {
+            bail!(
+                "{} is missing, but the database has a log signed with it: put it back from your backup",
+                path.display()
+            );
+        }
+        write_seed(&path).with_context(|| format!("writing {}", path.display()))?;
+        read_seed(&path)?.with_context(|| format!("{} is gone again", path.display()))
     }
 }
 
@@ -127,6 +129,15 @@ impl Lock {
     }
 }
 
+fn read_seed(path: &Path) -> Result<Option<[u8; 32]>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse_seed(&text).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+    .with_context(|| format!("reading {}", path.display()))
+}
+
 fn parse_seed(text: &str) -> Result<[u8; 32]> {
     let bytes = hex::decode(text.trim()).context("not hexadecimal")?;
     bytes
@@ -134,27 +145,32 @@ fn parse_seed(text: &str) -> Result<[u8; 32]> {
         .map_err(|b: Vec<u8>| anyhow::anyhow!("{} bytes long, expected 32", b.len()))
 }
 
-/// Writes a new seed so that a crash leaves either none or a whole one.
-fn write_seed(path: &Path) -> Result<[u8; 32]> {
+/// Writes a new seed, unless there is one, so that a crash leaves either none or a whole one.
+fn write_seed(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let seed: [u8; 32] = clock::random();
-    let temporary = path.with_extension("key.new");
-    let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(format!("{}\n", hex::encode(seed)).as_bytes())?;
-        file.sync_all()?;
-        // `hard_link` refuses to replace a key that another process made in the meantime.
-        let linked = std::fs::hard_link(&temporary, path);
-        std::fs::remove_file(&temporary)?;
-        linked
-    };
-    write().with_context(|| format!("writing {}", path.display()))?;
-    Ok(seed)
+    // Each process writes a file of its own, and the first to link it under the name has made the key.
+    let own = hex::encode(clock::random::<8>());
+    let temporary = path.with_extension(format!("key.{own}"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    let written = file
+        .write_all(format!("{}\n", hex::encode(seed)).as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::hard_link(&temporary, path));
+    std::fs::remove_file(&temporary)?;
+    match written {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        written => written,
+    }?;
+    // The name has to last as long as what is signed with the key.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -173,6 +189,27 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn several_at_once_agree_on_one_audit_seed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = DataDir::open_or_create(temporary.path()).unwrap();
+        let start = std::sync::Barrier::new(8);
+        let seeds: Vec<[u8; 32]> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        dir.audit_seed().unwrap()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert!(seeds.iter().all(|seed| *seed == seeds[0]));
+        let left = std::fs::read_dir(temporary.path()).unwrap().count();
+        assert_eq!(left, 1, "the key and nothing else");
     }
 
     #[test]
