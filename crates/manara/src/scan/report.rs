@@ -283,11 +283,18 @@ fn headline(totals: &Totals) -> String {
     let of = match (totals.files - totals.event_files, totals.events) {
         (files, 0) => counted(files, "file"),
         (0, events) => counted(events, "event"),
-        (files, events) => format!(
-            "{} and {}",
-            counted(files, "file"),
-            counted(events, "event")
-        ),
+        (files, events) => {
+            let both = format!(
+                "among {} and {}",
+                counted(files, "file"),
+                counted(events, "event")
+            );
+            return match totals.matched {
+                0 => format!("No match {both}"),
+                1 => format!("1 match {both}"),
+                matched => format!("{} that match {both}", HumanCount(matched)),
+            };
+        }
     };
     match totals.matched {
         0 => format!("None of {of} matched"),
@@ -584,7 +591,11 @@ mod tests {
     fn the_headline_counts_what_was_looked_at() {
         check_headline(&totals(1, 0, 0, 0), "None of 1 file matched");
         check_headline(&totals(5000, 0, 18, 0), "18 of 5,000 files matched");
-        check_headline(&totals(2, 3, 1, 0), "1 of 2 files and 3 events matched");
+        check_headline(&totals(2, 3, 1, 0), "1 match among 2 files and 3 events");
+        check_headline(
+            &totals(4, 18, 7, 0),
+            "7 that match among 4 files and 18 events",
+        );
         let events = Totals {
             event_files: 1,
             ..totals(1, 3, 3, 0)
