@@ -5,6 +5,7 @@
 mod api;
 mod bankfile;
 mod banks;
+mod bits;
 mod cli;
 mod clock;
 mod config;

@@ -2,6 +2,7 @@
 
 use super::hash::{each, quality_in_words};
 use super::{Done, say, say_json};
+use crate::bits::Bits;
 use crate::config::Config;
 use crate::console::text::plain;
 use crate::matcher::PDQ_QUALITY_MIN;
@@ -9,13 +10,11 @@ use crate::scan::{Kind, Outcome, SNIFF_BYTES, decoders, sniff};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
-use image::{Rgb, RgbImage};
 use manara_model::Decoding;
 use manara_signal::pdq::{Dihedral, PdqHash};
 use manara_signal::text::{Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, normalise};
 use manara_signal::{CanonicalUrl, Md5, Pdq, Sha256, Signal, SignalType};
 use serde::Serialize;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -308,6 +307,8 @@ struct ImagesJson<'a> {
     b: ImageJson<'a>,
     /// The numbers of the bits that differ: 16 × row + column.
     differing_bits: Vec<usize>,
+    /// In how many bits each 16-bit chunk, a row of the picture, differs.
+    distance_by_chunk: [u32; 16],
     /// The form of B that is nearest to A, when B is an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     nearest_form: Option<FormJson>,
@@ -365,7 +366,8 @@ fn images(
             same_file,
             a: image_json(a, one),
             b: image_json(b, two),
-            differing_bits: (0..256).filter(|bit| bits.differs(*bit)).collect(),
+            differing_bits: bits.differing().collect(),
+            distance_by_chunk: bits.by_chunk(),
             nearest_form: nearest,
         })?;
         return Ok(done(matched));
@@ -440,112 +442,6 @@ fn image_in_words(side: &Side, image: &Image) -> String {
         }
         None => format!("pdq {}", image.hash.to_hex()),
     }
-}
-
-/// Two hashes as a square of 16 × 16: bit `16 × row + column` stands for one frequency of the image,
-/// the lowest at the top left, so where the copies differ says in what (coarse shapes or fine detail).
-struct Bits {
-    a: Pdq,
-    b: Pdq,
-}
-
-const SIDE: usize = 16;
-
-impl Bits {
-    fn differs(&self, index: usize) -> bool {
-        bit(self.a, index) != bit(self.b, index)
-    }
-
-    /// For the terminal, readable without colour.
-    fn grid(&self) -> String {
-        let mut grid = String::new();
-        for row in 0..SIDE {
-            let cell = |column: usize| {
-                let index = SIDE * row + column;
-                if self.differs(index) {
-                    "██"
-                } else if bit(self.a, index) {
-                    "▪ "
-                } else {
-                    "· "
-                }
-            };
-            let cells: String = (0..SIDE).map(cell).collect();
-            let aside = match row {
-                0 => "   ██ differs",
-                1 => "   ▪  set in both",
-                2 => "   ·  set in neither",
-                _ => "",
-            };
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                grid,
-                "   {}{aside}",
-                if aside.is_empty() {
-                    cells.trim_end()
-                } else {
-                    &cells
-                }
-            );
-        }
-        grid
-    }
-
-    fn png(&self) -> RgbImage {
-        const CELL: u32 = 24;
-        RgbImage::from_fn(SIDE as u32 * CELL + 1, SIDE as u32 * CELL + 1, |x, y| {
-            let index = SIDE * (y / CELL) as usize + (x / CELL) as usize;
-            match (x % CELL, y % CELL) {
-                (0, _) | (_, 0) => Rgb([0xff; 3]),
-                _ if self.differs(index) => Rgb([0xc2, 0x41, 0x0c]),
-                _ if bit(self.a, index) => Rgb([0x64, 0x74, 0x8b]),
-                _ => Rgb([0xe2, 0xe8, 0xf0]),
-            }
-        })
-    }
-
-    fn svg(&self) -> String {
-        let mut svg = String::from(concat!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 -12 408 438" width="408" height="438" font-family="sans-serif" font-size="13">"#,
-            "\n<title>Differing bits of two PDQ hashes</title>\n<rect x=\"-12\" y=\"-12\" width=\"408\" height=\"438\" fill=\"#ffffff\"/>\n",
-        ));
-        for index in 0..SIDE * SIDE {
-            let (x, y) = (index % SIDE * 24, index / SIDE * 24);
-            let fill = if self.differs(index) {
-                "#c2410c"
-            } else if bit(self.a, index) {
-                "#64748b"
-            } else {
-                "#e2e8f0"
-            };
-            let _ = writeln!(
-                svg,
-                r#"<rect x="{x}" y="{y}" width="23" height="23" fill="{fill}"/>"#
-            );
-        }
-        let legend = format!(
-            "{} of 256 bits differ (orange); dark: set in both; light: set in neither",
-            self.a.distance(&self.b)
-        );
-        let _ = writeln!(
-            svg,
-            r##"<text x="0" y="410" fill="#475569" font-size="11">{legend}</text>"##
-        );
-        svg.push_str("</svg>\n");
-        svg
-    }
-}
-
-/// A hash is written with bit 255 first.
-fn bit(hash: Pdq, index: usize) -> bool {
-    let byte = hash
-        .as_bytes()
-        .iter()
-        .rev()
-        .nth(index / 8)
-        .copied()
-        .unwrap_or_default();
-    byte >> (index % 8) & 1 == 1
 }
 
 // ---- Texts ----
@@ -727,41 +623,6 @@ fn exact(arguments: &Arguments, a: &Signal, b: &Signal) -> Result<Done> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn hash(hex: &str) -> Pdq {
-        Pdq::from_hex(hex).unwrap()
-    }
-
-    #[test]
-    fn bit_0_is_the_last_digit_and_stands_top_left() {
-        let zero = hash(&"0".repeat(64));
-        let last = hash(&format!("{}1", "0".repeat(63)));
-        assert!(bit(last, 0) && !bit(last, 1) && !bit(zero, 0));
-        let first = hash(&format!("8{}", "0".repeat(63)));
-        assert!(bit(first, 255));
-        let bits = Bits { a: zero, b: last };
-        assert!(bits.grid().starts_with("   ██· "), "{}", bits.grid());
-        assert_eq!(
-            (0..256)
-                .filter(|bit| bits.differs(*bit))
-                .collect::<Vec<_>>(),
-            [0]
-        );
-        assert_eq!(bits.png().get_pixel(5, 5), &Rgb([0xc2, 0x41, 0x0c]));
-        assert_eq!(bits.svg().matches("#c2410c").count(), 1);
-    }
-
-    #[test]
-    fn every_differing_bit_is_drawn() {
-        let bits = Bits {
-            a: hash(&"f0".repeat(32)),
-            b: hash(&"ff".repeat(32)),
-        };
-        assert_eq!(bits.grid().lines().count(), 16);
-        // One block is the legend's.
-        assert_eq!(bits.grid().matches("██").count(), 128 + 1);
-        assert_eq!(bits.svg().matches("#c2410c").count(), 128);
-    }
 
     #[test]
     fn a_signal_is_told_by_its_name_or_its_length() {

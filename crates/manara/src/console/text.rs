@@ -50,6 +50,11 @@ pub(crate) fn inline_marked(text: &str, spans: &[Span]) -> Html {
     Html(html)
 }
 
+/// The picture of two hashes, which holds no text from outside.
+pub(crate) fn picture(bits: &crate::bits::Bits) -> Html {
+    Html(bits.inline_svg())
+}
+
 /// A text as its author laid it out: one paragraph for each line, each with its own direction.
 pub(crate) fn block(text: &str, spans: &[Span]) -> Html {
     let mut html = String::with_capacity(text.len() * 2);

@@ -737,7 +737,7 @@ fn event_view(
         links: links.iter().enumerate().map(link).collect(),
         media,
         attributes: parts::attributes(event)?,
-        verdicts: verdict_views(reader, &decision.verdicts)?,
+        verdicts: verdict_views(reader, Some(event), &decision.verdicts)?,
     })
 }
 

@@ -60,6 +60,7 @@ fn read(
         .decision(id)?
         .ok_or_else(|| Error::NotFound("decision".into()))?;
     let deliveries = reader.deliveries(id)?;
+    let stored = reader.event_of(id)?;
     let case = decision
         .case
         .map(|case| reader.case_detail(case))
@@ -93,10 +94,14 @@ fn read(
         }),
         leaf: match in_trail {
             Some(entry) => Some(Count(entry.leaf)),
-            None => reader.event_of(id)?.map(|stored| Count(stored.leaf)),
+            None => stored.as_ref().map(|stored| Count(stored.leaf)),
         },
         note: (!decision.note.is_empty()).then(|| text::block(&decision.note, &[])),
-        verdicts: verdict_views(reader, &decision.verdicts)?,
+        verdicts: verdict_views(
+            reader,
+            stored.as_ref().map(|stored| &stored.event),
+            &decision.verdicts,
+        )?,
         without_verdicts: if by_person {
             "None: a person judged."
         } else {

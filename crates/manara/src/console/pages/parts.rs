@@ -1,6 +1,7 @@
 //! What several pages show in the same way: rows of cases, verdicts with their evidence, actions
 //! with their deliveries, events.
 
+use crate::bits::Bits;
 use crate::console::Error;
 use crate::console::text::{self, Html};
 use crate::console::view::{
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use manara_model::{
     Action, ActionKind, Author, Case, Event, Match, MemberId, Mode, Span, Traced, Verdict,
 };
-use manara_signal::SignalType;
+use manara_signal::{Pdq, Signal, SignalType};
 use manara_store::{Delivery, DeliveryState, Reader, StoreError, StoredEvent};
 
 /// Longest excerpt in a list, in characters.
@@ -117,6 +118,15 @@ pub(super) struct EvidenceRow {
     pub(super) quality: String,
     pub(super) field: String,
     pub(super) how: Html,
+    pub(super) compared: Option<Compared>,
+}
+
+/// The hashes of a match that looks alike, bit by bit.
+pub(super) struct Compared {
+    pub(super) picture: Html,
+    pub(super) member: String,
+    pub(super) medium: String,
+    pub(super) by_chunk: String,
 }
 
 pub(super) struct TracedRow {
@@ -127,17 +137,22 @@ pub(super) struct TracedRow {
 /// A decision's verdicts, those that acted first.
 pub(super) fn verdict_views(
     reader: &Reader,
+    event: Option<&Event>,
     verdicts: &[Verdict],
 ) -> Result<Vec<VerdictView>, StoreError> {
     let mut views = verdicts
         .iter()
-        .map(|v| verdict_view(reader, v))
+        .map(|v| verdict_view(reader, event, v))
         .collect::<Result<Vec<_>, _>>()?;
     views.sort_by_key(|view| view.shadow);
     Ok(views)
 }
 
-fn verdict_view(reader: &Reader, verdict: &Verdict) -> Result<VerdictView, StoreError> {
+fn verdict_view(
+    reader: &Reader,
+    event: Option<&Event>,
+    verdict: &Verdict,
+) -> Result<VerdictView, StoreError> {
     let traced = |traced: &Traced| TracedRow {
         expression: text::inline(&traced.expression),
         value: text::inline(&traced.value),
@@ -152,16 +167,24 @@ fn verdict_view(reader: &Reader, verdict: &Verdict) -> Result<VerdictView, Store
         evidence: verdict
             .because
             .iter()
-            .map(|m| evidence_row(reader, m))
+            .map(|m| evidence_row(reader, event, m))
             .collect::<Result<_, _>>()?,
         trace: verdict.trace.iter().map(traced).collect(),
     })
 }
 
-fn evidence_row(reader: &Reader, found: &Match) -> Result<EvidenceRow, StoreError> {
+fn evidence_row(
+    reader: &Reader,
+    event: Option<&Event>,
+    found: &Match,
+) -> Result<EvidenceRow, StoreError> {
     let member = reader
         .member(found.member)?
         .filter(|(bank, ..)| *bank == found.bank);
+    let compared = member
+        .as_ref()
+        .zip(event)
+        .and_then(|((_, member, _), event)| compared(event, found, &member.signal));
     let note = member
         .map(|(_, member, _)| member.note)
         .filter(|note| !note.is_empty());
@@ -183,6 +206,31 @@ fn evidence_row(reader: &Reader, found: &Match) -> Result<EvidenceRow, StoreErro
             .how
             .as_deref()
             .map_or_else(Html::default, text::inline),
+        compared,
+    })
+}
+
+/// Both hashes of a match, if the one that matched was kept: of a medium that matched in another
+/// form, turned for example, only the hash as it was posted is.
+fn compared(event: &Event, found: &Match, member: &Signal) -> Option<Compared> {
+    let Signal::Pdq(a) = member else {
+        return None;
+    };
+    let index = found.field.strip_prefix("content.media[")?;
+    let index: usize = index.strip_suffix(']')?.parse().ok()?;
+    let own = event.media().get(index)?.signals.get(&SignalType::Pdq)?;
+    let bits = Bits {
+        a: *a,
+        b: Pdq::from_hex(own).ok()?,
+    };
+    if bits.a.distance(&bits.b) != found.distance {
+        return None;
+    }
+    Some(Compared {
+        picture: text::picture(&bits),
+        member: bits.a.to_hex(),
+        medium: bits.b.to_hex(),
+        by_chunk: bits.by_chunk().map(|n| n.to_string()).join(" "),
     })
 }
 
@@ -265,4 +313,43 @@ pub(super) fn attributes(event: &Event) -> Result<Option<Html>, Error> {
     let json = serde_json::to_string_pretty(&event.attributes);
     let json = json.map_err(|error| Error::Internal(format!("writing attributes: {error}")))?;
     Ok(Some(text::verbatim(&json)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manara_model::Origin;
+
+    #[track_caller]
+    fn check_compared(field: &str, distance: u32, expect: Option<&str>) {
+        let hash = format!("{}f", "0".repeat(63));
+        let json = format!(
+            r#"{{"id":"1","source":"s","type":"post.created","time":"2026-11-22T10:00:00Z","content":
+                {{"id":"p","media":[{{"id":"m","kind":"image","signals":{{"pdq":"{hash}"}},"quality":90}}]}}}}"#
+        );
+        let (event, _) = Event::from_json(json.as_bytes(), Origin::Http).unwrap();
+        let found = Match {
+            signal_type: SignalType::Pdq,
+            bank: "B".parse().unwrap(),
+            member: MemberId(1),
+            distance,
+            field: field.into(),
+            quality: Some(90),
+            span: None,
+            how: None,
+        };
+        let member = Signal::parse(SignalType::Pdq, &"0".repeat(64)).unwrap();
+        let compared = compared(&event, &found, &member);
+        assert_eq!(compared.map(|c| c.by_chunk).as_deref(), expect);
+    }
+
+    #[test]
+    fn the_bits_shown_are_those_that_matched() {
+        let rows = "4 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
+        check_compared("content.media[0]", 4, Some(rows));
+        // Found in a form whose hash was not kept.
+        check_compared("content.media[0]", 7, None);
+        check_compared("content.media[1]", 4, None);
+        check_compared("content.text", 4, None);
+    }
 }
