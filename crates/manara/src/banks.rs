@@ -50,7 +50,11 @@ pub(crate) fn follow(
 
 fn put(matcher: &Matcher, batch: &mut Vec<Change>, change: BankChange) {
     match change {
-        BankChange::Bank { name, enabled } => matcher.set_bank(&name, enabled),
+        BankChange::Bank {
+            name,
+            enabled,
+            distance,
+        } => matcher.set_bank(&name, enabled, distance),
         BankChange::Member {
             bank,
             member,

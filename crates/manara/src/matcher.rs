@@ -3,7 +3,7 @@
 //! One index per signal type spans every bank; an entry's key says which bank and member it is, so
 //! a disabled bank costs a look at one flag and an event costs one lookup per signal.
 
-use manara_model::{BankName, Decoding, Event, Match, MediaFacts, Medium, MemberId, Span};
+use manara_model::{Bank, BankName, Decoding, Event, Match, MediaFacts, Medium, MemberId, Span};
 use manara_signal::index::{ExactIndex, PdqHit, PdqIndex};
 use manara_signal::pdq::{Pdq, PdqHash};
 use manara_signal::text::{Level, Normalised, PhraseHit, PhraseIndex, normalise};
@@ -15,8 +15,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// Below this PDQ quality an image has too little in it to be told apart from others: its hash is
 /// not looked up. Meta's reference uses the same floor.
 pub(crate) const PDQ_QUALITY_MIN: u8 = 50;
-/// The widest PDQ distance at which matches are kept for rules to narrow: the reference threshold.
-pub(crate) const PDQ_DISTANCE_MAX: u32 = 31;
+/// The widest PDQ distance at which matches are kept for banks and rules to narrow.
+pub(crate) const PDQ_DISTANCE_MAX: u32 = Bank::DISTANCE_MAX;
 /// Most matches kept for one event, nearest first; a text of slogans only must not fill the log.
 const MATCHES_MAX: usize = 64;
 
@@ -38,6 +38,8 @@ fn bank_and_member(key: u64) -> (usize, MemberId) {
 struct BankEntry {
     name: BankName,
     enabled: bool,
+    /// How far image hashes match.
+    distance: u32,
     members: u64,
 }
 
@@ -129,12 +131,13 @@ impl Matcher {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the bank known, or switches it on or off.
-    pub(crate) fn set_bank(&self, name: &BankName, enabled: bool) {
+    /// Makes the bank known, switches it on or off, and says how far its image hashes match.
+    pub(crate) fn set_bank(&self, name: &BankName, enabled: bool, distance: u32) {
         let mut indexes = self.write();
         let bank = indexes.bank(name);
         if let Some(entry) = indexes.banks.get_mut(bank) {
             entry.enabled = enabled;
+            entry.distance = distance;
         }
     }
 
@@ -232,6 +235,7 @@ impl Indexes {
         self.banks.push(BankEntry {
             name: name.clone(),
             enabled: true,
+            distance: PDQ_DISTANCE_MAX,
             members: 0,
         });
         self.banks.len() - 1
@@ -391,7 +395,12 @@ impl Found<'_> {
         detail: impl FnOnce(&mut Match),
     ) {
         let (bank, member) = bank_and_member(key);
-        let Some(entry) = self.indexes.banks.get(bank).filter(|b| b.enabled) else {
+        let Some(entry) = self
+            .indexes
+            .banks
+            .get(bank)
+            .filter(|b| b.enabled && distance <= b.distance)
+        else {
             return;
         };
         let field = field();
@@ -438,5 +447,49 @@ impl Found<'_> {
         });
         self.matches.truncate(MATCHES_MAX);
         self.matches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A medium whose hash has so many of the lowest bits set.
+    fn medium(bits: u32) -> MediaSignals {
+        let mut hash = Pdq([0; 32]);
+        for bit in 0..bits as usize {
+            hash.0[31 - bit / 8] |= 1 << (bit % 8);
+        }
+        let mut signals = MediaSignals::unavailable(String::new());
+        signals
+            .pdq
+            .push((PdqHash { hash, quality: 90 }, "original"));
+        signals
+    }
+
+    #[test]
+    fn an_image_matches_as_far_as_each_bank_says() {
+        let matcher = Matcher::default();
+        let names: [BankName; 2] = ["NARROW", "WIDE"].map(|name| name.parse().unwrap());
+        let zero = Signal::Pdq(Pdq([0; 32]));
+        matcher.apply(names.iter().zip(1..).map(|(bank, id)| Change::Add {
+            bank: bank.clone(),
+            member: MemberId(id),
+            signal: zero.clone(),
+        }));
+        matcher.set_bank(&names[0], true, 10);
+        matcher.set_bank(&names[1], true, PDQ_DISTANCE_MAX);
+        let found = |bits| -> Vec<String> {
+            let matches = matcher.matches_of_medium("m", &medium(bits));
+            matches.iter().map(|m| m.bank.to_string()).collect()
+        };
+        assert_eq!(found(10), ["NARROW", "WIDE"]);
+        assert_eq!(found(11), ["WIDE"]);
+        assert_eq!(found(31), ["WIDE"]);
+        assert!(found(32).is_empty());
+        matcher.set_bank(&names[0], true, 11);
+        assert_eq!(found(11), ["NARROW", "WIDE"]);
+        matcher.set_bank(&names[1], false, PDQ_DISTANCE_MAX);
+        assert_eq!(found(11), ["NARROW"]);
     }
 }

@@ -69,10 +69,18 @@ pub struct Bank {
     pub description: String,
     /// Whether its members take part in matching.
     pub enabled: bool,
+    /// In how many bits an image hash may differ from a member's and still match, 0 to
+    /// [`Bank::DISTANCE_MAX`].
+    pub distance: u32,
     /// When it was made.
     pub created_at: Timestamp,
     /// Number of members, removed ones left out.
     pub members: u64,
+}
+
+impl Bank {
+    /// The widest distance of a bank, and that of a new one: the reference's threshold for PDQ.
+    pub const DISTANCE_MAX: u32 = 31;
 }
 
 /// One member of a bank.

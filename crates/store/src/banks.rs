@@ -52,6 +52,8 @@ pub enum BankChange {
         name: BankName,
         /// Whether it takes part in matching.
         enabled: bool,
+        /// How far its image hashes match.
+        distance: u32,
     },
     /// A member was added.
     Member {
@@ -96,7 +98,15 @@ impl Tx<'_> {
         }
         self.begin("bank.created", by, now)?;
         let id = self.next_id(&BANKS)?;
-        self.insert_row(&BANKS, &bank_values(id, name, description, true, now))?;
+        let bank = Bank {
+            name: name.clone(),
+            description: description.to_owned(),
+            enabled: true,
+            distance: Bank::DISTANCE_MAX,
+            created_at: now,
+            members: 0,
+        };
+        self.insert_row(&BANKS, &bank_values(id, &bank))?;
         self.seal(None).map(|_| Committed(()))
     }
 
@@ -123,7 +133,7 @@ impl Tx<'_> {
         by: &Author,
         now: Timestamp,
     ) -> Result<Committed<bool>, StoreError> {
-        let (id, bank) = self.reader().expect_bank(name)?;
+        let (id, mut bank) = self.reader().expect_bank(name)?;
         if bank.enabled == enabled {
             return Ok(Committed(false));
         }
@@ -136,8 +146,34 @@ impl Tx<'_> {
             by,
             now,
         )?;
-        let values = bank_values(id, name, &bank.description, enabled, bank.created_at);
-        self.update(&BANKS, &values)?;
+        bank.enabled = enabled;
+        self.update(&BANKS, &bank_values(id, &bank))?;
+        self.seal(None).map(|_| Committed(true))
+    }
+
+    /// Says in how many bits an image hash may differ from a member's and still match, 0 to
+    /// [`Bank::DISTANCE_MAX`]. Says whether that was a change.
+    /// Audit: one `bank.distance_set` leaf, none when it was so already.
+    pub fn set_bank_distance(
+        &mut self,
+        name: &BankName,
+        distance: u32,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<bool>, StoreError> {
+        if distance > Bank::DISTANCE_MAX {
+            return Err(StoreError::Aborted(format!(
+                "a bank's distance is 0 to {}, not {distance}",
+                Bank::DISTANCE_MAX
+            )));
+        }
+        let (id, mut bank) = self.reader().expect_bank(name)?;
+        if bank.distance == distance {
+            return Ok(Committed(false));
+        }
+        self.begin("bank.distance_set", by, now)?;
+        bank.distance = distance;
+        self.update(&BANKS, &bank_values(id, &bank))?;
         self.seal(None).map(|_| Committed(true))
     }
 
@@ -318,19 +354,14 @@ fn too_long(what: &'static str, bytes: usize, max: usize) -> StoreError {
     }
 }
 
-fn bank_values<'a>(
-    id: i64,
-    name: &'a BankName,
-    description: &'a str,
-    enabled: bool,
-    created_at: Timestamp,
-) -> [ValueRef<'a>; 5] {
+fn bank_values(id: i64, bank: &Bank) -> [ValueRef<'_>; 6] {
     [
         int(id),
-        text(name.as_str()),
-        text(description),
-        int(enabled.into()),
-        int(created_at.as_microsecond()),
+        text(bank.name.as_str()),
+        text(&bank.description),
+        int(bank.enabled.into()),
+        int(bank.distance.into()),
+        int(bank.created_at.as_microsecond()),
     ]
 }
 
@@ -558,6 +589,7 @@ impl Reader {
             each(BankChange::Bank {
                 name,
                 enabled: get(row, 2, BANK)?,
+                distance: get(row, 3, BANK)?,
             });
             Ok(())
         })?;
@@ -622,8 +654,9 @@ fn bank(row: &Row<'_>) -> Result<(i64, Bank), StoreError> {
         name: parsed(row, 1, BANK)?,
         description: get(row, 2, BANK)?,
         enabled: get(row, 3, BANK)?,
-        created_at: time(row, 4, BANK)?,
-        members: get::<i64>(row, 5, BANK)?.max(0) as u64,
+        distance: get(row, 4, BANK)?,
+        created_at: time(row, 5, BANK)?,
+        members: get::<i64>(row, 6, BANK)?.max(0) as u64,
     };
     Ok((get(row, 0, BANK)?, bank))
 }

@@ -74,7 +74,8 @@ tables! {
         Plain("event_id"), Plain("body"), Plain("created_at"), Plain("state"), Plain("finished_at"),
     ];
     BANKS = "banks" [
-        Plain("id"), Plain("name"), Plain("description"), Plain("enabled"), Plain("created_at"),
+        Plain("id"), Plain("name"), Plain("description"), Plain("enabled"),
+        Plain("distance"), Plain("created_at"),
     ];
     MEMBER_BATCHES = "member_batches" [
         Plain("id"), Plain("bank"), Plain("first"), Plain("count"), Plain("digest"),

@@ -1,4 +1,4 @@
-//! `manara bank create|list|show|add|remove|import|export|enable|disable`.
+//! `manara bank create|set|list|show|add|remove|import|export|enable|disable`.
 
 use super::{Data, Done, operator, say, say_json};
 use crate::bankfile::{BadRow, BankFile, BankWriter, Format, ReadError, Row};
@@ -37,6 +37,19 @@ pub(crate) enum Verb {
         /// What it holds and why.
         #[arg(long, default_value = "")]
         description: String,
+        /// In how many of 256 bits an image may differ from a member and still match.
+        #[arg(long, value_name = "BITS", default_value_t = Bank::DISTANCE_MAX, value_parser = distance())]
+        distance: u32,
+    },
+    /// Change how far the images of a bank match; a running server follows within a second.
+    #[command(after_long_help = "Example:\n  manara bank set TVEC_IMAGES --distance 20")]
+    Set {
+        #[command(flatten)]
+        data: Data,
+        name: BankName,
+        /// In how many of 256 bits an image may differ from a member and still match.
+        #[arg(long, value_name = "BITS", value_parser = distance())]
+        distance: u32,
     },
     /// List banks.
     List {
@@ -158,7 +171,8 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
             data,
             name,
             description,
-        } => create(&data, &name, description),
+            distance,
+        } => create(&data, &name, description, distance),
         Verb::List { data, json } => list(&data, json),
         Verb::Show {
             data,
@@ -176,16 +190,30 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
         } => remove(&data, &name, MemberId(member), reason),
         Verb::Import(import) => self::import(&import),
         Verb::Export { data, name, format } => export(&data, &name, format),
+        Verb::Set {
+            data,
+            name,
+            distance,
+        } => set_distance(&data, &name, distance),
         Verb::Enable { data, name } => set_enabled(&data, &name, true),
         Verb::Disable { data, name } => set_enabled(&data, &name, false),
     }
 }
 
-fn create(data: &Data, name: &BankName, description: String) -> Result<Done> {
+fn distance() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(..=i64::from(Bank::DISTANCE_MAX))
+}
+
+fn create(data: &Data, name: &BankName, description: String, distance: u32) -> Result<Done> {
     let store = data.open_or_create()?;
     let wanted = name.clone();
     store.write_blocking(move |tx| {
-        tx.create_bank(&wanted, &description, &operator(), clock::now())
+        let made = tx.create_bank(&wanted, &description, &operator(), clock::now())?;
+        if distance == Bank::DISTANCE_MAX {
+            return Ok(made);
+        }
+        let set = tx.set_bank_distance(&wanted, distance, &operator(), clock::now())?;
+        Ok(set.map(|_| ()))
     })?;
     eprintln!("bank {name} is made; fill it with `manara bank add` or `manara bank import`");
     Ok(Done::Found)
@@ -201,7 +229,14 @@ fn list(data: &Data, json: bool) -> Result<Done> {
         eprintln!("no banks; make one with `manara bank create NAME`");
         return Ok(Done::Nothing);
     }
-    let mut table = table(["bank", "members", "state", "created", "description"]);
+    let mut table = table([
+        "bank",
+        "members",
+        "state",
+        "distance",
+        "created",
+        "description",
+    ]);
     for bank in &banks {
         let (members, created) = (
             HumanCount(bank.members).to_string(),
@@ -211,6 +246,7 @@ fn list(data: &Data, json: bool) -> Result<Done> {
             bank.name.as_str(),
             &members,
             state(bank),
+            &bank.distance.to_string(),
             &created,
             &plain(&bank.description),
         ]);
@@ -373,6 +409,23 @@ fn remove(data: &Data, name: &BankName, member: MemberId, reason: String) -> Res
         tx.remove_member(&bank, member, &reason, &operator(), clock::now())
     })?;
     eprintln!("member {member} is taken out of {name}; a running server follows within a second");
+    Ok(Done::Found)
+}
+
+fn set_distance(data: &Data, name: &BankName, distance: u32) -> Result<Done> {
+    let store = data.open()?;
+    known(&store, name)?;
+    let bank = name.clone();
+    let changed = store.write_blocking(move |tx| {
+        tx.set_bank_distance(&bank, distance, &operator(), clock::now())
+    })?;
+    if changed {
+        eprintln!(
+            "images now match bank {name} up to {distance} bits; a running server follows within a second"
+        );
+    } else {
+        eprintln!("images matched bank {name} up to {distance} bits already");
+    }
     Ok(Done::Found)
 }
 

@@ -13,7 +13,7 @@ use crate::{banks, clock};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
-use manara_model::{BankName, MemberId};
+use manara_model::{Bank, BankName, MemberId};
 use manara_signal::Signal;
 use manara_store::Store;
 use serde::Serialize;
@@ -168,7 +168,7 @@ impl Banks {
                     file.display()
                 );
             }
-            self.matcher.set_bank(name, true);
+            self.matcher.set_bank(name, true, Bank::DISTANCE_MAX);
             let mut others = Vec::new();
             for row in BankFile::open(file)? {
                 let row = row?;

@@ -162,6 +162,7 @@ CREATE TABLE banks (
   name        TEXT NOT NULL UNIQUE,
   description TEXT NOT NULL,
   enabled     INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  distance    INTEGER NOT NULL CHECK (distance BETWEEN 0 AND 31),
   created_at  INTEGER NOT NULL,
   salt        BLOB NOT NULL,
   leaf        INTEGER NOT NULL

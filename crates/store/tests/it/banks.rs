@@ -30,7 +30,11 @@ fn follow(store: &Store, since: &BankCursor) -> (Vec<String>, BankCursor) {
         .read(|r| {
             r.bank_changes(since, &mut |change| {
                 heard.push(match change {
-                    BankChange::Bank { name, enabled } => format!("bank {name} {enabled}"),
+                    BankChange::Bank {
+                        name,
+                        enabled,
+                        distance,
+                    } => format!("bank {name} {enabled} {distance}"),
                     BankChange::Member {
                         bank,
                         member,
@@ -236,10 +240,10 @@ fn a_follower_hears_every_change_once_even_another_process_s() {
     let other = open(&it.path());
     it.write(|tx| tx.add_member(&bank("A"), &phrase("ash"), "", &Author::System, at(1)));
     let (heard, cursor) = follow(&it.store, &BankCursor::default());
-    assert_eq!(heard, ["bank A true", "+A 1 ash"]);
+    assert_eq!(heard, ["bank A true 31", "+A 1 ash"]);
     assert_eq!(
         follow(&it.store, &cursor),
-        (vec!["bank A true".into()], cursor)
+        (vec!["bank A true 31".into()], cursor)
     );
 
     let mut watch = it.store.watch().unwrap();
@@ -257,14 +261,31 @@ fn a_follower_hears_every_change_once_even_another_process_s() {
     let (heard, cursor) = follow(&it.store, &cursor);
     assert_eq!(
         heard,
-        ["bank A false", "+A 2 grey", "-A 1 text"],
+        ["bank A false 31", "+A 2 grey", "-A 1 text"],
         "what came and went is not told"
     );
-    assert_eq!(follow(&it.store, &cursor).0, ["bank A false"]);
+    assert_eq!(follow(&it.store, &cursor).0, ["bank A false 31"]);
     assert_eq!(
         follow(&it.store, &BankCursor::default()).0,
-        ["bank A false", "+A 2 grey"]
+        ["bank A false 31", "+A 2 grey"]
     );
     other.close_blocking().unwrap();
     verify(&it.store);
+}
+
+#[test]
+fn a_banks_distance_is_told_to_followers() {
+    let it = with_bank();
+    let set = |distance| {
+        it.store.write_blocking(move |tx| {
+            tx.set_bank_distance(&bank("A"), distance, &Author::System, at(1))
+        })
+    };
+    assert_eq!(set(20), Ok(true));
+    assert_eq!(set(20), Ok(false));
+    let refused = set(32).unwrap_err().to_string();
+    assert!(refused.contains("0 to 31, not 32"), "{refused}");
+    let (heard, _) = follow(&it.store, &BankCursor::default());
+    assert_eq!(heard, ["bank A true 20"]);
+    it.verify();
 }
