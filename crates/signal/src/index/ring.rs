@@ -132,10 +132,9 @@ impl Shape {
         (1 << self.bits) + 1
     }
 
-    /// Fingerprints of one table: a block more than hashes, so that the last bucket can be read in
-    /// whole blocks.
+    /// Fingerprints of one table: whole blocks, each of which is one cache line.
     fn prints(self) -> usize {
-        self.hashes + BLOCK
+        self.hashes.next_multiple_of(BLOCK)
     }
 
     pub(super) fn all_starts(self) -> usize {
@@ -175,7 +174,7 @@ pub(super) fn build(
     slots: &mut [u32],
 ) {
     let starts = starts.chunks_exact_mut(shape.starts());
-    let prints = prints.chunks_exact_mut(shape.prints());
+    let prints = prints.chunks_exact_mut(shape.prints().max(1));
     let mut slots = slots.chunks_exact_mut(shape.hashes.max(1));
     for (i, (starts, prints)) in starts.zip(prints).enumerate() {
         if i == 0 {
@@ -244,6 +243,13 @@ const DEPTH: usize = 16;
 /// Of a bucket's fingerprints, how many cache lines are asked for ahead; the processor sees by
 /// itself that one reads on.
 const LINES: usize = 8;
+
+/// The first and the last block of a range; of an empty one, some block.
+#[inline(always)]
+fn ends_of((start, end): (u32, u32)) -> (usize, usize) {
+    let last = end.saturating_sub(1).max(start);
+    (start as usize / BLOCK, last as usize / BLOCK)
+}
 
 /// A hash to be compared in full.
 struct Survivor {
@@ -375,22 +381,29 @@ impl Ring<'_> {
     /// Finds the buckets and asks for their fingerprints.
     #[inline(always)]
     fn locate(&self, query: &Words, item: Item, flips: &[u16], ranges: &mut [(u32, u32); GROUP]) {
-        let first = usize::from(item.table) * self.shape.prints();
+        let blocks = self.blocks(item.table);
         for (flip, range) in flips.iter().zip(ranges) {
             let at = self.start_at(query, item, *flip);
             *range = match self.starts.get(at..at + 2) {
                 Some(&[start, end]) => (start, end),
                 _ => (0, 0),
             };
-            let (start, end) = (first + range.0 as usize, first + range.1 as usize);
-            simd::prefetch(self.prints, start);
-            let lines = (start..end).step_by(BLOCK).skip(1).take(LINES);
-            lines.for_each(|at| simd::prefetch(self.prints, at));
-            simd::prefetch(
-                self.prints,
-                end.saturating_sub(1).min(start + BLOCK * LINES),
-            );
+            let (first, last) = ends_of(*range);
+            simd::prefetch(blocks, first);
+            simd::prefetch(blocks, last);
+            for between in (first + 1..last).take(LINES) {
+                simd::prefetch(blocks, between);
+            }
         }
+    }
+
+    /// A table's fingerprints.
+    #[inline(always)]
+    fn blocks(&self, table: u8) -> &[[u16; BLOCK]] {
+        let blocks = self.shape.prints() / BLOCK;
+        let (all, _) = self.prints.as_chunks();
+        let first = usize::from(table) * blocks;
+        all.get(first..first + blocks).unwrap_or_default()
     }
 
     /// Notes the hashes of a bucket whose fingerprint differs from `print` in at most `most` bits.
@@ -399,41 +412,58 @@ impl Ring<'_> {
         &self,
         isa: I,
         item: Item,
-        (start, end): (u32, u32),
+        range: (u32, u32),
         print: u16,
         most: u32,
         survivors: &mut Vec<Survivor>,
     ) {
-        let table = usize::from(item.table);
-        let first = table * self.shape.prints();
-        let mut at = start;
-        while at < end {
-            let from = first + at as usize;
-            let Some(block) = self.prints.get(from..from + BLOCK) else {
-                break;
-            };
-            let Some(block) = block.first_chunk() else {
-                break;
-            };
-            // A block may read on into the next bucket.
-            let left = end - at;
-            let inside = u32::MAX >> 32_u32.saturating_sub(left);
-            let mut near = isa.near(block, print, most) & inside;
-            while near != 0 {
-                let place = at + near.trailing_zeros();
-                near &= near - 1;
-                let table = table as u32;
-                if let Some(slots) = table.checked_sub(1) {
-                    let slot = slots as usize * self.shape.hashes + place as usize;
-                    simd::prefetch(self.slots, slot);
-                }
-                survivors.push(Survivor {
-                    query: item.query,
-                    table,
-                    at: place,
-                });
+        if range.0 >= range.1 {
+            return;
+        }
+        let blocks = self.blocks(item.table);
+        let (first, last) = ends_of(range);
+        // The first and the last block have fingerprints of neighbouring buckets too.
+        let after_start = u32::MAX << (range.0 % BLOCK as u32);
+        let before_end = u32::MAX >> ((BLOCK as u32 - range.1 % BLOCK as u32) % BLOCK as u32);
+        let near = |at: usize| blocks.get(at).map_or(0, |b| isa.near(b, print, most));
+        // Most buckets are in one block or two, which nothing foretells: so two are looked at, if
+        // need be the same, rather than have the processor guess and err.
+        let second = last.min(first + 1);
+        let alone = if first == last { before_end } else { u32::MAX };
+        let in_second = match () {
+            () if first == last => 0,
+            () if second == last => before_end,
+            () => u32::MAX,
+        };
+        let low = near(first) & after_start & alone;
+        let high = near(second) & in_second;
+        self.note(
+            item,
+            first,
+            u64::from(high) << 32 | u64::from(low),
+            survivors,
+        );
+        for at in second + 1..=last {
+            let inside = if at == last { before_end } else { u32::MAX };
+            self.note(item, at, u64::from(near(at) & inside), survivors);
+        }
+    }
+
+    /// Notes the hashes that are near, counted from the start of a block.
+    #[inline(always)]
+    fn note(&self, item: Item, block: usize, mut near: u64, survivors: &mut Vec<Survivor>) {
+        while near != 0 {
+            let at = (block * BLOCK) as u32 + near.trailing_zeros();
+            near &= near - 1;
+            let table = u32::from(item.table);
+            if let Some(slots) = table.checked_sub(1) {
+                simd::prefetch(self.slots, slots as usize * self.shape.hashes + at as usize);
             }
-            at = at.saturating_add(BLOCK as u32);
+            survivors.push(Survivor {
+                query: item.query,
+                table,
+                at,
+            });
         }
     }
 
