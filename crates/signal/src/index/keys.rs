@@ -4,7 +4,7 @@ use hashbrown::HashTable;
 
 /// Spreads a key over 64 bits (the finaliser of MurmurHash3). Keys come from the operator's own
 /// bank and not from what is looked up, so a fixed function will do.
-fn spread(key: u64) -> u64 {
+pub(crate) fn spread(key: u64) -> u64 {
     let key = (key ^ (key >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let key = (key ^ (key >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     key ^ (key >> 33)
@@ -15,16 +15,6 @@ fn spread(key: u64) -> u64 {
 pub(crate) struct KeySlots(HashTable<u32>);
 
 impl KeySlots {
-    pub(crate) fn reserve(&mut self, more: usize, keys: &[u64]) {
-        self.0.reserve(more, |slot| spread(key_at(keys, *slot)));
-    }
-
-    pub(crate) fn get(&self, key: u64, keys: &[u64]) -> Option<u32> {
-        self.0
-            .find(spread(key), |slot| key_at(keys, *slot) == key)
-            .copied()
-    }
-
     /// Notes the slot of a key that is not in yet; `keys[slot]` must already be that key.
     pub(crate) fn insert(&mut self, slot: u32, keys: &[u64]) {
         self.0

@@ -5,10 +5,20 @@
 //! Entries carry a `u64` key chosen by the caller, unique in an index; inserting a key again
 //! replaces its entry. Changes are seen by the next lookup.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is searched with must be compiled with the instructions found at run time"
+)]
+
 mod exact;
 pub(crate) mod keys;
+mod memory;
 mod pdq;
 mod ring;
+mod segment;
+mod simd;
+mod snapshot;
 
 pub use exact::ExactIndex;
-pub use pdq::{PdqHit, PdqIndex};
+pub use pdq::{Done, PdqHit, PdqIndex, Work};
+pub use snapshot::SnapshotError;
