@@ -29,6 +29,7 @@
 //! Real hashes are not random: neighbouring frequencies go together. [`sheared`] therefore deals
 //! every row and column of the 16x16 bits out over all chunks, so that no chunk is nearly constant.
 
+use super::memory::Memory;
 use super::simd::{self, BLOCK, Isa};
 use std::sync::LazyLock;
 
@@ -166,6 +167,10 @@ pub(super) struct Ring<'a> {
 }
 
 /// Sorts the hashes into all tables, whose arrays must be of the shape's lengths.
+///
+/// A counting sort writes all over its table, and soon waits for memory at each hash. So the hashes
+/// are first dealt out by the upper half of their bucket, which writes in few places at a time; a
+/// share then fits into the processor's cache, where it is sorted.
 pub(super) fn build(
     shape: Shape,
     hashes: &[Words],
@@ -176,47 +181,92 @@ pub(super) fn build(
     let starts = starts.chunks_exact_mut(shape.starts());
     let prints = prints.chunks_exact_mut(shape.prints().max(1));
     let mut slots = slots.chunks_exact_mut(shape.hashes.max(1));
-    for (i, (starts, prints)) in starts.zip(prints).enumerate() {
-        if i == 0 {
-            for (print, hash) in prints.iter_mut().zip(hashes) {
-                *print = chunk(hash, 1);
-            }
-            count(starts, shape.bits, hashes, 0);
-        } else if let Some(slots) = slots.next() {
-            table(i, shape.bits, hashes, starts, prints, slots);
+    let mut counts = [[0_u32; SHARES]; CHUNKS];
+    for hash in hashes {
+        for (i, counts) in counts.iter_mut().enumerate() {
+            counts[shape.share(chunk(hash, i))] += 1;
         }
     }
+    let mut room = Memory::zeroed(8 * shape.hashes);
+    let dealt: &mut [u64] = bytemuck::cast_slice_mut(room.bytes_mut());
+    for (i, ((starts, prints), counts)) in starts.zip(prints).zip(counts).enumerate() {
+        deal(shape, i, hashes, counts, dealt);
+        // The hashes themselves are in the order of table 0.
+        let slots = if i == 0 { None } else { slots.next() };
+        let slots = slots.unwrap_or_default();
+        sort_shares(shape, dealt, counts, starts, prints, slots);
+    }
 }
 
-/// Notes where each bucket begins.
-fn count(starts: &mut [u32], bits: u32, hashes: &[Words], i: usize) {
-    for hash in hashes {
-        starts[usize::from(chunk(hash, i) >> (16 - bits)) + 1] += 1;
+/// Most shares into which a table is dealt.
+const SHARES: usize = 1 << 8;
+
+impl Shape {
+    /// Of a bucket's bits, how many tell one from others of its share.
+    fn lower_bits(self) -> u32 {
+        self.bits.saturating_sub(SHARES.ilog2())
     }
+
+    fn bucket(self, chunk: u16) -> usize {
+        usize::from(chunk >> (16 - self.bits))
+    }
+
+    fn share(self, chunk: u16) -> usize {
+        self.bucket(chunk) >> self.lower_bits()
+    }
+}
+
+/// Deals the hashes out by the share of chunk `i`, each as slot, chunk and following chunk, packed.
+fn deal(shape: Shape, i: usize, hashes: &[Words], counts: [u32; SHARES], dealt: &mut [u64]) {
     let mut before = 0;
-    for start in starts {
-        before += *start;
-        *start = before;
+    let mut ends = counts.map(|count| {
+        before += count as usize;
+        before - count as usize
+    });
+    for (slot, hash) in (0_u64..).zip(hashes) {
+        let (here, next) = (chunk(hash, i), chunk(hash, (i + 1) % CHUNKS));
+        let end = &mut ends[shape.share(here)];
+        dealt[*end] = slot << 32 | u64::from(here) << 16 | u64::from(next);
+        *end += 1;
     }
 }
 
-/// A counting sort of the hashes by chunk `i`.
-fn table(
-    i: usize,
-    bits: u32,
-    hashes: &[Words],
+/// Puts each share's hashes in the order of their buckets.
+fn sort_shares(
+    shape: Shape,
+    mut dealt: &[u64],
+    counts: [u32; SHARES],
     starts: &mut [u32],
     prints: &mut [u16],
     slots: &mut [u32],
 ) {
-    count(starts, bits, hashes, i);
-    let mut ends = starts.to_vec();
-    for (slot, hash) in (0..).zip(hashes) {
-        let end = &mut ends[usize::from(chunk(hash, i) >> (16 - bits))];
-        let at = *end as usize;
-        *end += 1;
-        slots[at] = slot;
-        prints[at] = chunk(hash, (i + 1) % CHUNKS);
+    let lower = shape.lower_bits();
+    let bucket = |hash: u64| shape.bucket((hash >> 16) as u16) & ((1 << lower) - 1);
+    for (share, count) in counts
+        .into_iter()
+        .take(1 << (shape.bits - lower))
+        .enumerate()
+    {
+        let (hashes, left) = dealt.split_at(count as usize);
+        dealt = left;
+        // The share's buckets, and the first after them: it begins where these end.
+        let starts = &mut starts[share << lower..=(share + 1) << lower];
+        for hash in hashes {
+            starts[bucket(*hash) + 1] += 1;
+        }
+        let mut ends = [0_usize; SHARES];
+        for at in 0..1 << lower {
+            ends[at] = starts[at] as usize;
+            starts[at + 1] += starts[at];
+        }
+        for hash in hashes {
+            let end = &mut ends[bucket(*hash)];
+            prints[*end] = *hash as u16;
+            if let Some(slot) = slots.get_mut(*end) {
+                *slot = (hash >> 32) as u32;
+            }
+            *end += 1;
+        }
     }
 }
 
