@@ -19,6 +19,7 @@ mod pipeline;
 mod rulebook;
 mod scan;
 mod server;
+mod snapshot;
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -41,6 +41,8 @@ struct BankEntry {
     /// How far image hashes match.
     distance: u32,
     members: u64,
+    /// How many of them are image hashes.
+    hashes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -149,6 +151,36 @@ impl Matcher {
         }
     }
 
+    /// Takes over an index that was kept, whose keys count the banks in this order, each with the
+    /// number of its hashes. For an empty matcher.
+    pub(crate) fn adopt(&self, banks: Vec<(BankName, u64)>, index: PdqIndex) {
+        let mut indexes = self.write();
+        for (name, hashes) in banks {
+            let bank = indexes.bank(&name);
+            indexes.count(bank, SignalType::Pdq, hashes as i64);
+        }
+        indexes.pdq = index;
+    }
+
+    /// The PDQ index as it is now, and the banks that its keys count, each with its number of hashes.
+    pub(crate) fn view(&self) -> (Vec<(BankName, u64)>, PdqIndex) {
+        let indexes = self.read();
+        let banks = indexes.banks.iter().map(|b| (b.name.clone(), b.hashes));
+        (banks.collect(), indexes.pdq.view())
+    }
+
+    /// Does what makes lookups in the PDQ index quick again after many changes. It takes long, and
+    /// holds nobody up: the work is done beside the index and put in place in a moment.
+    pub(crate) fn tend(&self) {
+        loop {
+            let Some(work) = self.write().pdq.work() else {
+                return;
+            };
+            let mut done = work.run();
+            self.write().pdq.install(&mut done);
+        }
+    }
+
     /// Fills an empty matcher's PDQ index in one go, which is many times faster than one by one.
     pub(crate) fn load_pdq(&self, entries: Vec<(BankName, MemberId, Pdq)>) {
         let mut indexes = self.write();
@@ -156,7 +188,7 @@ impl Matcher {
             .into_iter()
             .map(|(bank, member, hash)| {
                 let bank = indexes.bank(&bank);
-                indexes.count(bank, 1);
+                indexes.count(bank, SignalType::Pdq, 1);
                 (key_of(bank, member), hash)
             })
             .collect();
@@ -237,13 +269,17 @@ impl Indexes {
             enabled: true,
             distance: PDQ_DISTANCE_MAX,
             members: 0,
+            hashes: 0,
         });
         self.banks.len() - 1
     }
 
-    fn count(&mut self, bank: usize, by: i64) {
+    fn count(&mut self, bank: usize, signal_type: SignalType, by: i64) {
         if let Some(entry) = self.banks.get_mut(bank) {
             entry.members = entry.members.saturating_add_signed(by);
+            if signal_type == SignalType::Pdq {
+                entry.hashes = entry.hashes.saturating_add_signed(by);
+            }
         }
     }
 
@@ -261,7 +297,7 @@ impl Indexes {
                     Signal::Text(phrase) => self.phrases.insert(key, phrase),
                     other => self.exact.insert(key, other),
                 }
-                self.count(bank, 1);
+                self.count(bank, signal.signal_type(), 1);
             }
             Change::Remove {
                 bank,
@@ -276,7 +312,7 @@ impl Indexes {
                     _ => self.exact.remove(key),
                 };
                 if removed {
-                    self.count(bank, -1);
+                    self.count(bank, signal_type, -1);
                 }
             }
         }

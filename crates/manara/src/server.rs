@@ -6,6 +6,7 @@
 //! ```
 
 use crate::api::auth::{Keys, seeded_key};
+use crate::banks::{self, Follower};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::deliver::Deliverer;
@@ -13,7 +14,7 @@ use crate::matcher::Matcher;
 use crate::media::{FetchOptions, Fetcher, Pool, PoolOptions};
 use crate::pipeline::Pipeline;
 use crate::rulebook::Rulebook;
-use crate::{api, banks, clock, console};
+use crate::{api, clock, console};
 use anyhow::{Context, Result};
 use axum::Router;
 use manara_model::Author;
@@ -181,10 +182,11 @@ pub(crate) async fn start(options: Options) -> Result<Running> {
     let serving = tokio::spawn(serve(listener, app, Arc::clone(&stop)));
     let (tell_ready, ready) = tokio::sync::watch::channel(false);
     let rules = shared.config.rules.clone().unwrap_or_else(|| dir.rules());
+    let index = dir.index();
     let loading = Arc::clone(&shared);
     let give_up = Arc::clone(&stop);
     tokio::spawn(async move {
-        match load(&loading, rules).await {
+        match load(&loading, rules, index).await {
             Ok(()) => {
                 let _ = tell_ready.send(true);
             }
@@ -215,14 +217,17 @@ async fn serve(listener: TcpListener, app: Router, stop: Arc<Notify>) -> std::io
 }
 
 /// Loads everything that answering needs, then starts what goes on in the background.
-async fn load(shared: &Arc<Shared>, rules: PathBuf) -> Result<()> {
+async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()> {
     let store = shared.store.clone();
     let matcher = Arc::new(Matcher::default());
     let loading = (store.clone(), Arc::clone(&matcher));
-    let cursor = tokio::task::spawn_blocking(move || banks::load(&loading.0, &loading.1))
-        .await
-        .context("loading banks")?
-        .context("loading banks")?;
+    let file = index.clone();
+    let cursor =
+        tokio::task::spawn_blocking(move || banks::load_with(&loading.0, &loading.1, &file))
+            .await
+            .context("loading banks")?
+            .context("loading banks")?;
+    let follower = Follower::new(store.clone(), Arc::clone(&matcher), cursor, index);
     let rulebook = Arc::new(Rulebook::open(rules, &store).await?);
     for bank in rulebook.missing_banks(|name| matcher.knows(name)) {
         tracing::warn!(
@@ -263,19 +268,14 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf) -> Result<()> {
     };
     tokio::spawn(Arc::new(deliverer).run());
     tokio::spawn(rulebook.watch(store));
-    tokio::spawn(follow(Arc::clone(shared), matcher, cursor, bell));
+    tokio::spawn(follow(Arc::clone(shared), follower, bell));
     let _ = shared.pipeline.set(Arc::new(pipeline));
     Ok(())
 }
 
 /// Follows the database: whoever changes a bank or a key, here or from the command line, it holds
 /// here within a moment. Says in the log when writing has failed, which only the callers would know.
-async fn follow(
-    shared: Arc<Shared>,
-    matcher: Arc<Matcher>,
-    mut cursor: manara_store::BankCursor,
-    bell: Arc<Notify>,
-) {
+async fn follow(shared: Arc<Shared>, mut follower: Follower, bell: Arc<Notify>) {
     let mut watch = match shared.store.watch() {
         Ok(watch) => watch,
         Err(error) => {
@@ -287,6 +287,8 @@ async fn follow(
     };
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     let mut trouble = None;
+    // What takes long is done beside, so that the next change is not held up.
+    let mut tending = tokio::task::spawn_blocking(|| ());
     loop {
         tick.tick().await;
         let now = shared.store.trouble();
@@ -302,20 +304,39 @@ async fn follow(
             continue;
         }
         bell.notify_one();
-        let (store, index) = (shared.store.clone(), Arc::clone(&matcher));
-        let from = cursor;
         let followed = tokio::task::spawn_blocking(move || {
-            let cursor = banks::follow(&store, &index, from)?;
-            Ok::<_, manara_store::StoreError>((cursor, store.read(|r| r.api_keys())?))
+            let kept = follower.follow();
+            (follower, kept)
         })
         .await;
-        match followed {
-            Ok(Ok((now, keys))) => {
-                cursor = now;
-                shared.keys.set(keys);
+        let kept = match followed {
+            Ok((returned, kept)) => {
+                follower = returned;
+                kept
             }
-            Ok(Err(error)) => tracing::warn!("following changes of banks and keys: {error}"),
-            Err(error) => tracing::warn!("following changes of banks and keys: {error}"),
+            Err(error) => {
+                tracing::error!(
+                    "following changes of banks and keys has ended, restart the server: {error}"
+                );
+                return;
+            }
+        };
+        match shared.store.read(|r| r.api_keys()) {
+            Ok(keys) => shared.keys.set(keys),
+            Err(error) => tracing::warn!("following changes of keys: {error}"),
+        }
+        match kept {
+            Ok(kept) if tending.is_finished() => {
+                let matcher = Arc::clone(&follower.matcher);
+                tending = tokio::task::spawn_blocking(move || {
+                    matcher.tend();
+                    if let Some(kept) = kept {
+                        kept.run();
+                    }
+                });
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!("following changes of banks: {error}"),
         }
     }
 }

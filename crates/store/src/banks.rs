@@ -14,6 +14,7 @@ use manara_model::{Author, Bank, BankName, Member, MemberId};
 use manara_signal::{Md5, Pdq, Sha256, Signal, SignalType};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
+use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use std::collections::HashMap;
 
@@ -36,7 +37,7 @@ pub struct Imported {
 }
 
 /// Where a follower of banks has got to. The default is before everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BankCursor {
     batch: i64,
     member: i64,
@@ -582,6 +583,49 @@ impl Reader {
         since: &BankCursor,
         each: &mut dyn FnMut(BankChange),
     ) -> Result<BankCursor, StoreError> {
+        self.changes(since, None, each)
+    }
+
+    /// The same for a follower that has forgotten all members but those of one signal type: members
+    /// of the other types are told of from the beginning.
+    pub fn bank_changes_knowing(
+        &self,
+        since: &BankCursor,
+        known: SignalType,
+        each: &mut dyn FnMut(BankChange),
+    ) -> Result<BankCursor, StoreError> {
+        self.changes(since, Some(known), each)
+    }
+
+    /// A digest of all that was told of up to a cursor, or nothing if this database has not come
+    /// that far. Two databases agree in it only if they hold the same members under the same numbers.
+    pub fn bank_state(&self, until: &BankCursor) -> Result<Option<[u8; 32]>, StoreError> {
+        let mut digest = sha2::Sha256::new();
+        let (mut batch, mut removal) = (0_i64, 0_i64);
+        self.each(MEMBER, sql::BATCHES_UNTIL, [until.batch], |row| {
+            batch = get(row, 0, MEMBER)?;
+            for column in 0..4 {
+                digest.update(get::<i64>(row, column, MEMBER)?.to_le_bytes());
+            }
+            digest.update(get::<Vec<u8>>(row, 4, MEMBER)?);
+            Ok(())
+        })?;
+        self.each(MEMBER, sql::REMOVALS_UNTIL, [until.removal], |row| {
+            removal = get(row, 0, MEMBER)?;
+            digest.update(removal.to_le_bytes());
+            digest.update(get::<i64>(row, 1, MEMBER)?.to_le_bytes());
+            Ok(())
+        })?;
+        let reached = (batch, removal) == (until.batch, until.removal);
+        Ok(reached.then(|| digest.finalize().into()))
+    }
+
+    fn changes(
+        &self,
+        since: &BankCursor,
+        known: Option<SignalType>,
+        each: &mut dyn FnMut(BankChange),
+    ) -> Result<BankCursor, StoreError> {
         let mut names = HashMap::new();
         self.each(BANK, sql::BANKS_BY_ID, [], |row| {
             let name: BankName = parsed(row, 1, BANK)?;
@@ -593,7 +637,7 @@ impl Reader {
             });
             Ok(())
         })?;
-        self.each(MEMBER, sql::MEMBERS_SINCE, [since.batch], |row| {
+        let member = |row: &Row<'_>| {
             let signal = stored_signal(row)?;
             let bank = bank_name(&names, get(row, 5, MEMBER)?)?;
             each(BankChange::Member {
@@ -602,7 +646,16 @@ impl Reader {
                 signal,
             });
             Ok(())
-        })?;
+        };
+        match known {
+            None => self.each(MEMBER, sql::MEMBERS_SINCE_BATCH, [since.batch], member)?,
+            Some(known) => self.each(
+                MEMBER,
+                sql::MEMBERS_SINCE_OR_OTHER,
+                (since.batch, known.name()),
+                member,
+            )?,
+        }
         self.each(
             MEMBER,
             sql::REMOVALS_SINCE,

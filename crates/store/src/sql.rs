@@ -251,8 +251,14 @@ pub(crate) const MEMBERS: &str = members_where!(
 pub(crate) const MEMBER: &str = members_where!(
     "b.id = (SELECT id FROM member_batches WHERE first <= ?1 ORDER BY first DESC LIMIT 1) AND m.id = ?1"
 );
-pub(crate) const MEMBERS_SINCE: &str = members_where!(
+pub(crate) const MEMBERS_SINCE_BATCH: &str = members_where!(
     "b.id > ?1 AND NOT EXISTS (SELECT 1 FROM member_removals r WHERE r.member = m.id)
+     ORDER BY b.id, m.id"
+);
+/// The same, and those of other types than the given one of any time.
+pub(crate) const MEMBERS_SINCE_OR_OTHER: &str = members_where!(
+    "(b.id > ?1 OR m.signal_type <> ?2)
+     AND NOT EXISTS (SELECT 1 FROM member_removals r WHERE r.member = m.id)
      ORDER BY b.id, m.id"
 );
 pub(crate) const NEWEST_BATCH: &str =
@@ -260,6 +266,11 @@ pub(crate) const NEWEST_BATCH: &str =
 pub(crate) const REMOVALS_SINCE: &str = "SELECT r.id, r.member, r.bank, m.signal_type
   FROM member_removals r JOIN members m ON m.id = r.member
   WHERE r.id > ?1 AND r.member <= ?2 ORDER BY r.id";
+/// What `BankCursor` stands for: every batch by its digest, every removal.
+pub(crate) const BATCHES_UNTIL: &str =
+    "SELECT id, bank, first, count, digest FROM member_batches WHERE id <= ?1 ORDER BY id";
+pub(crate) const REMOVALS_UNTIL: &str =
+    "SELECT id, member FROM member_removals WHERE id <= ?1 ORDER BY id";
 pub(crate) const NEWEST_REMOVAL: &str = "SELECT coalesce(max(id), 0) FROM member_removals";
 pub(crate) const REMOVAL: &str = "SELECT removed_at FROM member_removals WHERE member = ?1";
 pub(crate) const ALL_BATCHES: &str =
@@ -384,8 +395,10 @@ mod tests {
             SAME_SIGNAL,
             MEMBERS,
             MEMBER,
-            MEMBERS_SINCE,
+            MEMBERS_SINCE_BATCH,
             REMOVALS_SINCE,
+            BATCHES_UNTIL,
+            REMOVALS_UNTIL,
             REMOVAL,
             API_KEY,
             REVIEWER,

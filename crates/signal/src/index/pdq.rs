@@ -87,6 +87,7 @@ pub struct PdqIndex {
 }
 
 /// A segment, and which of its members have been removed since.
+#[derive(Clone)]
 pub(super) struct Part {
     pub(super) segment: Arc<Segment>,
     pub(super) gone: Gone,
@@ -305,6 +306,16 @@ impl PdqIndex {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The index as it is now, to be looked up in or written while this one goes on changing. It
+    /// shares the segments, so it is made in no time; work under way is this one's alone.
+    pub fn view(&self) -> Self {
+        Self {
+            recent: self.recent.clone(),
+            parts: self.parts.clone(),
+            under_way: None,
+        }
     }
 
     /// Bytes of memory that the index takes, with those lent by a snapshot.
@@ -602,7 +613,7 @@ fn compare_all(
 }
 
 /// The newest hashes, word by word, so that several are compared at once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Recent {
     words: [Vec<u64>; 4],
     pub(super) keys: Vec<u64>,
