@@ -189,7 +189,7 @@ pub(super) fn build(
     }
     let mut room = Memory::zeroed(8 * shape.hashes);
     let dealt: &mut [u64] = bytemuck::cast_slice_mut(room.bytes_mut());
-    for (i, ((starts, prints), counts)) in starts.zip(prints).zip(counts).enumerate() {
+    for (i, ((starts, prints), counts)) in starts.zip(prints).zip(&counts).enumerate() {
         deal(shape, i, hashes, counts, dealt);
         // The hashes themselves are in the order of table 0.
         let slots = if i == 0 { None } else { slots.next() };
@@ -217,7 +217,7 @@ impl Shape {
 }
 
 /// Deals the hashes out by the share of chunk `i`, each as slot, chunk and following chunk, packed.
-fn deal(shape: Shape, i: usize, hashes: &[Words], counts: [u32; SHARES], dealt: &mut [u64]) {
+fn deal(shape: Shape, i: usize, hashes: &[Words], counts: &[u32; SHARES], dealt: &mut [u64]) {
     let mut before = 0;
     let mut ends = counts.map(|count| {
         before += count as usize;
@@ -235,19 +235,15 @@ fn deal(shape: Shape, i: usize, hashes: &[Words], counts: [u32; SHARES], dealt: 
 fn sort_shares(
     shape: Shape,
     mut dealt: &[u64],
-    counts: [u32; SHARES],
+    counts: &[u32; SHARES],
     starts: &mut [u32],
     prints: &mut [u16],
     slots: &mut [u32],
 ) {
     let lower = shape.lower_bits();
     let bucket = |hash: u64| shape.bucket((hash >> 16) as u16) & ((1 << lower) - 1);
-    for (share, count) in counts
-        .into_iter()
-        .take(1 << (shape.bits - lower))
-        .enumerate()
-    {
-        let (hashes, left) = dealt.split_at(count as usize);
+    for (share, count) in counts.iter().take(1 << (shape.bits - lower)).enumerate() {
+        let (hashes, left) = dealt.split_at(*count as usize);
         dealt = left;
         // The share's buckets, and the first after them: it begins where these end.
         let starts = &mut starts[share << lower..=(share + 1) << lower];
@@ -292,13 +288,71 @@ const DEPTH: usize = 16;
 
 /// Of a bucket's fingerprints, how many cache lines are asked for ahead; the processor sees by
 /// itself that one reads on.
-const LINES: usize = 8;
+const LINES: usize = 16;
 
 /// The first and the last block of a range; of an empty one, some block.
 #[inline(always)]
 fn ends_of((start, end): (u32, u32)) -> (usize, usize) {
     let last = end.saturating_sub(1).max(start);
     (start as usize / BLOCK, last as usize / BLOCK)
+}
+
+/// Asks for the fingerprints of a bucket.
+#[inline(always)]
+fn ask_for(blocks: &[[u16; BLOCK]], range: (u32, u32)) {
+    let (first, last) = ends_of(range);
+    simd::prefetch(blocks, first);
+    simd::prefetch(blocks, last);
+    if last > first + 1 {
+        for between in (first + 1..last).take(LINES) {
+            simd::prefetch(blocks, between);
+        }
+    }
+}
+
+/// Calls `survivor` with the place of each fingerprint in a bucket that differs from `print` in at
+/// most `most` bits.
+#[inline(always)]
+fn scan<I: Isa>(
+    isa: I,
+    blocks: &[[u16; BLOCK]],
+    range: (u32, u32),
+    print: u16,
+    most: u32,
+    mut survivor: impl FnMut(u32),
+) {
+    if range.0 >= range.1 {
+        return;
+    }
+    let (first, last) = ends_of(range);
+    let Some(blocks) = blocks.get(first..=last) else {
+        return;
+    };
+    // The first and the last block have fingerprints of neighbouring buckets too.
+    let after_start = u32::MAX << (range.0 % BLOCK as u32);
+    let before_end = u32::MAX >> (range.1.wrapping_neg() % BLOCK as u32);
+    let mut note = |block: usize, mut near: u64| {
+        while near != 0 {
+            survivor(((first + block) * BLOCK) as u32 + near.trailing_zeros());
+            near &= near - 1;
+        }
+    };
+    let [start, .., end] = blocks else {
+        let near = blocks.first().map_or(0, |b| isa.near(b, print, most));
+        return note(0, u64::from(near & after_start & before_end));
+    };
+    let start = isa.near(start, print, most) & after_start;
+    let end = isa.near(end, print, most) & before_end;
+    if let [_, between @ .., _] = blocks
+        && !between.is_empty()
+    {
+        note(0, u64::from(start));
+        for (block, at) in between.iter().zip(1..) {
+            note(at, u64::from(isa.near(block, print, most)));
+        }
+        return note(blocks.len() - 1, u64::from(end));
+    }
+    note(0, u64::from(end) << 32 | u64::from(start));
 }
 
 /// A hash to be compared in full.
@@ -349,23 +403,49 @@ impl Ring<'_> {
             if now < last {
                 if let Some(item) = items.next() {
                     under_way[now % DEPTH] = item;
-                    self.ask_for_starts(&queries[item.query as usize], item, group(item));
+                    let (starts, bucket) = self.starts_of(&queries[item.query as usize], item);
+                    for flip in group(item) {
+                        // Sixteen starts share a cache line.
+                        if *flip == 0 || *flip > 15 {
+                            simd::prefetch(starts, usize::from(bucket ^ flip));
+                        }
+                    }
                 } else {
                     last = now;
                 }
             }
             if let Some(then) = now.checked_sub(LOCATE).filter(|then| *then < last) {
                 let item = under_way[then % DEPTH];
-                let query = &queries[item.query as usize];
-                self.locate(query, item, group(item), &mut ranges[then % DEPTH]);
+                let (starts, bucket) = self.starts_of(&queries[item.query as usize], item);
+                let blocks = self.blocks(item.table);
+                for (flip, range) in group(item).iter().zip(&mut ranges[then % DEPTH]) {
+                    let at = usize::from(bucket ^ flip);
+                    *range = match starts.get(at..at + 2) {
+                        Some(&[start, end]) => (start, end),
+                        _ => (0, 0),
+                    };
+                    ask_for(blocks, *range);
+                }
             }
             if let Some(then) = now.checked_sub(SCAN).filter(|then| *then < last) {
                 let item = under_way[then % DEPTH];
                 let query = &queries[item.query as usize];
                 let print = chunk(query, (usize::from(item.table) + 1) % CHUNKS);
+                let blocks = self.blocks(item.table);
                 for (flip, range) in group(item).iter().zip(&ranges[then % DEPTH]) {
                     let most = bounds.two - flip.count_ones();
-                    self.scan(isa, item, *range, print, most, &mut survivors);
+                    scan(isa, blocks, *range, print, most, |at| {
+                        let table = u32::from(item.table);
+                        let slot = |before| before as usize * self.shape.hashes + at as usize;
+                        if let Some(before) = table.checked_sub(1) {
+                            simd::prefetch(self.slots, slot(before));
+                        }
+                        survivors.push(Survivor {
+                            query: item.query,
+                            table,
+                            at,
+                        });
+                    });
                 }
                 ends[then % DEPTH] = survivors.len();
             }
@@ -411,40 +491,14 @@ impl Ring<'_> {
         }
     }
 
+    /// Where the buckets of the item's table begin, and which of them the query would be in.
     #[inline(always)]
-    fn start_at(&self, query: &Words, item: Item, flip: u16) -> usize {
+    fn starts_of(&self, query: &Words, item: Item) -> (&[u32], u16) {
         let table = usize::from(item.table);
-        let bucket = chunk(query, table) >> (16 - self.shape.bits) ^ flip;
-        table * self.shape.starts() + usize::from(bucket)
-    }
-
-    #[inline(always)]
-    fn ask_for_starts(&self, query: &Words, item: Item, flips: &[u16]) {
-        for flip in flips {
-            // Sixteen starts share a cache line.
-            if *flip == 0 || *flip > 15 {
-                simd::prefetch(self.starts, self.start_at(query, item, *flip));
-            }
-        }
-    }
-
-    /// Finds the buckets and asks for their fingerprints.
-    #[inline(always)]
-    fn locate(&self, query: &Words, item: Item, flips: &[u16], ranges: &mut [(u32, u32); GROUP]) {
-        let blocks = self.blocks(item.table);
-        for (flip, range) in flips.iter().zip(ranges) {
-            let at = self.start_at(query, item, *flip);
-            *range = match self.starts.get(at..at + 2) {
-                Some(&[start, end]) => (start, end),
-                _ => (0, 0),
-            };
-            let (first, last) = ends_of(*range);
-            simd::prefetch(blocks, first);
-            simd::prefetch(blocks, last);
-            for between in (first + 1..last).take(LINES) {
-                simd::prefetch(blocks, between);
-            }
-        }
+        let first = table * self.shape.starts();
+        let starts = self.starts.get(first..first + self.shape.starts());
+        let bucket = chunk(query, table) >> (16 - self.shape.bits);
+        (starts.unwrap_or_default(), bucket)
     }
 
     /// A table's fingerprints.
@@ -454,67 +508,6 @@ impl Ring<'_> {
         let (all, _) = self.prints.as_chunks();
         let first = usize::from(table) * blocks;
         all.get(first..first + blocks).unwrap_or_default()
-    }
-
-    /// Notes the hashes of a bucket whose fingerprint differs from `print` in at most `most` bits.
-    #[inline(always)]
-    fn scan<I: Isa>(
-        &self,
-        isa: I,
-        item: Item,
-        range: (u32, u32),
-        print: u16,
-        most: u32,
-        survivors: &mut Vec<Survivor>,
-    ) {
-        if range.0 >= range.1 {
-            return;
-        }
-        let blocks = self.blocks(item.table);
-        let (first, last) = ends_of(range);
-        // The first and the last block have fingerprints of neighbouring buckets too.
-        let after_start = u32::MAX << (range.0 % BLOCK as u32);
-        let before_end = u32::MAX >> ((BLOCK as u32 - range.1 % BLOCK as u32) % BLOCK as u32);
-        let near = |at: usize| blocks.get(at).map_or(0, |b| isa.near(b, print, most));
-        // Most buckets are in one block or two, which nothing foretells: so two are looked at, if
-        // need be the same, rather than have the processor guess and err.
-        let second = last.min(first + 1);
-        let alone = if first == last { before_end } else { u32::MAX };
-        let in_second = match () {
-            () if first == last => 0,
-            () if second == last => before_end,
-            () => u32::MAX,
-        };
-        let low = near(first) & after_start & alone;
-        let high = near(second) & in_second;
-        self.note(
-            item,
-            first,
-            u64::from(high) << 32 | u64::from(low),
-            survivors,
-        );
-        for at in second + 1..=last {
-            let inside = if at == last { before_end } else { u32::MAX };
-            self.note(item, at, u64::from(near(at) & inside), survivors);
-        }
-    }
-
-    /// Notes the hashes that are near, counted from the start of a block.
-    #[inline(always)]
-    fn note(&self, item: Item, block: usize, mut near: u64, survivors: &mut Vec<Survivor>) {
-        while near != 0 {
-            let at = (block * BLOCK) as u32 + near.trailing_zeros();
-            near &= near - 1;
-            let table = u32::from(item.table);
-            if let Some(slots) = table.checked_sub(1) {
-                simd::prefetch(self.slots, slots as usize * self.shape.hashes + at as usize);
-            }
-            survivors.push(Survivor {
-                query: item.query,
-                table,
-                at,
-            });
-        }
     }
 
     #[inline(always)]

@@ -327,7 +327,7 @@ mod tests {
     /// Two segments, with removals and copies, and newest hashes.
     fn index(size: u64) -> PdqIndex {
         let mut index = PdqIndex::from_entries((0..size).map(|key| (key, hash(key / 2))));
-        (2 * size..2 * size + 1025).for_each(|key| index.insert(key, hash(key)));
+        (2 * size..2 * size + 4100).for_each(|key| index.insert(key, hash(key)));
         (0..size)
             .step_by(7)
             .for_each(|key| assert!(index.remove(key)));
@@ -356,7 +356,7 @@ mod tests {
                 index.insert(5, hash(1_000_000));
                 assert!(index.remove(2 * size + 3));
             }
-            for key in (0..3 * size + 1025).chain([1_000_000]) {
+            for key in (0..3 * size + 4100).chain([1_000_000]) {
                 assert_eq!(hits(&before, &hash(key)), hits(&after, &hash(key)));
             }
             while let Some(work) = after.work() {
