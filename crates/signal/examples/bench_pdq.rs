@@ -1,11 +1,12 @@
 //! Times the PDQ hash of decoded images; one half of `bench/pdq`, which runs the peer beside it.
 //!
-//! Reads a request a line on standard input, `COUNT WIDTH HEIGHT FILE`, where the file holds that
-//! many images of tight RGB rows, and answers with a line: nanoseconds for hashing them all, then
-//! `HASH:QUALITY` of each. The images are read before the clock starts; the clock is the thread's
-//! own processor time where the system tells it (Linux), as the peer's is.
+//! Prints the levels of instructions this processor has, then reads a request a line on standard
+//! input, `LEVEL PASSES COUNT WIDTH HEIGHT FILE`, where the file holds that many images of tight RGB
+//! rows, and answers with a line: nanoseconds for hashing them all as many times, then `HASH:QUALITY`
+//! of each. The images are read before the clock starts; the clock is the thread's own processor time
+//! where the system tells it (Linux, by milliseconds), as the peer's is.
 
-use manara_signal::pdq::hash_rgb;
+use manara_signal::pdq::{Level, PdqError, PdqForm, PdqHash, RowHasher};
 use std::io::{self, BufRead, Write};
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -13,6 +14,8 @@ use std::time::Instant;
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Error> {
+    let levels: Vec<&str> = Level::available().map(Level::name).collect();
+    writeln!(io::stdout().lock(), "{}", levels.join(" "))?;
     for line in io::stdin().lock().lines() {
         let answer = answer(&line?)?;
         writeln!(io::stdout().lock(), "{answer}")?;
@@ -21,17 +24,28 @@ fn main() -> Result<(), Error> {
 }
 
 fn answer(request: &str) -> Result<String, Error> {
-    let mut words = request.splitn(4, ' ');
-    let mut word = || words.next().ok_or("a request is COUNT WIDTH HEIGHT FILE");
-    let (count, width, height): (usize, usize, usize) =
-        (word()?.parse()?, word()?.parse()?, word()?.parse()?);
+    let mut words = request.splitn(6, ' ');
+    let mut word = || {
+        let expected = "a request is LEVEL PASSES COUNT WIDTH HEIGHT FILE";
+        words.next().ok_or(expected)
+    };
+    let name = word()?;
+    let level = Level::available().find(|level| level.name() == name);
+    let level = level.ok_or("this processor has no such level")?;
+    let (passes, count): (usize, usize) = (word()?.parse()?, word()?.parse()?);
+    let (width, height): (usize, usize) = (word()?.parse()?, word()?.parse()?);
     let pixels = std::fs::read(word()?)?;
     let images: Vec<&[u8]> = pixels.chunks(width * height * 3).take(count).collect();
+    let hash = |image: &&[u8]| -> Result<PdqHash, PdqError> {
+        let mut hasher = RowHasher::at_level(level, PdqForm::Full, width, height)?;
+        hasher.push(image)?;
+        hasher.finish()
+    };
+    let mut hashes = Vec::new();
     let start = clock();
-    let hashes: Vec<_> = images
-        .iter()
-        .map(|image| hash_rgb(image, width, height))
-        .collect::<Result<_, _>>()?;
+    for _ in 0..passes {
+        hashes = images.iter().map(hash).collect::<Result<_, _>>()?;
+    }
     let took = clock() - start;
     let hashes = hashes.iter().map(|h| format!(" {}:{}", h.hash, h.quality));
     Ok(std::iter::once(took.to_string()).chain(hashes).collect())

@@ -2,9 +2,10 @@
 //! dihedral hashes of some, equal to those of PyPI `pdqhash` bit for bit.
 //!
 //! The images are drawn here again from the description in each line of `vectors/pdq.ndjson`, by
-//! the same integer arithmetic as in `vectors/make_pdq_vectors.py`, which made the file.
+//! the same integer arithmetic as in `vectors/make_pdq_vectors.py`, which made the file. Those in
+//! `vectors/pdq_reference512.ndjson` are of the form that picks 512x512 pixels first.
 
-use manara_signal::pdq::{dihedral_rgb, hash_rgb};
+use manara_signal::pdq::{PdqForm, dihedral_rgb_as, hash_rgb_as};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -19,6 +20,7 @@ struct Vector {
     #[serde(default)]
     dihedral: Vec<String>,
     dihedral_quality: Option<u8>,
+    form: Option<String>,
 }
 
 fn mix(seed: i64, x: i64, y: i64, channel: i64) -> i64 {
@@ -121,18 +123,20 @@ fn picture(v: &Vector) -> Vec<u8> {
 fn check(line: &str) {
     let v: Vector = serde_json::from_str(line).unwrap();
     let pixels = picture(&v);
+    let named = |form: &PdqForm| v.form.as_deref() == Some(form.name());
+    let form = PdqForm::ALL.into_iter().find(named).unwrap_or_default();
     let name = format!(
         "{} {} {}x{} seed {}",
         v.content, v.mode, v.width, v.height, v.seed
     );
-    let ours = hash_rgb(&pixels, v.width, v.height).unwrap();
+    let ours = hash_rgb_as(form, &pixels, v.width, v.height).unwrap();
     assert_eq!(
         (ours.hash.to_hex(), ours.quality),
         (v.hash.clone(), v.quality),
         "{name}"
     );
     if let Some(quality) = v.dihedral_quality {
-        let forms = dihedral_rgb(&pixels, v.width, v.height).unwrap();
+        let forms = dihedral_rgb_as(form, &pixels, v.width, v.height).unwrap();
         assert_eq!(forms[0], ours, "{name}");
         let hashes: Vec<String> = forms.iter().map(|form| form.hash.to_hex()).collect();
         assert_eq!(hashes[1..], v.dihedral[1..], "{name}");
@@ -167,6 +171,13 @@ fn check_all(lines: &str) -> usize {
 #[test]
 fn hashes_are_the_references() {
     assert!(check_all(include_str!("vectors/pdq.ndjson")) >= 2000);
+}
+
+#[test]
+fn hashes_of_picked_pixels_are_the_references() {
+    let lines = include_str!("vectors/pdq_reference512.ndjson");
+    assert!(lines.lines().all(|line| line.contains("reference-512")));
+    assert!(check_all(lines) >= 140);
 }
 
 /// Further vectors, from a file named in the environment: see `vectors/make_pdq_vectors.py`.

@@ -10,13 +10,19 @@
 //! ```
 //!
 //! Hash and quality are bit for bit those of the PyPI package `pdqhash`, which wraps the reference
-//! and hashes at full size. (The reference's own command line first shrinks images over 512 pixels
-//! and then differs by up to a dozen bits.) Floating-point sums round, so the order of additions is
+//! and hashes at full size. The reference's own command line first shrinks images over 512 pixels
+//! and then differs by up to a dozen bits: [`PdqForm`] names the two. Floating-point sums round, so the order of additions is
 //! part of the algorithm; the modules below change where the work is done, never that order.
 //! Source: "PDQ" in the `ThreatExchange` repository, hashing/pdq.
 
 mod blur;
+mod rows;
+mod simd;
 mod transform;
+
+pub use rows::RowHasher;
+#[doc(hidden)]
+pub use simd::Level;
 
 use crate::hex::hex_newtype;
 use std::fmt;
@@ -82,7 +88,15 @@ pub enum PdqError {
         /// Height that was given.
         height: usize,
     },
-    /// The buffer is not `width * height * 3` bytes.
+    /// The image has more than 2^30 pixels.
+    #[error("an image of {width}x{height} pixels is larger than the 2^30 pixels that are hashed")]
+    TooLarge {
+        /// Width that was given.
+        width: usize,
+        /// Height that was given.
+        height: usize,
+    },
+    /// The buffer is not `width * height * 3` bytes, or the rows are too few, too many or not whole.
     #[error(
         "{found} bytes given for {width}x{height} RGB pixels: tight rows of 3 bytes a pixel are expected"
     )]
@@ -166,19 +180,51 @@ impl fmt::Display for Dihedral {
     }
 }
 
-/// An image smaller than this in either direction has the zero hash and quality 0.
-const SIDE_MIN: usize = 5;
-
 /// Side of the square that the image is shrunk to before the transform.
 const SIDE: usize = 64;
 
 /// Luminance shrunk to 64 rows of 64.
 type Thumbnail = [[f32; SIDE]; SIDE];
 
+/// Which pixels of an image are hashed. The two differ, by up to a dozen bits, for larger images only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum PdqForm {
+    /// All of them, as PyPI `pdqhash`, threatexchange and HMA do.
+    #[default]
+    Full,
+    /// An image wider or higher than 512 pixels is first made 512x512 by picking the nearest pixels
+    /// (so that the shorter side may grow), as Meta's command-line tools do.
+    ///
+    /// Derived from the reference's source and not compared with its output: the condition and the
+    /// size are those of its `pdqio.cpp`, the pixel picked, `floor(i * side / 512)`, is that of the
+    /// nearest-neighbour resize of its image library, `CImg`. From there on it is the form above.
+    Reference512,
+}
+
+impl PdqForm {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Full, Self::Reference512];
+
+    /// Its name in configuration and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Reference512 => "reference-512",
+        }
+    }
+}
+
+impl fmt::Display for PdqForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// Hashes an image given as tight rows of 8-bit RGB pixels, at its full size.
 ///
 /// An image under 5 pixels wide or high has the zero hash and quality 0, as in the reference.
-/// Memory used is proportional to the width, not to the image; time is proportional to the pixels.
+/// Memory used is a hundredth of the image's; time is proportional to the pixels. To hash part of an
+/// image, or one that is not in memory as a whole, see [`RowHasher`].
 ///
 /// ```
 /// use manara_signal::pdq::hash_rgb;
@@ -189,20 +235,26 @@ type Thumbnail = [[f32; SIDE]; SIDE];
 /// # Ok::<(), manara_signal::pdq::PdqError>(())
 /// ```
 pub fn hash_rgb(pixels: &[u8], width: usize, height: usize) -> Result<PdqHash, PdqError> {
-    check_size(pixels, width, height)?;
-    if width.min(height) < SIDE_MIN {
-        return Ok(PdqHash {
-            hash: Pdq([0; 32]),
-            quality: 0,
-        });
-    }
-    // The reference takes an image of exactly this size as already shrunk.
-    let thumbnail = if (width, height) == (SIDE, SIDE) {
-        blur::luma_64(pixels)
-    } else {
-        blur::shrink(pixels, width, height)
-    };
-    Ok(hash_thumbnail(&thumbnail))
+    hash_rgb_as(PdqForm::Full, pixels, width, height)
+}
+
+/// [`hash_rgb`] in a chosen form.
+///
+/// ```
+/// use manara_signal::pdq::{PdqForm, hash_rgb, hash_rgb_as};
+/// let pixels: Vec<u8> = (0..700 * 400 * 3_u64).map(|i| (i / 2100 * (i % 2100) / 400 % 256) as u8).collect();
+/// let full = hash_rgb(&pixels, 700, 400)?;
+/// let picked = hash_rgb_as(PdqForm::Reference512, &pixels, 700, 400)?;
+/// assert!(picked.hash.distance(&full.hash) < 31);
+/// # Ok::<(), manara_signal::pdq::PdqError>(())
+/// ```
+pub fn hash_rgb_as(
+    form: PdqForm,
+    pixels: &[u8],
+    width: usize,
+    height: usize,
+) -> Result<PdqHash, PdqError> {
+    whole(form, pixels, width, height)?.finish()
 }
 
 fn hash_thumbnail(thumbnail: &Thumbnail) -> PdqHash {
@@ -230,26 +282,25 @@ fn hash_thumbnail(thumbnail: &Thumbnail) -> PdqHash {
 /// # Ok::<(), manara_signal::pdq::PdqError>(())
 /// ```
 pub fn dihedral_rgb(pixels: &[u8], width: usize, height: usize) -> Result<[PdqHash; 8], PdqError> {
+    dihedral_rgb_as(PdqForm::Full, pixels, width, height)
+}
+
+/// [`dihedral_rgb`] in a chosen form.
+pub fn dihedral_rgb_as(
+    form: PdqForm,
+    pixels: &[u8],
+    width: usize,
+    height: usize,
+) -> Result<[PdqHash; 8], PdqError> {
+    whole(form, pixels, width, height)?.finish_dihedral()
+}
+
+/// A hasher that has been given all of an image.
+fn whole(form: PdqForm, pixels: &[u8], width: usize, height: usize) -> Result<RowHasher, PdqError> {
     check_size(pixels, width, height)?;
-    if width.min(height) < SIDE_MIN {
-        return Ok([PdqHash {
-            hash: Pdq([0; 32]),
-            quality: 0,
-        }; 8]);
-    }
-    let thumbnail = blur::shrink(pixels, width, height);
-    let coefficients = transform::dct(&thumbnail);
-    let quality = transform::quality(&thumbnail);
-    let form = |form| PdqHash {
-        hash: transform::bits(&transform::turned(&coefficients, form)),
-        quality,
-    };
-    let mut forms = Dihedral::ALL.map(form);
-    if (width, height) == (SIDE, SIDE) {
-        let original = hash_thumbnail(&blur::luma_64(pixels));
-        forms[0] = original;
-    }
-    Ok(forms)
+    let mut hasher = RowHasher::new(form, width, height)?;
+    hasher.push(pixels)?;
+    Ok(hasher)
 }
 
 fn check_size(pixels: &[u8], width: usize, height: usize) -> Result<(), PdqError> {

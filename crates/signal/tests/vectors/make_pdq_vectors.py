@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
-"""Makes pdq.ndjson: PDQ hashes and qualities by PyPI `pdqhash` of generated images.
+"""Makes pdq.ndjson and pdq_reference512.ndjson: PDQ hashes and qualities by PyPI `pdqhash` of generated images.
 
     pip install pdqhash numpy pillow
     python3 make_pdq_vectors.py > pdq.ndjson            # the committed file
+    python3 make_pdq_vectors.py --reference-512 > pdq_reference512.ndjson
     python3 make_pdq_vectors.py --random 2000 --seed 7  # other images, for a run by hand:
     PDQ_VECTORS=that-file cargo test -p manara-signal --test pdq_vectors
 
 Each line names an image by content, mode, size and seed. The pixels follow from these by integer
 arithmetic only, which `tests/pdq_vectors.rs` repeats, so that no image has to be kept.
+
+With --reference-512, an image over 512 in either direction is first made 512x512 as Meta's command-line tools do
+before they hash it: `input.resize(512, 512)` in their pdqio.cpp, which in CImg picks the nearest pixel, number
+floor(i * side / 512). That step is derived from the source, the hash of what it gives is the package's.
 """
 import argparse
 import json
@@ -106,18 +111,39 @@ def sizes():
         yield 5 + r[0] % top, 5 + r[1] % top
 
 
+def reference_512_sizes():
+    yield from [(512, 512), (513, 512), (512, 513), (511, 513), (513, 3), (3, 600), (600, 1), (64, 513), (1024, 1024)]
+    yield from [(1023, 1025), (1536, 512), (513, 513), (300, 512), (2, 512), (5000, 7), (9, 4001), (1280, 720)]
+    yield from [(720, 1280), (1500, 1100), (640, 480), (480, 640), (2048, 100), (777, 1333)]
+    for k in range(120):
+        r = [int(mix(k, j, 7, 5)) for j in range(2)]
+        yield 500 + r[0] % 700, 1 + r[1] % 1000
+
+
+def picked(pixels):
+    height, width, _ = pixels.shape
+    if max(width, height) <= 512:
+        return pixels
+    i = np.arange(512)
+    return np.ascontiguousarray(pixels[i * height // 512][:, i * width // 512])
+
+
 def bits(vector):
     return "%064x" % int("".join(str(int(b)) for b in vector), 2)
 
 
-def line(content, mode, width, height, seed, dihedral):
+def line(content, mode, width, height, seed, dihedral, reference_512=False):
     pixels = picture(content, mode, width, height, seed)
+    if reference_512:
+        pixels = picked(pixels)
     vector, quality = pdqhash.compute(pixels)
     out = {"content": content, "mode": mode, "width": width, "height": height, "seed": seed,
            "hash": bits(vector), "quality": quality}
     if dihedral:
         vectors, quality = pdqhash.compute_dihedral(pixels)
         out["dihedral"], out["dihedral_quality"] = [bits(v) for v in vectors], quality
+    if reference_512:
+        out["form"] = "reference-512"
     print(json.dumps(out, separators=(",", ":")))
 
 
@@ -125,7 +151,12 @@ def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--random", type=int, default=0, help="this many random images in place of the committed ones")
     args.add_argument("--seed", type=int, default=1)
+    args.add_argument("--reference-512", action="store_true", help="the images of the other committed file")
     args = args.parse_args()
+    if args.reference_512:
+        for k, (width, height) in enumerate(reference_512_sizes()):
+            line(CONTENTS[k % len(CONTENTS)], MODES[k // 2 % len(MODES)], width, height, k, k % 3 == 0, True)
+        return
     if args.random:
         rng = np.random.default_rng(args.seed)
         for _ in range(args.random):
