@@ -311,6 +311,7 @@ impl PdqIndex {
 
     /// The index as it is now, to be looked up in or written while this one goes on changing. It
     /// shares the segments, so it is made in no time; work under way is this one's alone.
+    #[must_use]
     pub fn view(&self) -> Self {
         Self {
             recent: self.recent.clone(),
