@@ -26,6 +26,8 @@ fn request(medium: &[u8]) -> Vec<u8> {
     frame.extend((256_u64 * 1024 * 1024).to_le_bytes());
     frame.extend(10_000_u32.to_le_bytes());
     frame.extend((medium.len() as u32).to_le_bytes());
+    // Bars removed, 8 key frames.
+    frame.extend([1, 8]);
     frame.extend(medium);
     frame
 }
@@ -54,13 +56,13 @@ fn it_answers_each_request_and_ends_with_its_input() {
     let (answers, status) = converse(&[request(PNG), request(b"GIF89a"), request(PNG)].concat());
     assert!(status.success(), "{status}");
     let signs = |answer: &[u8]| {
-        // Status 0, not retiring, 270 bytes; then width, height and frames of 1.
-        assert_eq!(answer[..6], [0, 0, 14, 1, 0, 0]);
+        // Status 0, not retiring, 272 bytes; then width, height and frames of 1.
+        assert_eq!(answer[..6], [0, 0, 16, 1, 0, 0]);
         assert_eq!(answer[6..18], [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
     };
-    signs(&answers[..276]);
-    signs(&answers[answers.len() - 276..]);
-    let between = &answers[276..answers.len() - 276];
+    signs(&answers[..278]);
+    signs(&answers[answers.len() - 278..]);
+    let between = &answers[278..answers.len() - 278];
     assert_eq!(between[0], 2, "a problem");
     assert!(between.len() > 6, "which says something");
 }
@@ -73,7 +75,7 @@ fn it_ends_at_once_without_input() {
 
 #[test]
 fn it_refuses_frames_that_the_pool_never_sends() {
-    for frame in [vec![9; 29], request(PNG)[..40].to_vec()] {
+    for frame in [vec![9; 31], request(PNG)[..40].to_vec()] {
         let (answers, status) = converse(&frame);
         assert!(answers.is_empty(), "{answers:?}");
         assert_eq!(status.code(), Some(2), "{status}");
@@ -90,7 +92,7 @@ fn it_has_given_up_what_decoding_does_not_need() {
         .stdout
         .as_mut()
         .expect("stdout")
-        .read_exact(&mut [0; 276])
+        .read_exact(&mut [0; 278])
         .expect("an answer");
     let limits =
         std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).expect("its limits");
@@ -115,6 +117,12 @@ fn it_has_given_up_what_decoding_does_not_need() {
     check("Max open files", 3);
     check("Max address space", 1536 * 1024 * 1024);
     check("Max cpu time", 600);
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", worker.id())).expect("its status");
+    let has = |line: &str| status.lines().any(|found| found == line);
+    assert!(has("NoNewPrivs:\t1"), "{status}");
+    // 2: a filter is in force, and seccompiler was built for this processor.
+    assert!(has("Seccomp:\t2"), "{status}");
     drop(stdin);
     assert!(worker.wait().expect("waiting").success());
 }
