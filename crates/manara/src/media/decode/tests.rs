@@ -1,12 +1,16 @@
 use super::super::samples::{
-    animated_gif, chunk, drawing, encoded, gif_of_frames, jpeg, jpeg_of, noise, png, turned,
-    zlib_of_zeros,
+    animated_gif, animation_gif, animation_png, chunk, drawing, encoded, gif_of_frames, jpeg,
+    jpeg_of, noise, png, turned, zlib_of_zeros,
 };
 use super::*;
 use image::{GenericImageView, ImageFormat};
 
 fn signed(bytes: &[u8]) -> Result<Signs, Problem> {
-    sign(bytes, &Limits::default(), Extra::NONE)
+    let everything = Extra {
+        without_bars: true,
+        key_frames_max: 8,
+    };
+    sign(bytes, &Limits::default(), everything)
 }
 
 #[track_caller]
@@ -272,14 +276,16 @@ fn random_bytes_behind_every_magic_number_are_refused_quietly() {
 fn damaged_files_never_panic() {
     let image = drawing(40, 30, 4);
     let mut next = noise(11);
-    for format in [
+    let stills = [
         ImageFormat::Jpeg,
         ImageFormat::Png,
         ImageFormat::Gif,
         ImageFormat::WebP,
         ImageFormat::Bmp,
-    ] {
-        let file = encoded(&image, format);
+    ];
+    let stills = stills.map(|format| encoded(&image, format));
+    let moving = [animation_gif(6), animation_png(6)];
+    for file in stills.into_iter().chain(moving) {
         for _ in 0..150 {
             let mut damaged = file.clone();
             for _ in 0..=next() % 4 {
