@@ -32,11 +32,9 @@ pub(super) fn inside(rgb: &[u8], width: usize, height: usize) -> Option<Inside> 
     let top = bar(height, width, |y, x| pixel(x, y));
     let bottom = bar(height, width, |y, x| pixel(x, height - 1 - y));
     let rows = left_of(height, top, bottom)?;
-    // Within the rows that are left, so that bars all round are found whatever their colours.
-    let left = bar(width, rows.len(), |x, y| pixel(x, rows.start + y));
-    let right = bar(width, rows.len(), |x, y| {
-        pixel(width - 1 - x, rows.start + y)
-    });
+    // Over the whole side, corners included: the picture's own background beside black bars is no bar.
+    let left = bar(width, height, pixel);
+    let right = bar(width, height, |x, y| pixel(width - 1 - x, y));
     let columns = left_of(width, left, right)?;
     let all = top + bottom + left + right;
     (all > 0).then_some(Inside { columns, rows })
@@ -163,6 +161,15 @@ mod tests {
         for seed in 0..20 {
             check_none(&drawing(120 + seed * 13, 90 + seed * 7, seed));
         }
+    }
+
+    #[test]
+    fn a_background_beside_bars_stays() {
+        let drawing = drawing(160, 150, 5);
+        let with_background = framed(&drawing, [20, 0, 20, 0], [90, 160, 220]);
+        let found = inside(&framed(&with_background, [0, 30, 0, 30], [0; 3]), 200, 210);
+        let (columns, rows) = (0..200, 30..180);
+        assert_eq!(found, Some(Inside { columns, rows }));
     }
 
     #[test]
