@@ -1,7 +1,11 @@
 //! What decoding and hashing the JPEGs of a folder takes on one thread, without anything around it:
 //! the yardstick for `manara scan`. See bench/scan/run.sh.
 //!
-//!   bench_decode FOLDER
+//! ```text
+//! bench_decode FOLDER
+//! ```
+
+#![expect(clippy::print_stdout, reason = "the figures are its output")]
 
 use manara_signal::pdq::dihedral_rgb;
 use md5::Md5;

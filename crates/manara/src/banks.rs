@@ -266,7 +266,7 @@ mod tests {
             hash: hash(n),
             quality: 90,
         };
-        signals.pdq.push((hash, "original"));
+        signals.pdq.push((hash, "original".into()));
         let found = matcher.matches_of_medium("m", &signals);
         found.iter().map(|m| m.member).collect()
     }

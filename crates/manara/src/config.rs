@@ -50,6 +50,9 @@ pub(crate) struct Media {
     pub(crate) fetch_timeout_ms: u64,
     pub(crate) allow_nets: Vec<String>,
     pub(crate) dihedral: bool,
+    pub(crate) exif_orientation: bool,
+    pub(crate) without_bars: bool,
+    pub(crate) key_frames_max: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +103,9 @@ impl Default for Config {
                 fetch_timeout_ms: 15_000,
                 allow_nets: Vec::new(),
                 dihedral: true,
+                exif_orientation: true,
+                without_bars: true,
+                key_frames_max: 8,
             },
             delivery: Delivery {
                 timeout_ms: 10_000,

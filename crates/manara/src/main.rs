@@ -31,7 +31,9 @@ fn main() -> ExitCode {
         .nth(1)
         .is_some_and(|arg| arg == media::WORKER_COMMAND)
     {
-        return exit_code(media::worker::run().map(|()| cli::Done::Found));
+        return exit_code(
+            media::worker::run(std::env::args_os().skip(2)).map(|()| cli::Done::Found),
+        );
     }
     let arguments = cli::Arguments::parse();
     log_to_stderr(arguments.verbose);

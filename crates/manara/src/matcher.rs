@@ -5,10 +5,11 @@
 
 use manara_model::{Bank, BankName, Decoding, Event, Match, MediaFacts, Medium, MemberId, Span};
 use manara_signal::index::{ExactIndex, PdqHit, PdqIndex};
-use manara_signal::pdq::{Pdq, PdqHash};
+use manara_signal::pdq::{Dihedral, Pdq, PdqHash};
 use manara_signal::text::{Level, Normalised, PhraseHit, PhraseIndex, normalise};
 use manara_signal::url::{CanonicalUrl, find_links};
 use manara_signal::{Signal, SignalType};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -17,6 +18,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) const PDQ_QUALITY_MIN: u8 = 50;
 /// The widest PDQ distance at which matches are kept for banks and rules to narrow.
 pub(crate) const PDQ_DISTANCE_MAX: u32 = Bank::DISTANCE_MAX;
+/// The form of an image that is the image as stored.
+const ORIGINAL: Cow<'static, str> = Cow::Borrowed(Dihedral::Original.name());
 /// Most matches kept for one event, nearest first; a text of slogans only must not fill the log.
 const MATCHES_MAX: usize = 64;
 
@@ -62,8 +65,8 @@ pub(crate) struct Matcher(RwLock<Indexes>);
 pub(crate) struct MediaSignals {
     pub(crate) facts: MediaFacts,
     pub(crate) exact: Vec<Signal>,
-    /// The hash as shown first, then its other dihedral forms, each with the name of the form.
-    pub(crate) pdq: Vec<(PdqHash, &'static str)>,
+    /// The hash as stored first, then its other forms, each with the name of the form.
+    pub(crate) pdq: Vec<(PdqHash, Cow<'static, str>)>,
 }
 
 impl MediaSignals {
@@ -89,7 +92,7 @@ impl MediaSignals {
         let (mut exact, mut pdq) = (Vec::new(), Vec::new());
         for (signal_type, value) in &medium.signals {
             match Signal::parse(*signal_type, value) {
-                Ok(Signal::Pdq(hash)) => pdq.push((PdqHash { hash, quality }, "original")),
+                Ok(Signal::Pdq(hash)) => pdq.push((PdqHash { hash, quality }, ORIGINAL)),
                 Ok(other) => exact.push(other),
                 Err(_) => {}
             }
@@ -396,7 +399,7 @@ impl Found<'_> {
                     || field.to_owned(),
                     |m| {
                         m.quality = Some(hash.quality);
-                        m.how = (*form != "original").then(|| (*form).to_owned());
+                        m.how = (*form != ORIGINAL).then(|| form.clone().into_owned());
                     },
                 );
             }
@@ -497,9 +500,7 @@ mod tests {
             hash.0[31 - bit / 8] |= 1 << (bit % 8);
         }
         let mut signals = MediaSignals::unavailable(String::new());
-        signals
-            .pdq
-            .push((PdqHash { hash, quality: 90 }, "original"));
+        signals.pdq.push((PdqHash { hash, quality: 90 }, ORIGINAL));
         signals
     }
 

@@ -8,7 +8,7 @@
 use crate::api::problem::Problem;
 use crate::clock;
 use crate::matcher::{Matcher, MediaSignals};
-use crate::media::{Fetcher, Pool, SignedMedia};
+use crate::media::{Fetcher, Pool, SignedMedia, Variants};
 use crate::rulebook::Rulebook;
 use base64::Engine;
 use bytes::Bytes;
@@ -17,11 +17,12 @@ use manara_model::{
     Action, ActionKind, Author, Decision, Event, Facts, Match, MediaFacts, Medium, Mode, Origin,
     Traced, Verdict, Warning, actions_of,
 };
-use manara_signal::pdq::PdqHash;
+use manara_signal::pdq::{Dihedral, PdqHash};
 use manara_signal::{Signal, SignalType};
 use manara_store::{NewEvent, Preview, Recorded, Store};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -33,7 +34,7 @@ pub(crate) struct Pipeline {
     pub(crate) media: Pool,
     pub(crate) fetcher: Fetcher,
     pub(crate) media_bytes_max: usize,
-    pub(crate) dihedral: bool,
+    pub(crate) variants: Variants,
 }
 
 /// An event that has been decided on and is ready to be committed.
@@ -148,7 +149,7 @@ impl Pipeline {
         };
         let media = self.media.sign(bytes.clone()).await;
         Ok(Signed {
-            signals: signals_of(&media, self.dihedral),
+            signals: signals_of(&media, self.variants),
             media: Some((media, bytes)),
         })
     }
@@ -197,14 +198,11 @@ impl From<MediaSignals> for Signed {
 }
 
 /// The signals to look up for a signed medium.
-pub(crate) fn signals_of(media: &SignedMedia, dihedral: bool) -> MediaSignals {
-    let forms = media.pdq.as_ref().map_or(&[][..], |forms| &forms[..]);
-    let pdq: Vec<(PdqHash, &'static str)> = forms
-        .iter()
-        .zip(FORMS)
-        .take(if dihedral { 8 } else { 1 })
-        .map(|(hash, form)| (*hash, form))
-        .collect();
+pub(crate) fn signals_of(media: &SignedMedia, variants: Variants) -> MediaSignals {
+    let pdq = media
+        .pdq
+        .as_ref()
+        .map_or_else(Vec::new, |forms| named_forms(media, forms, variants));
     let facts = MediaFacts {
         decoding: media.decoding,
         problem: media.problem.clone(),
@@ -216,8 +214,28 @@ pub(crate) fn signals_of(media: &SignedMedia, dihedral: bool) -> MediaSignals {
     MediaSignals { facts, exact, pdq }
 }
 
-/// The dihedral forms in the reference's order, named by what was done to the copy.
-const FORMS: [&str; 8] = manara_signal::pdq::Dihedral::NAMES;
+/// The hash as stored, then those of the other forms that are wanted, each with its name in the evidence.
+fn named_forms(
+    media: &SignedMedia,
+    forms: &[PdqHash; 8],
+    variants: Variants,
+) -> Vec<(PdqHash, Cow<'static, str>)> {
+    let is_turned = variants.exif_orientation && media.displayed != Dihedral::Original;
+    let named = |(hash, form): (&PdqHash, Dihedral)| {
+        // The image as displayed is one of the dihedral forms, so it needs no lookup of its own.
+        let name = match form {
+            Dihedral::Original => form.name(),
+            _ if is_turned && form == media.displayed => "exif_orientation",
+            _ if variants.dihedral => form.name(),
+            _ => return None,
+        };
+        Some((*hash, Cow::Borrowed(name)))
+    };
+    let extra = media.extra.iter();
+    let extra = extra.map(|(form, hash)| (*hash, Cow::Owned(form.to_string())));
+    let dihedral = forms.iter().zip(Dihedral::ALL).filter_map(named);
+    dihedral.chain(extra).collect()
+}
 
 /// Takes the bytes out of the event and puts the signals in, so that what is kept can be compared
 /// again without the medium itself.
@@ -359,4 +377,68 @@ fn answer(recorded: Recorded, warnings: Vec<Warning>) -> Result<Answer, Problem>
             .collect(),
         warnings: warnings.into_iter().map(|w| w.0).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{Extra, Form};
+    use manara_model::Decoding;
+    use manara_signal::{Md5, Pdq, Sha256};
+
+    const TURNED: Variants = Variants {
+        exif_orientation: true,
+        ..Variants::NONE
+    };
+
+    #[track_caller]
+    fn check(displayed: Dihedral, variants: Variants, expect: &str) {
+        let hash = PdqHash {
+            hash: Pdq([1; 32]),
+            quality: 90,
+        };
+        let media = SignedMedia {
+            sha256: Sha256([0; 32]),
+            md5: Md5([0; 16]),
+            decoding: Decoding::Decoded,
+            problem: None,
+            width: 64,
+            height: 64,
+            frames: 13,
+            pdq: Some([hash; 8]),
+            displayed,
+            extra: vec![(Form::WithoutBars, hash), (Form::Frame(12), hash)],
+        };
+        let signals = signals_of(&media, variants);
+        let names: Vec<&str> = signals.pdq.iter().map(|(_, form)| &**form).collect();
+        assert_eq!(names.join(" "), expect);
+    }
+
+    #[test]
+    fn forms_are_named_and_none_is_looked_up_twice() {
+        let all = Variants {
+            dihedral: true,
+            exif_orientation: true,
+            extra: Extra::NONE,
+        };
+        let extra = "without_bars frame_12";
+        check(
+            Dihedral::Rotate270,
+            Variants::NONE,
+            &format!("original {extra}"),
+        );
+        check(Dihedral::Original, TURNED, &format!("original {extra}"));
+        check(
+            Dihedral::Rotate270,
+            TURNED,
+            &format!("original exif_orientation {extra}"),
+        );
+        check(
+            Dihedral::FlipX,
+            all,
+            &format!(
+                "original rotate90 rotate180 rotate270 exif_orientation flip_y flip_plus flip_minus {extra}"
+            ),
+        );
+    }
 }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::deliver::Deliverer;
 use crate::matcher::Matcher;
-use crate::media::{FetchOptions, Fetcher, Pool, PoolOptions};
+use crate::media::{FetchOptions, Fetcher, Pool, PoolOptions, Variants};
 use crate::pipeline::Pipeline;
 use crate::rulebook::Rulebook;
 use crate::{api, clock, console};
@@ -235,6 +235,7 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
         );
     }
     let media = &shared.config.media;
+    let variants = Variants::from(media);
     let pool = Pool::start(PoolOptions {
         workers: if media.workers == 0 {
             std::thread::available_parallelism().map_or(1, usize::from)
@@ -242,8 +243,10 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
             media.workers
         },
         job_timeout: Duration::from_millis(media.decode_timeout_ms),
+        extra: variants.extra,
         ..PoolOptions::of_this_program().context("finding this program for its media workers")?
     });
+    tokio::spawn(say_what_is_off(pool.clone()));
     let fetcher = Fetcher::new(FetchOptions {
         bytes_max: media.bytes_max,
         timeout: Duration::from_millis(media.fetch_timeout_ms),
@@ -264,13 +267,27 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
         media: pool,
         fetcher,
         media_bytes_max: media.bytes_max,
-        dihedral: media.dihedral,
+        variants,
     };
     tokio::spawn(Arc::new(deliverer).run());
     tokio::spawn(rulebook.watch(store));
     tokio::spawn(follow(Arc::clone(shared), follower, bell));
     let _ = shared.pipeline.set(Arc::new(pipeline));
     Ok(())
+}
+
+/// Says once which layers of the decoders' sandbox this system does not have.
+async fn say_what_is_off(pool: Pool) {
+    match pool.layers().await {
+        Ok(layers) if layers.off().is_empty() => {}
+        Ok(layers) => tracing::warn!(
+            "media are decoded without {}: a decoder that is taken over could do more than it should; `manara doctor` says what to do",
+            layers.off().join(", ")
+        ),
+        Err(problem) => {
+            tracing::error!("no media can be decoded, so all will be undecodable: {problem}");
+        }
+    }
 }
 
 /// Follows the database: whoever changes a bank or a key, here or from the command line, it holds

@@ -1,5 +1,11 @@
 //! The media worker as a process: what it may do, what it answers, when it ends.
 
+mod cli_support;
+
+use cli_support::{Folder, drawing};
+use image::codecs::gif::GifEncoder;
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, Frame, GenericImage, imageops};
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -26,6 +32,8 @@ fn request(medium: &[u8]) -> Vec<u8> {
     frame.extend((256_u64 * 1024 * 1024).to_le_bytes());
     frame.extend(10_000_u32.to_le_bytes());
     frame.extend((medium.len() as u32).to_le_bytes());
+    // Bars removed, 8 key frames.
+    frame.extend([1, 8]);
     frame.extend(medium);
     frame
 }
@@ -54,13 +62,13 @@ fn it_answers_each_request_and_ends_with_its_input() {
     let (answers, status) = converse(&[request(PNG), request(b"GIF89a"), request(PNG)].concat());
     assert!(status.success(), "{status}");
     let signs = |answer: &[u8]| {
-        // Status 0, not retiring, 270 bytes; then width, height and frames of 1.
-        assert_eq!(answer[..6], [0, 0, 14, 1, 0, 0]);
+        // Status 0, not retiring, 272 bytes; then width, height and frames of 1.
+        assert_eq!(answer[..6], [0, 0, 16, 1, 0, 0]);
         assert_eq!(answer[6..18], [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
     };
-    signs(&answers[..276]);
-    signs(&answers[answers.len() - 276..]);
-    let between = &answers[276..answers.len() - 276];
+    signs(&answers[..278]);
+    signs(&answers[answers.len() - 278..]);
+    let between = &answers[278..answers.len() - 278];
     assert_eq!(between[0], 2, "a problem");
     assert!(between.len() > 6, "which says something");
 }
@@ -73,7 +81,7 @@ fn it_ends_at_once_without_input() {
 
 #[test]
 fn it_refuses_frames_that_the_pool_never_sends() {
-    for frame in [vec![9; 29], request(PNG)[..40].to_vec()] {
+    for frame in [vec![9; 31], request(PNG)[..40].to_vec()] {
         let (answers, status) = converse(&frame);
         assert!(answers.is_empty(), "{answers:?}");
         assert_eq!(status.code(), Some(2), "{status}");
@@ -90,7 +98,7 @@ fn it_has_given_up_what_decoding_does_not_need() {
         .stdout
         .as_mut()
         .expect("stdout")
-        .read_exact(&mut [0; 276])
+        .read_exact(&mut [0; 278])
         .expect("an answer");
     let limits =
         std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).expect("its limits");
@@ -115,6 +123,97 @@ fn it_has_given_up_what_decoding_does_not_need() {
     check("Max open files", 3);
     check("Max address space", 1536 * 1024 * 1024);
     check("Max cpu time", 600);
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", worker.id())).expect("its status");
+    let has = |line: &str| status.lines().any(|found| found == line);
+    assert!(has("NoNewPrivs:\t1"), "{status}");
+    // 2: a filter is in force, and seccompiler was built for this processor.
+    assert!(has("Seccomp:\t2"), "{status}");
     drop(stdin);
     assert!(worker.wait().expect("waiting").success());
+}
+
+/// What a scan finds of a bank with one drawing in it, and in which form.
+#[track_caller]
+fn check_forms(folder: &Folder, settings: &str, expect: &[(&str, &str)]) {
+    folder.write("data/manara.toml", format!("[media]\n{settings}"));
+    let ran = folder.run(&["scan", "--json", "--data", "data", "seen"]);
+    let found: Vec<(String, String)> = ran
+        .json()
+        .iter()
+        .filter_map(|item| {
+            let path = item["path"].as_str()?.to_owned();
+            let matched = item["matches"].as_array()?.first()?;
+            let how = matched["how"].as_str().unwrap_or("original");
+            Some((path, how.to_owned()))
+        })
+        .collect();
+    let found: Vec<(&str, &str)> = found.iter().map(|(a, b)| (&**a, &**b)).collect();
+    assert_eq!(found, expect, "{settings}: {ran:#?}");
+}
+
+/// Each form is looked up under its own name, and only when it is switched on.
+#[test]
+fn each_form_is_found_under_its_name_and_can_be_switched_off() {
+    let folder = Folder::new();
+    let banked = drawing(5, 320, 200);
+    let file = folder.draw("banked.png", &banked).display().to_string();
+    let hashed = folder.run(&["hash", "--json", &file]).json();
+    let pdq = hashed[0]["signals"]["pdq"].as_str().expect("a pdq");
+    folder.write("bank.csv", format!("pdq,{pdq},\n"));
+    folder
+        .run(&["bank", "create", "--data", "data", "FLAGS"])
+        .expect(0, &[]);
+    folder
+        .run(&["bank", "import", "--data", "data", "FLAGS", "bank.csv"])
+        .expect(0, &[]);
+
+    let mut framed = image::RgbImage::new(320, 340);
+    framed.copy_from(&banked, 0, 70).expect("it fits");
+    folder.draw("seen/barred.png", &framed);
+    let mut gif = Vec::new();
+    let mut encoder = GifEncoder::new_with_speed(&mut gif, 10);
+    for frame in [&drawing(6, 320, 200), &banked] {
+        let frame = DynamicImage::from(frame.clone()).into_rgba8();
+        encoder.encode_frame(Frame::new(frame)).expect("a frame");
+    }
+    drop(encoder);
+    folder.write("seen/moving.gif", gif);
+    // Stored upside down, and an EXIF orientation of 3 that turns it back.
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, 90)
+        .encode_image(&imageops::rotate180(&banked))
+        .expect("a JPEG");
+    let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0";
+    folder.write("seen/turned.jpg", [&jpeg[..2], exif, &jpeg[2..]].concat());
+
+    let (barred, moving, turned) = ("seen/barred.png", "seen/moving.gif", "seen/turned.jpg");
+    check_forms(
+        &folder,
+        "",
+        &[
+            (barred, "without_bars"),
+            (moving, "frame_1"),
+            (turned, "exif_orientation"),
+        ],
+    );
+    check_forms(
+        &folder,
+        "exif_orientation = false",
+        &[
+            (barred, "without_bars"),
+            (moving, "frame_1"),
+            (turned, "rotate180"),
+        ],
+    );
+    check_forms(
+        &folder,
+        "dihedral = false\nwithout_bars = false",
+        &[(moving, "frame_1"), (turned, "exif_orientation")],
+    );
+    check_forms(
+        &folder,
+        "dihedral = false\nexif_orientation = false\nwithout_bars = false\nkey_frames_max = 0",
+        &[],
+    );
 }

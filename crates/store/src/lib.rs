@@ -72,6 +72,7 @@ pub use cases::{CaseDetail, CaseFilter, CaseStage, QueueSummary, TrailEntry};
 pub use error::{OpenError, StoreError};
 pub use events::{ConflictingEvent, NewEvent, Recorded, StoredEvent};
 pub use evidence::{PREVIEW_BYTES_MAX, Preview};
+pub use open::version_of;
 pub use outbox::{Attempt, Delivery, DeliveryState, Lease, OutboxItem, ReceiverCounts};
 pub use overview::{Strike, Totals};
 pub use reader::Reader;

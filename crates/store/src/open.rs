@@ -50,6 +50,18 @@ pub(crate) fn for_reading(path: &Path) -> Result<Connection, OpenError> {
     Ok(conn)
 }
 
+/// The version of an existing database and the newest one this program knows. Changes nothing.
+///
+/// A database that is older is brought up to date when it is next opened for writing.
+pub fn version_of(path: &Path) -> Result<(u32, u32), OpenError> {
+    let conn = for_reading(path)?;
+    let found = conn.query_row(sql::USER_VERSION, [], |r| r.get(0));
+    Ok((
+        found.map_err(|error| explain(path, &error))?,
+        known_version(),
+    ))
+}
+
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)

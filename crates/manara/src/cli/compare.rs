@@ -6,6 +6,7 @@ use crate::bits::Bits;
 use crate::config::Config;
 use crate::console::text::plain;
 use crate::matcher::PDQ_QUALITY_MIN;
+use crate::media::Extra;
 use crate::scan::{Kind, Outcome, SNIFF_BYTES, decoders, sniff};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
@@ -244,7 +245,7 @@ fn file(path: &Path, given: &str) -> Result<Side> {
 }
 
 fn image(given: &str, content: Bytes) -> Result<Side> {
-    let signed = decoders(&Config::default().media)?.sign(content);
+    let signed = decoders(&Config::default().media, Extra::NONE)?.sign(content);
     let problem = signed
         .problem
         .unwrap_or_else(|| "not readable as an image".to_owned());

@@ -5,6 +5,7 @@ use super::{Done, say, say_json};
 use crate::config::Config;
 use crate::console::text::plain;
 use crate::matcher::{Matcher, PDQ_QUALITY_MIN};
+use crate::media::{Extra, Variants};
 use crate::scan::report::counted;
 use crate::scan::{Item, Kind, LeftOut, Outcome, Scanner, decoders};
 use anyhow::{Context, Result, bail};
@@ -121,11 +122,14 @@ fn is_stdin(path: &Path) -> bool {
 
 /// Signs everything below the paths: a scan that compares with nothing.
 pub(super) fn each(paths: &[PathBuf], sink: &mut dyn FnMut(Outcome) -> Result<()>) -> Result<()> {
-    let (matcher, pool) = (Matcher::default(), decoders(&Config::default().media)?);
+    let (matcher, pool) = (
+        Matcher::default(),
+        decoders(&Config::default().media, Extra::NONE)?,
+    );
     let scanner = Scanner {
         matcher: &matcher,
         pool: &pool,
-        dihedral: false,
+        variants: Variants::NONE,
         events: false,
         distance_max: 0,
         thumbnails: AtomicUsize::new(0),

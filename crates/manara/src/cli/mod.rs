@@ -4,6 +4,7 @@ mod audit;
 mod bank;
 mod compare;
 mod config;
+mod doctor;
 mod hash;
 mod key;
 mod rules;
@@ -73,6 +74,8 @@ enum Command {
     /// Add and list reviewers.
     #[command(subcommand)]
     User(user::Verb),
+    /// Say what this machine lacks for a safe and fast Manara.
+    Doctor(doctor::Arguments),
     /// Show and check the configuration.
     #[command(subcommand)]
     Config(config::Verb),
@@ -91,6 +94,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done> {
         Command::Audit(verb) => audit::run(verb),
         Command::Key(verb) => key::run(verb),
         Command::User(verb) => user::run(verb),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(verb) => config::run(verb),
     }
 }

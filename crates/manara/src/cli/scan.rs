@@ -7,6 +7,7 @@ use crate::config::{Config, Overrides};
 use crate::console::text::plain;
 use crate::data_dir::DataDir;
 use crate::matcher::{Change, Matcher, PDQ_DISTANCE_MAX};
+use crate::media::Variants;
 use crate::scan::report::{About, Findings, THUMBNAILS_MAX, counted, how, place};
 use crate::scan::{Excerpt, Hit, Item, LeftOut, Outcome, Scanner, decoders};
 use crate::{banks, clock};
@@ -70,11 +71,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
     let started = Instant::now();
     let config = configuration(arguments)?;
     let banks = Banks::load(arguments)?;
-    let pool = decoders(&config.media)?;
+    let variants = Variants::from(&config.media);
+    let pool = decoders(&config.media, variants.extra)?;
     let scanner = Scanner {
         matcher: &banks.matcher,
         pool: &pool,
-        dihedral: config.media.dihedral,
+        variants,
         events: true,
         distance_max: arguments.max_distance,
         thumbnails: AtomicUsize::new(if arguments.html.is_some() {

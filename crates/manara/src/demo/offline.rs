@@ -69,7 +69,7 @@ fn sign(medium: &Medium) -> MediaSignals {
     let Some(data) = &medium.data else {
         let hash = Pdq::from_hex(&medium.signals[&SignalType::Pdq]).unwrap();
         let quality = medium.quality.unwrap();
-        let pdq = vec![(PdqHash { hash, quality }, Dihedral::NAMES[0])];
+        let pdq = vec![(PdqHash { hash, quality }, Dihedral::NAMES[0].into())];
         return MediaSignals {
             facts: facts(Decoding::SignalsOnly, Some(quality)),
             exact: vec![],
@@ -95,7 +95,10 @@ fn sign(medium: &Medium) -> MediaSignals {
     MediaSignals {
         facts: facts(Decoding::Decoded, quality),
         exact,
-        pdq: forms.into_iter().zip(Dihedral::NAMES).collect(),
+        pdq: forms
+            .into_iter()
+            .zip(Dihedral::NAMES.map(Into::into))
+            .collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pool for code without an async runtime: the command line's `scan` and `hash`.
 
 use super::pool::{NoPreview, Pool, PoolOptions, Preview, SignedMedia};
+use super::sandbox::Layers;
 use bytes::Bytes;
 use std::io;
 use tokio::runtime::Runtime;
@@ -33,6 +34,11 @@ impl BlockingPool {
     /// See [`Pool::sign`].
     pub(crate) fn sign(&self, bytes: Bytes) -> SignedMedia {
         self.runtime.block_on(self.pool.sign(bytes))
+    }
+
+    /// See [`Pool::layers`].
+    pub(crate) fn layers(&self) -> Result<Layers, String> {
+        self.runtime.block_on(self.pool.layers())
     }
 
     /// See [`Pool::thumbnail`].

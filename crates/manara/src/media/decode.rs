@@ -11,6 +11,10 @@
 //! * CMYK becomes RGB by the plain formula, without a colour profile, and is taken as stored inverted;
 //! * of an animated image the first frame; the EXIF orientation is *not* applied.
 //!
+//! Beside that hash, and named so that they are never taken for it: the picture as displayed, which is
+//! one of the hash's dihedral forms; without bars at its edges ([`bars`]); further frames of an
+//! animation ([`key_frames`]).
+//!
 //! One difference is deliberate: Pillow clips 16-bit grey at 255, which turns such an image white and
 //! would let any picture through; here it keeps its high byte like every other 16-bit image.
 //!
@@ -20,7 +24,9 @@
 //! **Truncated files.** What could be read is kept beside the error ([`Picture::incomplete`]): browsers
 //! show it, so cutting the last bytes off a known image must not hide it.
 
+use super::bars;
 use super::container::{self, Format, GifFrame};
+use super::key_frames::{self, Look};
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::gif::GifDecoder;
 use image::codecs::jpeg::JpegEncoder;
@@ -30,7 +36,7 @@ use image::error::LimitErrorKind;
 use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageError, RgbImage};
-use manara_signal::pdq::{self, PdqHash};
+use manara_signal::pdq::{self, Dihedral, PdqError, PdqHash};
 use std::io::Cursor;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
@@ -76,6 +82,41 @@ impl Default for Limits {
     }
 }
 
+/// What is hashed beside the picture as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extra {
+    /// The picture without the bars at its edges, if it has some.
+    pub(crate) without_bars: bool,
+    /// Most further frames of an animation.
+    pub(crate) key_frames_max: u8,
+}
+
+impl Extra {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self {
+        without_bars: false,
+        key_frames_max: 0,
+    };
+}
+
+/// A form of a picture that has a hash of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    WithoutBars,
+    /// This frame of the animation, counted from 0.
+    Frame(u32),
+}
+
+/// Its name in the evidence.
+impl std::fmt::Display for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::WithoutBars => f.write_str("without_bars"),
+            Self::Frame(number) => write!(f, "frame_{number}"),
+        }
+    }
+}
+
 /// Why a file gives no pixels, or not all of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Problem {
@@ -111,6 +152,9 @@ pub(super) enum Problem {
     /// The file ends before the image does.
     #[error("truncated: the file ends before the image does")]
     Truncated,
+    /// The first frame could be read and hashed, one after it could not.
+    #[error("a later frame of the animation cannot be read")]
+    LaterFrame,
     /// The file breaks its format's rules.
     #[error("a damaged {format}: {detail}")]
     Damaged {
@@ -154,29 +198,75 @@ pub(super) struct Signs {
     pub(super) frames: u32,
     /// Whether the file ends before the image does.
     pub(super) truncated: bool,
+    /// Whether a frame after the first could not be read.
+    pub(super) lacks_frames: bool,
+    /// How the stored picture is turned for display.
+    pub(super) displayed: Dihedral,
     /// The PDQ hash of the first frame in all dihedral forms, in the order of `pdq::Dihedral`.
     pub(super) pdq: [PdqHash; 8],
+    /// The hashes of its other forms.
+    pub(super) extra: Vec<(Form, PdqHash)>,
 }
 
 /// Hashes an image. See the module for which pixels are taken.
-pub(super) fn sign(bytes: &[u8], limits: &Limits) -> Result<Signs, Problem> {
+pub(super) fn sign(bytes: &[u8], limits: &Limits, extra: Extra) -> Result<Signs, Problem> {
     let picture = picture(bytes, limits)?;
     let (width, height, frames) = (picture.width, picture.height, picture.frames);
+    let (columns, rows) = (width as usize, height as usize);
+    let displayed = as_dihedral(picture.orientation);
     let truncated = picture.incomplete.is_some();
     let rgb = picture.into_rgb();
-    let pdq = pdq::dihedral_rgb(&rgb, width as usize, height as usize).map_err(|error| {
-        Problem::Damaged {
-            format: "picture",
-            detail: error.to_string(),
-        }
-    })?;
-    Ok(Signs {
+    let mut signs = Signs {
         width,
         height,
         frames,
         truncated,
-        pdq,
-    })
+        lacks_frames: false,
+        displayed,
+        pdq: pdq::dihedral_rgb(&rgb, columns, rows)?,
+        extra: Vec::new(),
+    };
+    if extra.without_bars
+        && let Some(inside) = bars::inside(&rgb, columns, rows)
+    {
+        let cut = inside.cut(&rgb, columns);
+        let hash = pdq::hash_rgb(&cut, inside.columns.len(), inside.rows.len())?;
+        signs.extra.push((Form::WithoutBars, hash));
+    }
+    if extra.key_frames_max > 0 && frames > 1 && !truncated {
+        let first = Look::of(&rgb, columns, rows, 3);
+        drop(rgb);
+        let file = (format_of(bytes)?, bytes);
+        let max = extra.key_frames_max;
+        let found = key_frames::key_frames(file, limits, (width, height), frames, max, first);
+        signs.extra.extend(found.hashes);
+        signs.lacks_frames = found.broken;
+    }
+    Ok(signs)
+}
+
+/// The eight values of EXIF's orientation (CIPA DC-008, tag 274) are the eight dihedral forms.
+fn as_dihedral(orientation: Orientation) -> Dihedral {
+    match orientation {
+        Orientation::NoTransforms => Dihedral::Original,
+        Orientation::FlipHorizontal => Dihedral::FlipY,
+        Orientation::Rotate180 => Dihedral::Rotate180,
+        Orientation::FlipVertical => Dihedral::FlipX,
+        Orientation::Rotate90FlipH => Dihedral::FlipPlus,
+        // The dihedral names turn counter-clockwise, EXIF's clockwise.
+        Orientation::Rotate90 => Dihedral::Rotate270,
+        Orientation::Rotate270FlipH => Dihedral::FlipMinus,
+        Orientation::Rotate270 => Dihedral::Rotate90,
+    }
+}
+
+impl From<PdqError> for Problem {
+    fn from(error: PdqError) -> Self {
+        Self::Damaged {
+            format: "picture",
+            detail: error.to_string(),
+        }
+    }
 }
 
 /// A JPEG of the image as it would be shown, at most [`PREVIEW_SIDE_MAX`] pixels a side.
@@ -290,6 +380,13 @@ fn only_memory(limits: &Limits) -> image::Limits {
     memory
 }
 
+pub(super) fn strict(limits: &Limits) -> image::Limits {
+    let mut strict = only_memory(limits);
+    strict.max_image_width = Some(limits.side_max);
+    strict.max_image_height = Some(limits.side_max);
+    strict
+}
+
 /// Decodes with one of the `image` crate's decoders.
 fn raster<D: ImageDecoder>(
     format: Format,
@@ -300,10 +397,7 @@ fn raster<D: ImageDecoder>(
     let mut decoder = decoder.map_err(|e| wrong(&e))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, limits)?;
-    let mut strict = only_memory(limits);
-    strict.max_image_width = Some(limits.side_max);
-    strict.max_image_height = Some(limits.side_max);
-    decoder.set_limits(strict).map_err(|e| wrong(&e))?;
+    decoder.set_limits(strict(limits)).map_err(|e| wrong(&e))?;
     let colour = decoder.color_type();
     if decoder.total_bytes() > limits.alloc_bytes_max {
         return Err(Problem::TooMuchMemory {

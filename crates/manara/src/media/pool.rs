@@ -7,11 +7,12 @@
 //! A job is given a second worker only when the first was ended from outside (an operator, the kernel
 //! short of memory) or before it could read the medium: that says nothing about the medium.
 
-use super::decode::{self, Limits};
+use super::decode::{self, Extra, Form, Limits};
 use super::protocol::{ANSWER_HEAD, Answer, Kind, MEDIUM_BYTES_MAX, RequestHead, Unbelievable};
+use super::sandbox::Layers;
 use bytes::{Buf, Bytes};
 use manara_model::Decoding;
-use manara_signal::pdq::PdqHash;
+use manara_signal::pdq::{Dihedral, PdqHash};
 use manara_signal::{Md5, Sha256, digest};
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -30,6 +31,8 @@ use tokio::time::timeout;
 const INLINE_DIGEST_BYTES_MAX: usize = 256 * 1024;
 /// How much of what a worker says on stderr is kept.
 const STDERR_BYTES_MAX: usize = 2048;
+/// How much of a medium is on its way at a time; what Linux allows everybody.
+const PIPE_BYTES: usize = 1024 * 1024;
 /// How long a worker that closed its pipes may take to end by itself, so that its exit status tells why.
 const END_TIME: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,8 @@ pub(crate) struct PoolOptions {
     pub(crate) job_timeout: Duration,
     /// What one image may cost.
     pub(crate) limits: Limits,
+    /// What is hashed beside the image as stored.
+    pub(crate) extra: Extra,
 }
 
 impl PoolOptions {
@@ -71,6 +76,7 @@ impl PoolOptions {
             args: vec![super::WORKER_COMMAND.into()],
             job_timeout: Duration::from_secs(10),
             limits: Limits::default(),
+            extra: Extra::NONE,
         })
     }
 }
@@ -95,6 +101,10 @@ pub(crate) struct SignedMedia {
     /// The PDQ hash in all dihedral forms, in the order of `pdq::Dihedral`. A truncated image has one,
     /// too, of what could be read, though it counts as undecodable.
     pub(crate) pdq: Option<[PdqHash; 8]>,
+    /// Which of these is the image as displayed.
+    pub(crate) displayed: Dihedral,
+    /// The hashes of its other forms, as far as the pool was to make them.
+    pub(crate) extra: Vec<(Form, PdqHash)>,
 }
 
 /// An image made from a medium, safe to show.
@@ -143,13 +153,17 @@ impl Pool {
         let (answer, (sha256, md5)) = tokio::join!(self.ask(Kind::Sign, &bytes), digests(&bytes));
         let (signs, problem) = match answer {
             Ok(Answer::Signs(signs)) => {
-                let problem = signs
-                    .truncated
-                    .then(|| decode::Problem::Truncated.to_string());
+                let problem = match &*signs {
+                    signs if signs.truncated => Some(decode::Problem::Truncated.to_string()),
+                    signs if signs.lacks_frames => Some(decode::Problem::LaterFrame.to_string()),
+                    _ => None,
+                };
                 (Some(signs), problem)
             }
             Ok(Answer::Problem(problem)) | Err(problem) => (None, Some(problem)),
-            Ok(Answer::Jpeg(_)) => (None, Some(nonsense(Unbelievable("its kind")))),
+            Ok(Answer::Jpeg(_) | Answer::Layers(_)) => {
+                (None, Some(nonsense(Unbelievable("its kind"))))
+            }
         };
         let decoding = if problem.is_none() {
             Decoding::Decoded
@@ -167,7 +181,9 @@ impl Pool {
             width,
             height,
             frames,
-            pdq: signs.map(|s| s.pdq),
+            pdq: signs.as_ref().map(|s| s.pdq),
+            displayed: signs.as_ref().map_or(Dihedral::Original, |s| s.displayed),
+            extra: signs.map(|s| s.extra).unwrap_or_default(),
         }
     }
 
@@ -182,6 +198,15 @@ impl Pool {
         self.jpeg(Kind::Thumbnail, &bytes).await
     }
 
+    /// Which layers of the sandbox a worker managed to switch on.
+    pub(crate) async fn layers(&self) -> Result<Layers, String> {
+        match self.ask_in_turn(Kind::Layers, &Bytes::new()).await? {
+            Answer::Layers(layers) => Ok(layers),
+            Answer::Problem(problem) => Err(problem),
+            Answer::Jpeg(_) | Answer::Signs(_) => Err(nonsense(Unbelievable("its kind"))),
+        }
+    }
+
     async fn jpeg(&self, kind: Kind, bytes: &Bytes) -> Result<Preview, NoPreview> {
         match self.ask(kind, bytes).await {
             Ok(Answer::Jpeg(bytes)) => Ok(Preview {
@@ -189,11 +214,13 @@ impl Pool {
                 bytes,
             }),
             Ok(Answer::Problem(problem)) | Err(problem) => Err(NoPreview(problem)),
-            Ok(Answer::Signs(_)) => Err(NoPreview(nonsense(Unbelievable("its kind")))),
+            Ok(Answer::Signs(_) | Answer::Layers(_)) => {
+                Err(NoPreview(nonsense(Unbelievable("its kind"))))
+            }
         }
     }
 
-    /// Asks a worker, and a second one if the first was lost through no fault of the medium.
+    /// Asks a worker about a medium that may be one.
     async fn ask(&self, kind: Kind, bytes: &Bytes) -> Result<Answer, String> {
         decode::format_of(bytes).map_err(|problem| problem.to_string())?;
         if bytes.len() > MEDIUM_BYTES_MAX {
@@ -202,6 +229,11 @@ impl Pool {
                 bytes.len()
             ));
         }
+        self.ask_in_turn(kind, bytes).await
+    }
+
+    /// Asks a worker, and a second one if the first was lost through no fault of the medium.
+    async fn ask_in_turn(&self, kind: Kind, bytes: &Bytes) -> Result<Answer, String> {
         let _slot = self
             .0
             .slots
@@ -220,8 +252,16 @@ impl Pool {
             Some(worker) => worker,
             None => Worker::start(&self.0.options).map_err(|error| Lost::never_started(&error))?,
         };
-        let time = self.0.options.job_timeout;
-        let asked = worker.ask(kind, self.0.options.limits, time, bytes);
+        let options = &self.0.options;
+        let time = options.job_timeout;
+        let head = RequestHead {
+            kind,
+            limits: options.limits,
+            extra: options.extra,
+            time,
+            length: bytes.len(),
+        };
+        let asked = worker.ask(head, bytes);
         match timeout(time, asked).await.unwrap_or(Err(Failure::TimedOut)) {
             Ok((answer, retire)) => {
                 // A worker that retires is dropped here, which ends it.
@@ -351,6 +391,9 @@ impl Worker {
         else {
             return Err(io::Error::other("its pipes are missing"));
         };
+        // Most images then fit as a whole, which saves waking the worker for each part. Where the
+        // system has no more room for pipes, the usual size serves as well.
+        let _ = rustix::pipe::fcntl_setpipe_size(&stdin, PIPE_BYTES);
         Ok(Self {
             child,
             stdin,
@@ -361,18 +404,10 @@ impl Worker {
 
     async fn ask(
         &mut self,
-        kind: Kind,
-        limits: Limits,
-        time: Duration,
+        request: RequestHead,
         bytes: &Bytes,
     ) -> Result<(Answer, bool), Failure> {
-        let head = RequestHead {
-            kind,
-            limits,
-            time,
-            length: bytes.len(),
-        }
-        .encode();
+        let (kind, head) = (request.kind, request.encode());
         let mut request = Buf::chain(&head[..], &bytes[..]);
         self.stdin
             .write_all_buf(&mut request)

@@ -1,27 +1,36 @@
 //! The frames that pass between the pool and a worker, over the worker's stdin and stdout.
 //!
 //! ```text
-//! request   kind u8 · pixels_max u64 · side_max u32 · alloc_bytes_max u64 · time_ms u32 · length u32 · bytes
+//! request   kind u8 · pixels_max u64 · side_max u32 · alloc_bytes_max u64 · time_ms u32 · length u32 ·
+//!           without_bars u8 · key_frames_max u8 · bytes
 //! answer    status u8 · retire u8 · length u32 · body
-//! signs     width u32 · height u32 · frames u32 · truncated u8 · quality u8 · 8 × 32 bytes of PDQ
+//! signs     width u32 · height u32 · frames u32 · truncated u8 · lacks_frames u8 · displayed u8 ·
+//!           quality u8 · 8 × 32 bytes of PDQ · any number of extras
+//! extra     form u32 (0 without bars, n+1 frame n) · quality u8 · 32 bytes of PDQ
+//! layers    rlimit u8 · no_new_privs u8 · landlock_abi u8 · seccomp u8
 //! ```
 //! Numbers are little-endian. A worker may have been taken over by what it decoded, so the pool
 //! believes no answer: every length has a limit, every body a fixed shape. The same program is always
 //! on both ends, so the protocol has no versions.
 
-use super::decode::{Limits, PREVIEW_BYTES_MAX, Signs, THUMBNAIL_BYTES_MAX};
+use super::decode::{Extra, Form, Limits, PREVIEW_BYTES_MAX, Signs, THUMBNAIL_BYTES_MAX};
+use super::sandbox::Layers;
 use manara_signal::Pdq;
-use manara_signal::pdq::PdqHash;
+use manara_signal::pdq::{Dihedral, PdqHash};
 use std::io::{self, Read};
 use std::time::Duration;
 
 /// Most bytes of one medium. The pool refuses more before asking a worker.
 pub(super) const MEDIUM_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Length of a request without its bytes.
-pub(super) const REQUEST_HEAD: usize = 29;
+pub(super) const REQUEST_HEAD: usize = 31;
 /// Length of an answer without its body.
 pub(super) const ANSWER_HEAD: usize = 6;
-const SIGNS_BYTES: usize = 14 + 8 * 32;
+const SIGNS_BYTES: usize = 16 + 8 * 32;
+const EXTRA_BYTES: usize = 5 + 32;
+/// One without bars, and as many frames as can be asked for.
+const EXTRAS_MAX: usize = 1 + u8::MAX as usize;
+const LAYERS_BYTES: usize = 4;
 const PROBLEM_BYTES_MAX: usize = 1024;
 
 /// What a worker is asked to do.
@@ -30,16 +39,19 @@ pub(super) enum Kind {
     Sign,
     Preview,
     Thumbnail,
+    /// Says which layers of its sandbox are on; there is no medium.
+    Layers,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Sign, Self::Preview, Self::Thumbnail];
+    const ALL: [Self; 4] = [Self::Sign, Self::Preview, Self::Thumbnail, Self::Layers];
 
     fn answer_bytes_max(self) -> usize {
         match self {
-            Self::Sign => SIGNS_BYTES,
+            Self::Sign => SIGNS_BYTES + EXTRAS_MAX * EXTRA_BYTES,
             Self::Preview => PREVIEW_BYTES_MAX,
             Self::Thumbnail => THUMBNAIL_BYTES_MAX,
+            Self::Layers => LAYERS_BYTES,
         }
     }
 }
@@ -49,6 +61,7 @@ impl Kind {
 pub(super) struct RequestHead {
     pub(super) kind: Kind,
     pub(super) limits: Limits,
+    pub(super) extra: Extra,
     /// How long the pool waits before it kills the worker.
     pub(super) time: Duration,
     pub(super) length: usize,
@@ -58,13 +71,14 @@ impl RequestHead {
     pub(super) fn encode(&self) -> [u8; REQUEST_HEAD] {
         let mut head = [0; REQUEST_HEAD];
         let millis = u32::try_from(self.time.as_millis()).unwrap_or(u32::MAX);
-        let fields: [&[u8]; 6] = [
+        let fields: [&[u8]; 7] = [
             &[self.kind as u8],
             &self.limits.pixels_max.to_le_bytes(),
             &self.limits.side_max.to_le_bytes(),
             &self.limits.alloc_bytes_max.to_le_bytes(),
             &millis.to_le_bytes(),
             &(self.length as u32).to_le_bytes(),
+            &[u8::from(self.extra.without_bars), self.extra.key_frames_max],
         ];
         let mut rest = &mut head[..];
         for field in fields {
@@ -91,12 +105,17 @@ impl RequestHead {
         };
         let time = Duration::from_millis(u32::from_le_bytes(take(input)?).into());
         let length = u32::from_le_bytes(take(input)?) as usize;
+        let [without_bars, key_frames_max] = take(input)?;
         if length > MEDIUM_BYTES_MAX {
             return Err(bad("a request over the size limit"));
         }
         Ok(Some(Self {
             kind,
             limits,
+            extra: Extra {
+                without_bars: without_bars == 1,
+                key_frames_max,
+            },
             time,
             length,
         }))
@@ -110,6 +129,8 @@ pub(super) enum Answer {
     Signs(Box<Signs>),
     /// A JPEG, to [`Kind::Preview`] and [`Kind::Thumbnail`].
     Jpeg(Vec<u8>),
+    /// To [`Kind::Layers`].
+    Layers(Layers),
     /// Why there is nothing.
     Problem(String),
 }
@@ -120,6 +141,7 @@ impl Answer {
         let (status, body) = match self {
             Self::Signs(signs) => (0, encode_signs(signs)),
             Self::Jpeg(jpeg) => (1, jpeg.clone()),
+            Self::Layers(layers) => (3, encode_layers(*layers).to_vec()),
             Self::Problem(text) => (
                 2,
                 text.as_bytes()
@@ -159,6 +181,9 @@ impl Answer {
                 .map(|signs| Self::Signs(Box::new(signs)))
                 .ok_or(Unbelievable("its signs")),
             (1, Kind::Preview | Kind::Thumbnail) if is_jpeg(&body) => Ok(Self::Jpeg(body)),
+            (3, Kind::Layers) => decode_layers(&body)
+                .map(Self::Layers)
+                .ok_or(Unbelievable("its layers")),
             (2, _) => match String::from_utf8(body) {
                 Ok(text) if !text.is_empty() && !text.contains(char::is_control) => {
                     Ok(Self::Problem(text))
@@ -184,20 +209,34 @@ fn encode_signs(signs: &Signs) -> Vec<u8> {
         body.extend_from_slice(&number.to_le_bytes());
     }
     let [first, ..] = &signs.pdq;
-    body.extend_from_slice(&[u8::from(signs.truncated), first.quality]);
+    body.extend_from_slice(&[
+        u8::from(signs.truncated),
+        u8::from(signs.lacks_frames),
+        signs.displayed as u8,
+        first.quality,
+    ]);
     for form in &signs.pdq {
         body.extend_from_slice(&form.hash.0);
+    }
+    for (form, hash) in signs.extra.iter().take(EXTRAS_MAX) {
+        let form = match form {
+            Form::WithoutBars => 0,
+            Form::Frame(number) => number.saturating_add(1),
+        };
+        body.extend_from_slice(&form.to_le_bytes());
+        body.push(hash.quality);
+        body.extend_from_slice(&hash.hash.0);
     }
     body
 }
 
 fn decode_signs(mut body: &[u8]) -> Option<Signs> {
-    if body.len() != SIGNS_BYTES {
+    if body.len() < SIGNS_BYTES || !(body.len() - SIGNS_BYTES).is_multiple_of(EXTRA_BYTES) {
         return None;
     }
     let body = &mut body;
     let [width, height, frames] = [number(body)?, number(body)?, number(body)?];
-    let [truncated, quality] = take(body).ok()?;
+    let [truncated, lacks_frames, displayed, quality] = take(body).ok()?;
     let mut pdq = [PdqHash {
         hash: Pdq([0; 32]),
         quality,
@@ -205,13 +244,66 @@ fn decode_signs(mut body: &[u8]) -> Option<Signs> {
     for form in &mut pdq {
         form.hash = Pdq(take(body).ok()?);
     }
-    let sane = width > 0 && height > 0 && frames > 0 && truncated <= 1 && quality <= 100;
+    let mut extra = Vec::with_capacity(body.len() / EXTRA_BYTES);
+    while !body.is_empty() {
+        extra.push(decode_extra(body, frames)?);
+    }
+    let displayed = *Dihedral::ALL.get(usize::from(displayed))?;
+    let flags = truncated <= 1 && lacks_frames <= 1;
+    let sane = width > 0 && height > 0 && frames > 0 && quality <= 100 && flags;
     sane.then_some(Signs {
         width,
         height,
         frames,
         truncated: truncated == 1,
+        lacks_frames: lacks_frames == 1,
+        displayed,
         pdq,
+        extra,
+    })
+}
+
+fn decode_extra(body: &mut &[u8], frames: u32) -> Option<(Form, PdqHash)> {
+    let form = match number(body)?.checked_sub(1) {
+        None => Form::WithoutBars,
+        Some(number) if number < frames => Form::Frame(number),
+        Some(_) => return None,
+    };
+    let [quality] = take(body).ok().filter(|[quality]| *quality <= 100)?;
+    let hash = Pdq(take(body).ok()?);
+    Some((form, PdqHash { hash, quality }))
+}
+
+fn encode_layers(layers: Layers) -> [u8; LAYERS_BYTES] {
+    let Layers {
+        rlimit,
+        no_new_privs,
+        landlock_abi,
+        seccomp,
+    } = layers;
+    [
+        rlimit.into(),
+        no_new_privs.into(),
+        landlock_abi,
+        seccomp.into(),
+    ]
+}
+
+fn decode_layers(body: &[u8]) -> Option<Layers> {
+    let &[
+        rlimit @ 0..=1,
+        no_new_privs @ 0..=1,
+        landlock_abi,
+        seccomp @ 0..=1,
+    ] = body
+    else {
+        return None;
+    };
+    Some(Layers {
+        rlimit: rlimit == 1,
+        no_new_privs: no_new_privs == 1,
+        landlock_abi,
+        seccomp: seccomp == 1,
     })
 }
 
@@ -243,9 +335,23 @@ mod tests {
             height: 480,
             frames: 3,
             truncated: true,
+            lacks_frames: false,
+            displayed: Dihedral::Rotate270,
             pdq,
+            extra: vec![(Form::WithoutBars, pdq[1]), (Form::Frame(2), pdq[2])],
         }
     }
+
+    const EXTRA: Extra = Extra {
+        without_bars: true,
+        key_frames_max: 8,
+    };
+    const LAYERS: Layers = Layers {
+        rlimit: true,
+        no_new_privs: false,
+        landlock_abi: 6,
+        seccomp: true,
+    };
 
     #[test]
     fn a_request_reads_back_as_written() {
@@ -253,6 +359,7 @@ mod tests {
             let head = RequestHead {
                 kind,
                 limits: Limits::default(),
+                extra: EXTRA,
                 time: Duration::from_secs(10),
                 length: 77,
             };
@@ -268,6 +375,7 @@ mod tests {
         let head = RequestHead {
             kind: Kind::Sign,
             limits: Limits::default(),
+            extra: EXTRA,
             time: Duration::ZERO,
             length: MEDIUM_BYTES_MAX + 1,
         };
@@ -292,6 +400,10 @@ mod tests {
             Ok((Answer::Signs(Box::new(signs())), true))
         );
         assert_eq!(read(Kind::Preview, &jpeg.encode(false)), Ok((jpeg, false)));
+        assert_eq!(
+            read(Kind::Layers, &Answer::Layers(LAYERS).encode(false)),
+            Ok((Answer::Layers(LAYERS), false))
+        );
         let problem = || Answer::Problem("truncated".into());
         assert_eq!(
             read(Kind::Sign, &problem().encode(false)),
@@ -339,6 +451,21 @@ mod tests {
             Kind::Sign,
             &Answer::Signs(Box::new(impossible)).encode(false),
             "its signs",
+        );
+        let no_such_frame = Signs {
+            extra: vec![(Form::Frame(3), signs().pdq[0])],
+            ..signs()
+        };
+        unbelievable(
+            Kind::Sign,
+            &Answer::Signs(Box::new(no_such_frame)).encode(false),
+            "its signs",
+        );
+        unbelievable(Kind::Layers, &[3, 0, 4, 0, 0, 0, 1, 1, 6, 2], "its layers");
+        unbelievable(
+            Kind::Sign,
+            &Answer::Layers(LAYERS).encode(false),
+            "its status",
         );
     }
 }

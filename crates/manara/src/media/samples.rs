@@ -29,9 +29,13 @@ pub(super) fn encoded(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
 }
 
 pub(super) fn jpeg(width: u32, height: u32, seed: u32) -> Vec<u8> {
+    jpeg_of(&drawing(width, height, seed), 85)
+}
+
+pub(super) fn jpeg_of(image: &RgbImage, quality: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 85)
-        .encode_image(&drawing(width, height, seed))
+    JpegEncoder::new_with_quality(&mut bytes, quality)
+        .encode_image(image)
         .expect("encoding into memory");
     bytes
 }
@@ -63,6 +67,70 @@ pub(super) fn animated_gif(image: &RgbImage) -> Vec<u8> {
         .expect("encoding into memory");
     drop(encoder);
     bytes
+}
+
+/// An animation in which every third frame shows another drawing.
+pub(super) fn animation(frames: u32) -> Vec<RgbImage> {
+    (0..frames).map(|i| drawing(120, 90, 7 + i / 3)).collect()
+}
+
+pub(super) fn animation_gif(frames: u32) -> Vec<u8> {
+    gif_of(&animation(frames))
+}
+
+pub(super) fn gif_of(frames: &[RgbImage]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new_with_speed(&mut bytes, 10);
+    for frame in frames {
+        let frame = image::DynamicImage::ImageRgb8(frame.clone()).into_rgba8();
+        encoder
+            .encode_frame(Frame::new(frame))
+            .expect("encoding into memory");
+    }
+    drop(encoder);
+    bytes
+}
+
+/// An APNG of whole frames, put together from PNGs of one frame each.
+pub(super) fn animation_png(frames: u32) -> Vec<u8> {
+    let frames = animation(frames);
+    let idat = |frame: &RgbImage| -> Vec<u8> {
+        let png = encoded(frame, ImageFormat::Png);
+        let (mut data, mut at) = (Vec::new(), 8);
+        while at < png.len() {
+            let length = u32::from_be_bytes(png[at..at + 4].try_into().expect("4")) as usize;
+            if &png[at + 4..at + 8] == b"IDAT" {
+                data.extend_from_slice(&png[at + 8..at + 8 + length]);
+            }
+            at += 12 + length;
+        }
+        data
+    };
+    let (width, height) = frames[0].dimensions();
+    let be =
+        |numbers: &[u32]| -> Vec<u8> { numbers.iter().flat_map(|n| n.to_be_bytes()).collect() };
+    let mut sequence = 0..;
+    let mut number = || sequence.next().expect("numbers go on");
+    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
+    out.extend(chunk(
+        *b"IHDR",
+        &[&be(&[width, height])[..], &[8, 2, 0, 0, 0]].concat(),
+    ));
+    out.extend(chunk(*b"acTL", &be(&[frames.len() as u32, 0])));
+    for (i, frame) in frames.iter().enumerate() {
+        let control = be(&[number(), width, height, 0, 0]);
+        out.extend(chunk(
+            *b"fcTL",
+            &[&control[..], &[0, 1, 0, 10, 0, 0]].concat(),
+        ));
+        if i == 0 {
+            out.extend(chunk(*b"IDAT", &idat(frame)));
+        } else {
+            out.extend(chunk(*b"fdAT", &[be(&[number()]), idat(frame)].concat()));
+        }
+    }
+    out.extend(chunk(*b"IEND", &[]));
+    out
 }
 
 /// A PNG chunk.

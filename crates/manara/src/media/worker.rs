@@ -1,8 +1,8 @@
 //! The worker: `manara media-worker`, a process that decodes and can do nothing else.
 //!
-//! Before it reads a byte it takes from itself what decoding does not need: address space over 1.5 GiB,
-//! new files, child processes, writing to disk, core dumps. Then it answers requests (see
-//! `protocol`) until its stdin closes, so it never outlives the pool for longer than one job.
+//! Before it reads a byte it takes from itself what decoding does not need (see `sandbox`). Then it
+//! answers requests (see `protocol`) until its stdin closes, so it never outlives the pool for longer
+//! than one job.
 //!
 //! A decoder that panics costs one answer; one that overflows its stack, runs out of memory or spins
 //! costs the process, which the pool replaces. Processor time has a limit per job: the soft limit is
@@ -10,24 +10,28 @@
 
 use super::decode::{self, Problem};
 use super::protocol::{Answer, Kind, RequestHead};
+use super::sandbox::{self, LIFE_S, Layer, Layers};
 use anyhow::Context;
 use rlimit::Resource;
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
-/// Address space of a worker, in bytes.
-const MEMORY_BYTES: u64 = 1536 * 1024 * 1024;
-/// Processor time of a worker over its life, in seconds.
-const LIFE_S: u64 = 600;
 /// Jobs after which a worker asks to be replaced: whatever a decoder leaks or fragments ends there.
 const JOBS_MAX: u32 = 20_000;
-/// What a file descriptor's number must stay under: stdin, stdout and stderr are all there is.
-const FILES: u64 = 3;
 
-/// Decodes for the pool until stdin closes.
-pub(crate) fn run() -> anyhow::Result<()> {
+/// Decodes for the pool until stdin closes. The arguments name layers of the sandbox to go without.
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
+    let withheld = arguments
+        .map(|argument| {
+            let layer = argument.to_str().and_then(Layer::named);
+            layer.with_context(|| {
+                format!("no layer of the sandbox is called `{}`", argument.display())
+            })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let (input, output) = (io::stdin().lock(), io::stdout().lock());
     if input.is_terminal() {
         anyhow::bail!(
@@ -36,36 +40,23 @@ pub(crate) fn run() -> anyhow::Result<()> {
         );
     }
     note_panics();
-    limit_this_process().context("limiting what the media worker may do")?;
-    serve(input, output).context("answering the media pool")
-}
-
-/// Lowers every limit, never raises one.
-pub(super) fn limit_this_process() -> io::Result<()> {
-    let limits = [
-        (Resource::CORE, 0),
-        (Resource::FSIZE, 0),
-        (Resource::NPROC, 0),
-        (Resource::NOFILE, FILES),
-        (Resource::AS, MEMORY_BYTES),
-        (Resource::CPU, LIFE_S),
-    ];
-    for (resource, most) in limits {
-        let most = most.min(resource.get_hard()?);
-        resource.set(most, most)?;
-    }
-    Ok(())
+    let layers = sandbox::enter(&withheld).context("limiting what the media worker may do")?;
+    serve(input, output, layers).context("answering the media pool")
 }
 
 /// The loop itself, over any input and output.
-pub(super) fn serve(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
+pub(super) fn serve(
+    mut input: impl Read,
+    mut output: impl Write,
+    layers: Layers,
+) -> io::Result<()> {
     let mut busy = Busy::default();
     let mut bytes = Vec::new();
     while let Some(request) = RequestHead::read(&mut input)? {
         read_medium(&mut input, request.length, &mut bytes)?;
         let started = Instant::now();
         busy.allow(request.time)?;
-        let answer = answer(&request, &bytes);
+        let answer = answer(&request, &bytes, layers);
         busy.worked(started.elapsed());
         let sent = output
             .write_all(&answer.encode(busy.is_over()))
@@ -91,15 +82,17 @@ fn read_medium(input: &mut impl Read, length: usize, bytes: &mut Vec<u8>) -> io:
     Ok(())
 }
 
-fn answer(request: &RequestHead, bytes: &[u8]) -> Answer {
+fn answer(request: &RequestHead, bytes: &[u8], layers: Layers) -> Answer {
     let limits = &request.limits;
     let work = || -> Result<Answer, Problem> {
         #[cfg(test)]
-        faults::strike(bytes);
+        faults::strike(bytes)?;
         match request.kind {
-            Kind::Sign => decode::sign(bytes, limits).map(|signs| Answer::Signs(Box::new(signs))),
+            Kind::Sign => decode::sign(bytes, limits, request.extra)
+                .map(|signs| Answer::Signs(Box::new(signs))),
             Kind::Preview => decode::preview(bytes, limits).map(Answer::Jpeg),
             Kind::Thumbnail => decode::thumbnail(bytes, limits).map(Answer::Jpeg),
+            Kind::Layers => Ok(Answer::Layers(layers)),
         }
     };
     // The closure borrows bytes and limits only, so nothing can be left half changed.
@@ -160,15 +153,30 @@ impl Busy {
 /// Ways for a test to break a worker from inside, as a hostile file might.
 #[cfg(test)]
 mod faults {
+    use super::super::decode::Problem;
+    use std::fs::{self, File};
+    use std::io;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
     use std::time::Duration;
 
     #[expect(clippy::infinite_loop, reason = "that is the fault")]
-    pub(super) fn strike(bytes: &[u8]) {
+    pub(super) fn strike(bytes: &[u8]) -> Result<(), Problem> {
         // Faults hide behind the first bytes of a JPEG, for the pool sends nothing else to a worker.
         let Some(fault) = bytes.strip_prefix(b"\xff\xd8\xffFAULT:") else {
-            return;
+            return Ok(());
         };
         match fault {
+            b"read" => return tried(File::open("/etc/passwd")),
+            b"list" => return tried(fs::read_dir("/")),
+            b"write" => return tried(File::create("/tmp/manara-was-here")),
+            b"listen" => return tried(TcpListener::bind("127.0.0.1:0")),
+            b"udp" => return tried(UdpSocket::bind("127.0.0.1:0")),
+            b"pair" => return tried(UnixStream::pair()),
+            b"execute" => return tried(Command::new("/bin/true").status()),
+            b"thread" => return tried(std::thread::Builder::new().spawn(|| ())),
+            b"pipe" => return tried(io::pipe()),
             b"spin" => loop {
                 std::hint::spin_loop();
             },
@@ -188,6 +196,19 @@ mod faults {
             }
             other => panic!("no fault called {other:?}"),
         }
+        Ok(())
+    }
+
+    /// What came of it, as the answer.
+    fn tried<T>(result: io::Result<T>) -> Result<(), Problem> {
+        let detail = match result {
+            Ok(_) => "done".to_owned(),
+            Err(error) => format!("errno {}", error.raw_os_error().unwrap_or_default()),
+        };
+        Err(Problem::Damaged {
+            format: "worker",
+            detail,
+        })
     }
 
     #[expect(unconditional_recursion, reason = "that is the fault")]

@@ -22,7 +22,7 @@ pub(crate) use walk::LeftOut;
 
 use crate::config::Media;
 use crate::matcher::{Matcher, MediaSignals};
-use crate::media::{BlockingPool, PoolOptions};
+use crate::media::{BlockingPool, Extra, PoolOptions, Variants};
 use anyhow::Context;
 use bytes::Bytes;
 use manara_model::{Decoding, Match, MediaFacts};
@@ -121,12 +121,13 @@ pub(crate) struct Totals {
 }
 
 /// Starts the processes that decode images.
-pub(crate) fn decoders(config: &Media) -> anyhow::Result<BlockingPool> {
+pub(crate) fn decoders(config: &Media, extra: Extra) -> anyhow::Result<BlockingPool> {
     let mut options =
         PoolOptions::of_this_program().context("finding this program, to decode images with")?;
     if config.workers > 0 {
         options.workers = config.workers;
     }
+    options.extra = extra;
     options.job_timeout = Duration::from_millis(config.decode_timeout_ms);
     BlockingPool::start(options).context("starting the processes that decode images")
 }
@@ -135,7 +136,7 @@ pub(crate) fn decoders(config: &Media) -> anyhow::Result<BlockingPool> {
 pub(crate) struct Scanner<'a> {
     pub(crate) matcher: &'a Matcher,
     pub(crate) pool: &'a BlockingPool,
-    pub(crate) dihedral: bool,
+    pub(crate) variants: Variants,
     /// Whether `*.ndjson` and `*.jsonl` files are events, or texts like any other.
     pub(crate) events: bool,
     /// The widest PDQ distance that counts as a match.
@@ -371,7 +372,7 @@ impl Scanner<'_> {
     }
 
     fn sign(&self, content: Bytes) -> MediaSignals {
-        crate::pipeline::signals_of(&self.pool.sign(content), self.dihedral)
+        crate::pipeline::signals_of(&self.pool.sign(content), self.variants)
     }
 
     /// Makes the thumbnail of something that matched, while there is room for more in the report.

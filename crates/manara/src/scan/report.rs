@@ -470,6 +470,7 @@ pub(crate) fn how(hit: &super::Hit) -> String {
 
 /// How an image resembles a member, with the form in which it does.
 fn looks(distance: u32, form: Option<&str>) -> String {
+    let alike = if distance == 0 { "the same" } else { "alike" };
     let form = match form {
         None => "",
         Some("rotate90" | "rotate270") => ", turned by a quarter",
@@ -477,12 +478,14 @@ fn looks(distance: u32, form: Option<&str>) -> String {
         Some("flip_x") => ", mirrored top to bottom",
         Some("flip_y") => ", mirrored left to right",
         Some("flip_plus" | "flip_minus") => ", mirrored on a diagonal",
-        Some(other) => return format!("looks alike, {other}"),
+        Some("exif_orientation") => ", as displayed",
+        Some("without_bars") => ", without its bars",
+        Some(other) => match other.strip_prefix("frame_") {
+            Some(frame) => return format!("looks {alike}, in frame {frame}"),
+            None => return format!("looks {alike}, {other}"),
+        },
     };
-    format!(
-        "looks {}{form}",
-        if distance == 0 { "the same" } else { "alike" }
-    )
+    format!("looks {alike}{form}")
 }
 
 #[derive(Template)]

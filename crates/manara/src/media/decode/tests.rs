@@ -1,11 +1,16 @@
 use super::super::samples::{
-    animated_gif, chunk, drawing, encoded, gif_of_frames, jpeg, noise, png, turned, zlib_of_zeros,
+    animated_gif, animation_gif, animation_png, chunk, drawing, encoded, gif_of_frames, jpeg,
+    jpeg_of, noise, png, turned, zlib_of_zeros,
 };
 use super::*;
 use image::{GenericImageView, ImageFormat};
 
 fn signed(bytes: &[u8]) -> Result<Signs, Problem> {
-    sign(bytes, &Limits::default())
+    let everything = Extra {
+        without_bars: true,
+        key_frames_max: 8,
+    };
+    sign(bytes, &Limits::default(), everything)
 }
 
 #[track_caller]
@@ -153,7 +158,12 @@ fn memory_has_a_limit() {
         alloc_bytes_max: 64 * 1024,
         ..Limits::default()
     };
-    let problem = sign(&encoded(&drawing(200, 200, 1), ImageFormat::Png), &limits).unwrap_err();
+    let problem = sign(
+        &encoded(&drawing(200, 200, 1), ImageFormat::Png),
+        &limits,
+        Extra::NONE,
+    )
+    .unwrap_err();
     assert!(
         matches!(problem, Problem::TooMuchMemory { .. }),
         "{problem}"
@@ -266,14 +276,16 @@ fn random_bytes_behind_every_magic_number_are_refused_quietly() {
 fn damaged_files_never_panic() {
     let image = drawing(40, 30, 4);
     let mut next = noise(11);
-    for format in [
+    let stills = [
         ImageFormat::Jpeg,
         ImageFormat::Png,
         ImageFormat::Gif,
         ImageFormat::WebP,
         ImageFormat::Bmp,
-    ] {
-        let file = encoded(&image, format);
+    ];
+    let stills = stills.map(|format| encoded(&image, format));
+    let moving = [animation_gif(6), animation_png(6)];
+    for file in stills.into_iter().chain(moving) {
         for _ in 0..150 {
             let mut damaged = file.clone();
             for _ in 0..=next() % 4 {
@@ -317,7 +329,15 @@ fn previews_are_shrunk_and_turned() {
 #[test]
 fn orientation_changes_the_preview_and_not_the_hash() {
     let file = jpeg(200, 100, 5);
-    assert_eq!(signed(&turned(&file, 3)), signed(&file));
+    let (as_sent, stored) = (signed(&turned(&file, 3)).unwrap(), signed(&file).unwrap());
+    assert_eq!(as_sent.displayed, Dihedral::Rotate180);
+    assert_eq!(
+        as_sent,
+        Signs {
+            displayed: Dihedral::Rotate180,
+            ..stored
+        }
+    );
     let upright = shown(&preview(&file, &Limits::default()).unwrap()).into_rgb8();
     let turned = shown(&preview(&turned(&file, 3), &Limits::default()).unwrap()).into_rgb8();
     assert!(mean_difference(&upright, &imageops::rotate180(&turned)) < 8.0);
@@ -384,4 +404,56 @@ fn thumbnails_are_small_grey_and_blurred() {
         .iter()
         .fold((255, 0), |(low, high), v| (low.min(*v), high.max(*v)));
     assert!(high - low < 60, "the tiles can be seen: {low} to {high}");
+}
+
+/// Each orientation's form has the hash of the picture as displayed, up to rounding.
+#[test]
+fn the_picture_as_displayed_is_one_of_the_dihedral_forms() {
+    let stored = drawing(300, 200, 11);
+    for orientation in 1..=8 {
+        let signs = signed(&turned(&jpeg_of(&stored, 95), orientation)).unwrap();
+        let mut displayed = DynamicImage::ImageRgb8(stored.clone());
+        displayed.apply_orientation(Orientation::from_exif(orientation).unwrap());
+        let rgb = displayed.into_rgb8();
+        let (width, height) = (rgb.width() as usize, rgb.height() as usize);
+        let expected = pdq::hash_rgb(&rgb, width, height).unwrap().hash;
+        let distances = signs.pdq.map(|form| form.hash.distance(&expected));
+        // Turned pixels are averaged in another order, so it is near and not equal.
+        for (form, distance) in distances.into_iter().enumerate() {
+            let is_displayed = form == signs.displayed as usize;
+            assert_eq!(distance <= 31, is_displayed, "{orientation}: {distances:?}");
+        }
+    }
+}
+
+#[test]
+fn the_picture_without_bars_has_a_hash_of_its_own() {
+    let extra = Extra {
+        without_bars: true,
+        ..Extra::NONE
+    };
+    let plain = drawing(320, 180, 3);
+    let hash = pdq::hash_rgb(&plain, 320, 180).unwrap().hash;
+    let mut framed = RgbImage::new(320, 320);
+    image::GenericImage::copy_from(&mut framed, &plain, 0, 70).unwrap();
+    let file = jpeg_of(&framed, 80);
+    let signs = sign(&file, &Limits::default(), extra).unwrap();
+    assert!(
+        signs.pdq[0].hash.distance(&hash) > 31,
+        "bars defeat the plain hash"
+    );
+    let [(Form::WithoutBars, found)] = signs.extra[..] else {
+        panic!("{:?}", signs.extra)
+    };
+    assert!(found.hash.distance(&hash) <= 16);
+    assert_eq!(
+        sign(&file, &Limits::default(), Extra::NONE).unwrap().extra,
+        []
+    );
+    assert_eq!(
+        sign(&jpeg_of(&plain, 80), &Limits::default(), extra)
+            .unwrap()
+            .extra,
+        []
+    );
 }

@@ -2,7 +2,10 @@
 //! front of it keeps the test harness's own output out of the pipe that the answers go through.
 
 use super::super::blocking::BlockingPool;
-use super::super::samples::{drawing, encoded, gif_of_frames, jpeg, png, turned, zlib_of_zeros};
+use super::super::samples::{
+    animation_gif, animation_png, drawing, encoded, gif_of_frames, jpeg, png, turned, zlib_of_zeros,
+};
+use super::super::sandbox::{self, Layer};
 use super::super::worker;
 use super::*;
 use image::ImageFormat;
@@ -22,8 +25,13 @@ fn worker_entry() {
         .open("/dev/fd/3")
         .expect("the answers' pipe");
     worker::note_panics();
-    worker::limit_this_process().expect("limits");
-    worker::serve(io::stdin().lock(), output).expect("serving");
+    let withheld = env::var("MANARA_TEST_WITHOUT").unwrap_or_default();
+    let withheld: Vec<Layer> = withheld
+        .split_whitespace()
+        .map(|name| Layer::named(name).expect("a layer"))
+        .collect();
+    let layers = sandbox::enter(&withheld).expect("limits");
+    worker::serve(io::stdin().lock(), output, layers).expect("serving");
 }
 
 /// A worker behind a shell script, which ends with the real one unless it ends before.
@@ -47,11 +55,42 @@ fn behind(script: &str, arguments: &[&Path]) -> PoolOptions {
         args,
         job_timeout: Duration::from_mins(1),
         limits: Limits::default(),
+        extra: EVERYTHING,
     }
 }
 
+const EVERYTHING: Extra = Extra {
+    without_bars: true,
+    key_frames_max: 8,
+};
+
 fn pool() -> Pool {
     Pool::start(behind("", &[]))
+}
+
+fn head(time: Duration, length: usize) -> RequestHead {
+    RequestHead {
+        kind: Kind::Sign,
+        limits: Limits::default(),
+        extra: EVERYTHING,
+        time,
+        length,
+    }
+}
+
+const NO_LAYERS: Layers = Layers {
+    rlimit: false,
+    no_new_privs: false,
+    landlock_abi: 0,
+    seccomp: false,
+};
+
+/// Workers without these layers of the sandbox.
+fn pool_without(layers: &str) -> Pool {
+    Pool::start(behind(
+        &format!("export MANARA_TEST_WITHOUT='{layers}'"),
+        &[],
+    ))
 }
 
 fn fault(name: &str) -> Bytes {
@@ -83,7 +122,7 @@ async fn a_medium_is_signed_as_in_process() {
         turned(&jpeg(64, 64, 3), 6),
     ] {
         let signed = pool.sign(file.clone().into()).await;
-        let expected = decode::sign(&file, &Limits::default()).unwrap();
+        let expected = decode::sign(&file, &Limits::default(), EVERYTHING).unwrap();
         check_decoded(&signed);
         assert_eq!(
             (signed.width, signed.height, signed.frames),
@@ -228,7 +267,7 @@ async fn a_spinning_decoder_ends_without_the_pool() {
     let options = behind("", &[]);
     let mut worker = Worker::start(&options).unwrap();
     let failure = worker
-        .ask(Kind::Sign, options.limits, Duration::ZERO, &fault("spin"))
+        .ask(head(Duration::ZERO, fault("spin").len()), &fault("spin"))
         .await
         .unwrap_err();
     assert!(matches!(failure, Failure::Unanswered), "{failure:?}");
@@ -408,16 +447,11 @@ async fn workers_end_with_their_pool() {
 #[test]
 fn a_worker_ends_when_its_input_does() {
     let mut answers = Vec::new();
-    worker::serve(&b""[..], &mut answers).unwrap();
+    worker::serve(&b""[..], &mut answers, NO_LAYERS).unwrap();
     assert!(answers.is_empty());
     // The pool was killed while it wrote a request.
-    let head = RequestHead {
-        kind: Kind::Sign,
-        limits: Limits::default(),
-        time: Duration::from_secs(1),
-        length: 10,
-    };
-    assert!(worker::serve(&head.encode()[..], &mut answers).is_err());
+    let head = head(Duration::from_secs(1), 10);
+    assert!(worker::serve(&head.encode()[..], &mut answers, NO_LAYERS).is_err());
     assert!(answers.is_empty());
 }
 
@@ -444,4 +478,107 @@ fn the_blocking_pool_serves_many_threads() {
 fn time_limits_read_as_they_were_set() {
     assert_eq!(took_over(Duration::from_secs(10)), "took over 10 s");
     assert_eq!(took_over(Duration::from_millis(1500)), "took over 1500 ms");
+}
+
+// Error numbers of Linux, from errno(3).
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+const EMFILE: i32 = 24;
+
+/// What becomes of each act when a worker without these layers tries it; no errno when it succeeds.
+async fn check_acts(without: &str, expected: &[(&str, Option<i32>)]) {
+    let pool = pool_without(without);
+    for (act, errno) in expected {
+        let says = errno.map_or("worker: done".to_owned(), |errno| format!("errno {errno}"));
+        let signed = pool.sign(fault(act)).await;
+        let problem = signed.problem.unwrap_or_default();
+        assert!(
+            problem.ends_with(&says),
+            "{act} without `{without}`: {problem}, not {says}"
+        );
+    }
+    check_decoded(&pool.sign(jpeg(64, 64, 1).into()).await);
+}
+
+const ACTS: [&str; 9] = [
+    "read", "list", "write", "listen", "udp", "pair", "execute", "thread", "pipe",
+];
+
+/// Without any layer each act succeeds, so that its refusal below says something.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_sandbox_a_decoder_can_do_everything() {
+    let done: Vec<_> = ACTS.into_iter().map(|act| (act, None)).collect();
+    check_acts("rlimit no_new_privs landlock seccomp", &done).await;
+    std::fs::remove_file("/tmp/manara-was-here").unwrap();
+    let layers = pool_without("rlimit no_new_privs landlock seccomp")
+        .layers()
+        .await;
+    assert_eq!(layers, Ok(NO_LAYERS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seccomp_alone_refuses_everything() {
+    let refused: Vec<_> = ACTS.into_iter().map(|act| (act, Some(EPERM))).collect();
+    check_acts("rlimit landlock", &refused).await;
+    check_acts("", &refused).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn landlock_alone_refuses_paths_and_tcp() {
+    let expected = [
+        ("read", Some(EACCES)),
+        ("list", Some(EACCES)),
+        ("write", Some(EACCES)),
+        ("listen", Some(EACCES)),
+        ("execute", Some(EACCES)),
+        ("udp", None),
+        ("pipe", None),
+    ];
+    check_acts("rlimit seccomp", &expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_alone_refuse_new_files() {
+    let expected = ["read", "list", "write", "listen", "udp", "pair", "pipe"];
+    check_acts("landlock seccomp", &expected.map(|act| (act, Some(EMFILE)))).await;
+}
+
+/// As on a kernel that lacks a layer: the others hold, and the pool can say which one is off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_layer_is_reported_and_decoding_goes_on() {
+    for layer in Layer::ALL {
+        let pool = pool_without(layer.name());
+        let layers = pool.layers().await.unwrap();
+        assert_eq!(layers.off(), [layer.name()]);
+        check_decoded(&pool.sign(jpeg(64, 64, 1).into()).await);
+    }
+    let layers = pool().layers().await.unwrap();
+    assert!(
+        layers.off().is_empty() && layers.landlock_abi() >= Some(1),
+        "{layers:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_format_is_decoded_in_the_sandbox() {
+    let pool = pool();
+    for file in [
+        jpeg(300, 200, 1),
+        encoded(&drawing(300, 200, 2), ImageFormat::Png),
+        encoded(&drawing(300, 200, 2), ImageFormat::Gif),
+        encoded(&drawing(300, 200, 2), ImageFormat::WebP),
+        encoded(&drawing(300, 200, 2), ImageFormat::Bmp),
+        animation_gif(12),
+        animation_png(12),
+        jpeg(3000, 2000, 1),
+    ] {
+        let file = Bytes::from(file);
+        let signed = pool.sign(file.clone()).await;
+        check_decoded(&signed);
+        let in_process = decode::sign(&file, &Limits::default(), EVERYTHING).unwrap();
+        assert_eq!(signed.pdq, Some(in_process.pdq));
+        assert_eq!(signed.extra, in_process.extra);
+        assert!(pool.preview(file.clone()).await.is_ok());
+        assert!(pool.thumbnail(file).await.is_ok());
+    }
 }

@@ -1,0 +1,255 @@
+//! `manara doctor`: what this machine offers and what it lacks, each with what to do about it.
+//!
+//! The sandbox is not guessed from the kernel's version: a worker is started as the server starts
+//! them, and asked what it managed to switch on.
+
+use super::bank::table;
+use super::{Done, say, say_json};
+use crate::console::text::plain;
+use crate::data_dir::DataDir;
+use crate::media::{BlockingPool, Layer, Layers, PoolOptions};
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Below this much free disk a server soon refuses events.
+const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Exit code 0: nothing that matters is off; 1: something is, and the hint beside it says what to do.
+
+Example:
+  manara doctor --data /var/lib/manara --json | jq -r '.[] | select(.state == \"off\") | .hint'")]
+pub(crate) struct Arguments {
+    /// Also look at this data directory; nothing in it is changed.
+    #[arg(long, env = "MANARA_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// One array of objects.
+    #[arg(long)]
+    json: bool,
+    /// Start the worker without this layer of the sandbox, to see what is said of a machine that lacks it.
+    #[arg(long, value_name = "LAYER", hide = true)]
+    without: Vec<String>,
+}
+
+/// Whether what was looked at is as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Fine,
+    /// Missing, and Manara does without.
+    Optional,
+    /// Missing, and it matters.
+    Off,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    /// What was found.
+    found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+impl Check {
+    fn fine(name: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            name,
+            state: State::Fine,
+            found: found.into(),
+            hint: None,
+        }
+    }
+
+    fn off(name: &'static str, found: impl Into<String>, hint: &'static str) -> Self {
+        Self {
+            state: State::Off,
+            hint: Some(hint),
+            ..Self::fine(name, found)
+        }
+    }
+
+    fn optional(name: &'static str, found: impl Into<String>, hint: &'static str) -> Self {
+        Self {
+            state: State::Optional,
+            ..Self::off(name, found, hint)
+        }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Done> {
+    let mut checks = sandbox(&arguments.without)?;
+    checks.extend([processor(), ffmpeg()]);
+    if let Some(data) = &arguments.data {
+        checks.extend([disk(data), database(data)]);
+    }
+    if arguments.json {
+        say_json(&checks)?;
+    } else {
+        print(&checks)?;
+    }
+    let is_off = checks.iter().any(|check| check.state == State::Off);
+    Ok(if is_off { Done::Nothing } else { Done::Found })
+}
+
+fn print(checks: &[Check]) -> Result<()> {
+    let mut table = table(["what", "state", "found", "hint"]);
+    for check in checks {
+        let state = match check.state {
+            State::Fine => "fine",
+            State::Optional => "missing, optional",
+            State::Off => "OFF",
+        };
+        let hint = check.hint.unwrap_or_default();
+        table.add_row([check.name, state, &plain(&check.found), hint]);
+    }
+    say(table)
+}
+
+/// Asks a worker, started as the server starts them.
+fn sandbox(without: &[String]) -> Result<Vec<Check>> {
+    let mut options = PoolOptions::of_this_program().context("finding this program")?;
+    options.workers = 1;
+    options.args.extend(without.iter().map(Into::into));
+    let pool = BlockingPool::start(options).context("starting a media worker")?;
+    Ok(match pool.layers() {
+        Ok(layers) => Layer::ALL
+            .into_iter()
+            .map(|layer| check_of(layer, layers))
+            .collect(),
+        Err(problem) => vec![Check::off(
+            "media worker",
+            problem,
+            "no media can be decoded: see that /proc is mounted and that this program may start itself",
+        )],
+    })
+}
+
+fn check_of(layer: Layer, layers: Layers) -> Check {
+    let name = layer.name();
+    if layers.has(layer) {
+        return Check::fine(
+            name,
+            layers
+                .landlock_abi()
+                .filter(|_| layer == Layer::Landlock)
+                .map_or_else(|| "on".to_owned(), |abi| format!("on, ABI {abi}")),
+        );
+    }
+    let hint = match layer {
+        Layer::Rlimit | Layer::NoNewPrivs => {
+            "every Linux has it: look at what the container or service manager forbids"
+        }
+        Layer::Landlock => {
+            "needs Linux 5.13 or newer, built with it, and `landlock` in the kernel's lsm= list"
+        }
+        Layer::Seccomp => {
+            "needs a kernel with CONFIG_SECCOMP_FILTER, on x86-64, aarch64 or riscv64"
+        }
+    };
+    Check::off(name, "off: media are decoded without it", hint)
+}
+
+/// What hashing and matching can use of this processor.
+fn processor() -> Check {
+    let level = simd_level();
+    let name = "processor";
+    match level {
+        "portable" => Check::optional(
+            name,
+            level,
+            "everything works; a processor with AVX2 or AVX-512 compares hashes faster",
+        ),
+        level => Check::fine(name, level),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn simd_level() -> &'static str {
+    if std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512bw")
+        && std::is_x86_feature_detected!("avx512vl")
+        && std::is_x86_feature_detected!("avx512vpopcntdq")
+    {
+        "avx512"
+    } else if std::is_x86_feature_detected!("avx2") {
+        "avx2"
+    } else {
+        "portable"
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn simd_level() -> &'static str {
+    "portable"
+}
+
+fn ffmpeg() -> Check {
+    let name = "ffmpeg";
+    match Command::new("ffmpeg").arg("-version").output() {
+        Ok(output) if output.status.success() => {
+            let said = String::from_utf8_lossy(&output.stdout);
+            Check::fine(name, said.lines().next().unwrap_or_default())
+        }
+        Ok(output) => Check::optional(
+            name,
+            format!("it does not run ({})", output.status),
+            "this Manara does not use it yet",
+        ),
+        Err(error) => Check::optional(
+            name,
+            format!("not installed ({error})"),
+            "not needed: HEIC, AVIF and video are undecodable in this version, with it or without",
+        ),
+    }
+}
+
+fn disk(data: &Path) -> Check {
+    let name = "free disk";
+    match rustix::fs::statvfs(data) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let found = format!("{:.1} GiB", free as f64 / (1024.0 * 1024.0 * 1024.0));
+            if free < FREE_BYTES_MIN {
+                let hint = "make room: a full disk means that events are refused with 507";
+                Check::off(name, found, hint)
+            } else {
+                Check::fine(name, found)
+            }
+        }
+        Err(error) => Check::off(
+            name,
+            format!("{}: {error}", data.display()),
+            "give the directory of an earlier `manara serve --data DIR`",
+        ),
+    }
+}
+
+/// Opened for reading only, so that looking at it does not bring it to another version.
+fn database(data: &Path) -> Check {
+    let name = "database";
+    let versions = DataDir::open(data).and_then(|dir| {
+        let versions = manara_store::version_of(&dir.database());
+        versions.context("opening the database")
+    });
+    match versions {
+        Ok((found, known)) if found == known => Check::fine(name, format!("version {found}")),
+        Ok((found, known)) => Check::optional(
+            name,
+            format!("version {found}, this Manara's is {known}"),
+            "it is brought up to date when a server next opens it; make a backup before",
+        ),
+        Err(error) => Check::off(
+            name,
+            format!("{error:#}"),
+            "see docs/operations.md, \"When it does not start\"",
+        ),
+    }
+}
