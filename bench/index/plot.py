@@ -10,7 +10,7 @@ import math
 import sys
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 70, 190, 44, 52
-COLOURS = {"manara": "#1d5766", "manara, stream": "#4f9aa8", "threatexchange": "#b4532a", "faiss-flat": "#6b7280"}
+COLOURS = {"manara": "#1d5766", "manara, stream": "#4f9aa8", "manara, bulk": "#9cc9d3", "threatexchange": "#b4532a", "faiss-flat": "#6b7280"}
 TITLES = {
     "queries_per_s": ("index-queries", "Queries a second on one core, radius 31, each seen once"),
     "build_s": ("index-build", "Seconds to build"),

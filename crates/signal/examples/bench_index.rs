@@ -5,7 +5,9 @@
 //! The hashes are random; half of the queries are planted at distance 0 to 31 from a known one, and
 //! each is asked once. `--json` prints one object on one line. Other options: `--radius 31`,
 //! `--queries 100000`, `--churn 0` (adds, and as many removes, in a second), `--snapshot PATH`
-//! (writes one, maps it, and looks up in that).
+//! (writes one, maps it, and looks up in that). `--write FOLDER` only writes the hashes and the first
+//! queries for a peer: `hashes` and `queries` with 32 bytes each, `truth` with the row that a query
+//! was planted beside, or -1, in 8 bytes.
 
 use manara_signal::Pdq;
 use manara_signal::index::{PdqHit, PdqIndex};
@@ -101,6 +103,14 @@ fn main() {
     let churn = number("--churn", 0);
     let json = std::env::args().any(|argument| argument == "--json");
 
+    if let Some(folder) = option("--write") {
+        if let Err(problem) = write(&folder, hashes, count) {
+            let _ = writeln!(std::io::stderr(), "writing to {folder}: {problem}");
+            std::process::exit(2);
+        }
+        return;
+    }
+
     let mut figures = Figures(Vec::new());
     figures.add("hashes", hashes as f64);
     figures.add("radius", f64::from(radius));
@@ -128,7 +138,7 @@ fn main() {
         }
     }
 
-    let mut random = Random(99);
+    let mut random = Random(QUERIES_SEED);
     let mut ask = || -> Vec<Query> { (0..count).map(|_| query(&mut random, hashes)).collect() };
     let mut single = |figures: &mut Figures, index: &RwLock<PdqIndex>, names: [&'static str; 3]| {
         let queries = ask();
@@ -191,6 +201,30 @@ fn main() {
     many(&mut figures, ["stream_q_s", "stream_recall"], false);
     many(&mut figures, ["bulk_q_s", "bulk_recall"], true);
     figures.say(json);
+}
+
+const QUERIES_SEED: u64 = 99;
+
+/// Writes what is measured with, in a form that anything can read.
+fn write(folder: &str, hashes: u64, count: u64) -> std::io::Result<()> {
+    let file = |name: &str| -> std::io::Result<_> {
+        let path = std::path::Path::new(folder).join(name);
+        Ok(std::io::BufWriter::new(std::fs::File::create(path)?))
+    };
+    let mut out = file("hashes")?;
+    for key in 0..hashes {
+        out.write_all(known(key).as_bytes())?;
+    }
+    out.flush()?;
+    let (mut queries, mut truth) = (file("queries")?, file("truth")?);
+    let mut random = Random(QUERIES_SEED);
+    for _ in 0..count {
+        let query = query(&mut random, hashes);
+        queries.write_all(query.hash.as_bytes())?;
+        truth.write_all(&query.planted.map_or(-1, |key| key as i64).to_le_bytes())?;
+    }
+    queries.flush()?;
+    truth.flush()
 }
 
 /// Writes the index to a file and maps it from there.

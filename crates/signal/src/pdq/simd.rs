@@ -372,7 +372,7 @@ fn luma_avx512(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> __m512 {
 
 /// Which instructions are used; all give the same bits.
 ///
-/// There is a value only for what this processor has: that is what makes [`Level::strip`] sound.
+/// There is a value only for what this processor has: that is what makes calling its instructions sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(Kind);
 
