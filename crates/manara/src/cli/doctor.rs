@@ -173,13 +173,18 @@ fn processor() -> Check {
 
 #[cfg(target_arch = "x86_64")]
 fn simd_level() -> &'static str {
-    if std::is_x86_feature_detected!("avx512f")
+    let avx2 = std::is_x86_feature_detected!("avx2")
+        && std::is_x86_feature_detected!("popcnt")
+        && std::is_x86_feature_detected!("bmi1")
+        && std::is_x86_feature_detected!("bmi2");
+    let avx512 = std::is_x86_feature_detected!("avx512f")
         && std::is_x86_feature_detected!("avx512bw")
         && std::is_x86_feature_detected!("avx512vl")
-        && std::is_x86_feature_detected!("avx512vpopcntdq")
-    {
+        && std::is_x86_feature_detected!("avx512bitalg")
+        && std::is_x86_feature_detected!("avx512vpopcntdq");
+    if avx512 && avx2 {
         "avx512"
-    } else if std::is_x86_feature_detected!("avx2") {
+    } else if avx2 {
         "avx2"
     } else {
         "portable"
