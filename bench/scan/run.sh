@@ -20,17 +20,13 @@ du -sm "$work/images" | awk '{print "images:       " $1 " MB"}'
 for round in 1 2; do
   alone=$("$bin/examples/bench_decode" "$work/images")
   echo "one thread:   $alone"
+  : >"$work/rss"
+  (while sleep 1; do awk '/VmRSS/ {printf "%d ", $2/1024}' "/proc/$(pgrep -n -x manara)/status" >>"$work/rss"; done) 2>/dev/null &
+  sampler=$!
   started=$(date +%s.%N)
-  "$bin/manara" scan --bank BANK="$work/bank.csv" "$work/images" --json >/dev/null 2>"$work/err" &
-  scan=$!
-  peaks=()
-  while kill -0 "$scan" 2>/dev/null; do
-    rss=$(awk '/VmRSS/ {printf "%d", $2/1024}' "/proc/$scan/status" 2>/dev/null || true)
-    [ -z "$rss" ] || peaks+=("$rss")
-    sleep 1
-  done
-  wait "$scan" || [ "$?" = 1 ]
+  "$bin/manara" scan --bank BANK="$work/bank.csv" "$work/images" --json >/dev/null 2>"$work/err" || [ "$?" = 1 ]
   took=$(echo "$(date +%s.%N) - $started" | bc)
+  kill "$sampler"
   sum=$(sed 's/.*in all \([0-9.]*\) s.*/\1/' <<<"$alone")
-  echo "manara scan:  $took s on $(nproc) cores = $(echo "scale=3; 100 * $sum / ($took * $(nproc))" | bc) % of the sum; memory each second, MB: ${peaks[*]}"
+  echo "manara scan:  $took s on $(nproc) cores = $(echo "scale=3; 100 * $sum / ($took * $(nproc))" | bc) % of the sum; memory each second, MB: $(cat "$work/rss")"
 done
