@@ -132,10 +132,10 @@ impl Keeping {
 /// Follows a database's banks with a matcher that was filled by [`load_with`].
 #[derive(Debug)]
 pub(crate) struct Follower {
-    pub(crate) store: Store,
+    store: Store,
     pub(crate) matcher: Arc<Matcher>,
-    pub(crate) cursor: BankCursor,
-    pub(crate) file: PathBuf,
+    cursor: BankCursor,
+    file: PathBuf,
     /// Changes since the index was kept.
     changed: usize,
     kept_at: Instant,
@@ -158,13 +158,14 @@ impl Follower {
         }
     }
 
-    /// Takes up what has changed. Now and then gives the index as it is, to be kept.
-    pub(crate) fn follow(&mut self) -> Result<Option<Keeping>, StoreError> {
+    /// Takes up what has changed. Now and then gives the index as it is, to be kept, if `may_keep`.
+    pub(crate) fn follow(&mut self, may_keep: bool) -> Result<Option<Keeping>, StoreError> {
         let (cursor, changed) = follow(&self.store, &self.matcher, self.cursor)?;
         self.cursor = cursor;
         self.changed += changed;
         let many = self.changed >= snapshot::HASHES_MIN;
-        if many || (self.changed > 0 && self.kept_at.elapsed() >= KEPT_EVERY) {
+        let due = many || (self.changed > 0 && self.kept_at.elapsed() >= KEPT_EVERY);
+        if due && may_keep {
             (self.changed, self.kept_at) = (0, Instant::now());
             let (store, matcher) = (&self.store, &self.matcher);
             return Ok(Some(Keeping::new(store, matcher, cursor, &self.file)));

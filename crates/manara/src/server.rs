@@ -321,8 +321,9 @@ async fn follow(shared: Arc<Shared>, mut follower: Follower, bell: Arc<Notify>) 
             continue;
         }
         bell.notify_one();
+        let idle = tending.is_finished();
         let followed = tokio::task::spawn_blocking(move || {
-            let kept = follower.follow();
+            let kept = follower.follow(idle);
             (follower, kept)
         })
         .await;
@@ -343,7 +344,7 @@ async fn follow(shared: Arc<Shared>, mut follower: Follower, bell: Arc<Notify>) 
             Err(error) => tracing::warn!("following changes of keys: {error}"),
         }
         match kept {
-            Ok(kept) if tending.is_finished() => {
+            Ok(kept) if idle => {
                 let matcher = Arc::clone(&follower.matcher);
                 tending = tokio::task::spawn_blocking(move || {
                     matcher.tend();
