@@ -16,13 +16,17 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, Frame, GenericImage, Rgb, RgbImage};
 use manara_signal::pdq::dihedral_rgb;
 use std::hint::black_box;
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use support::Worker;
 use zune_core::bytestream::ZCursor;
 use zune_jpeg::JpegDecoder;
 
+#[path = "support/worker.rs"]
+mod support;
+
 const TURNS: usize = 300;
+/// How long the cores are kept busy for a figure.
+const BUSY: Duration = Duration::from_secs(3);
 
 fn main() {
     let program = std::env::args().nth(1).expect("the manara program");
@@ -62,6 +66,7 @@ fn main() {
             }),
         ]);
     }
+    busy_cores(&program);
     let animation = gif();
     println!("\n256x192 GIF of 40 frames, {} KiB", animation.len() / 1024);
     let mut other = Worker::start(&program);
@@ -98,55 +103,58 @@ fn row(acts: &mut [Act]) {
     }
 }
 
+/// What the cores get done when all are kept busy, by threads that decode, and by a pool of workers,
+/// which are one more than cores, as the server and `scan` start them.
+fn busy_cores(program: &str) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("\nimages a second on {cores} cores kept busy, 3 rounds");
+    for side in [256, 512, 1024] {
+        let image = jpeg(&picture(side, side, 1));
+        for _ in 0..3 {
+            let threads = busy(cores, || {
+                let image = &image;
+                move || in_process(image)
+            });
+            let workers = busy(cores + 1, || {
+                let (mut worker, image) = (Worker::start(program), &image);
+                move || {
+                    worker.sign(image, false, 0);
+                }
+            });
+            println!(
+                "  {side}x{side}  in process {threads:8.1}, workers {workers:8.1}, {:+5.1} %",
+                (threads / workers - 1.0) * 100.0
+            );
+        }
+    }
+}
+
+fn busy<A: FnMut()>(threads: usize, actor: impl Fn() -> A + Sync) -> f64 {
+    let begin = std::sync::Barrier::new(threads);
+    let work = || {
+        let mut act = actor();
+        act();
+        begin.wait();
+        let started = Instant::now();
+        let mut done = 0_u32;
+        while started.elapsed() < BUSY {
+            act();
+            done += 1;
+        }
+        f64::from(done) / started.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let rates = all.into_iter().map(|one| one.join().expect("a rate"));
+        rates.sum()
+    })
+}
+
 fn in_process(jpeg: &[u8]) {
     let mut decoder = JpegDecoder::new(ZCursor::new(jpeg));
     let rgb = decoder.decode().expect("a JPEG");
     let (width, height) = decoder.dimensions().expect("dimensions");
     black_box(dihedral_rgb(&rgb, width, height).expect("pixels"));
-}
-
-struct Worker(Child);
-
-impl Worker {
-    fn start(program: &str) -> Self {
-        let child = Command::new(program)
-            .arg("media-worker")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("starting the worker");
-        let stdin = child.stdin.as_ref().expect("stdin");
-        rustix::pipe::fcntl_setpipe_size(stdin, 1024 * 1024).expect("a large pipe");
-        Self(child)
-    }
-
-    fn sign(&mut self, medium: &[u8], without_bars: bool, key_frames_max: u8) {
-        let mut request = vec![0];
-        request.extend(50_000_000_u64.to_le_bytes());
-        request.extend(12_000_u32.to_le_bytes());
-        request.extend((256_u64 * 1024 * 1024).to_le_bytes());
-        request.extend(10_000_u32.to_le_bytes());
-        request.extend((medium.len() as u32).to_le_bytes());
-        request.extend([u8::from(without_bars), key_frames_max]);
-        request.extend_from_slice(medium);
-        let stdin = self.0.stdin.as_mut().expect("stdin");
-        stdin.write_all(&request).expect("asking");
-        let stdout = self.0.stdout.as_mut().expect("stdout");
-        let mut head = [0; 6];
-        stdout.read_exact(&mut head).expect("an answer");
-        let [status, _, length @ ..] = head;
-        assert_eq!(status, 0, "the worker could not sign it");
-        let mut body = vec![0; u32::from_le_bytes(length) as usize];
-        stdout.read_exact(&mut body).expect("a body");
-        black_box(body);
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        self.0.wait().expect("the worker ends with its input");
-    }
 }
 
 /// Patches under waves: it compresses about as well as a photograph.

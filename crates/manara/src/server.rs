@@ -236,16 +236,9 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
     }
     let media = &shared.config.media;
     let variants = Variants::from(media);
-    let pool = Pool::start(PoolOptions {
-        workers: if media.workers == 0 {
-            std::thread::available_parallelism().map_or(1, usize::from)
-        } else {
-            media.workers
-        },
-        job_timeout: Duration::from_millis(media.decode_timeout_ms),
-        extra: variants.extra,
-        ..PoolOptions::of_this_program().context("finding this program for its media workers")?
-    });
+    let pool = Pool::start(
+        PoolOptions::configured(media).context("finding this program for its media workers")?,
+    );
     tokio::spawn(say_what_is_off(pool.clone()));
     let fetcher = Fetcher::new(FetchOptions {
         bytes_max: media.bytes_max,

@@ -118,7 +118,7 @@ fn sandbox(without: &[String]) -> Result<Vec<Check>> {
     let mut options = PoolOptions::of_this_program().context("finding this program")?;
     options.workers = 1;
     options.args.extend(without.iter().map(Into::into));
-    let pool = BlockingPool::start(options).context("starting a media worker")?;
+    let pool = BlockingPool::start(&options).context("starting a media worker")?;
     Ok(match pool.layers() {
         Ok(layers) => Layer::ALL
             .into_iter()

@@ -7,9 +7,11 @@
 //! A job is given a second worker only when the first was ended from outside (an operator, the kernel
 //! short of memory) or before it could read the medium: that says nothing about the medium.
 
+use super::Variants;
 use super::decode::{self, Extra, Form, Limits};
 use super::protocol::{ANSWER_HEAD, Answer, Kind, MEDIUM_BYTES_MAX, RequestHead, Unbelievable};
 use super::sandbox::Layers;
+use crate::config;
 use bytes::{Buf, Bytes};
 use manara_model::Decoding;
 use manara_signal::pdq::{Dihedral, PdqHash};
@@ -46,7 +48,8 @@ const SIGXCPU: i32 = 24;
 /// How a pool is set up.
 #[derive(Debug, Clone)]
 pub(crate) struct PoolOptions {
-    /// Most workers at a time, at least 1. One per core keeps all cores busy.
+    /// Most workers at a time, at least 1. One more than cores keeps all cores busy: it decodes while
+    /// another waits for its next medium.
     pub(crate) workers: usize,
     /// The program that is started as a worker.
     pub(crate) program: PathBuf,
@@ -61,7 +64,18 @@ pub(crate) struct PoolOptions {
 }
 
 impl PoolOptions {
-    /// Workers that are this program itself, one per core.
+    /// As configured, with this program itself as the workers.
+    pub(crate) fn configured(media: &config::Media) -> io::Result<Self> {
+        let mut options = Self::of_this_program()?;
+        if media.workers > 0 {
+            options.workers = media.workers;
+        }
+        options.job_timeout = Duration::from_millis(media.decode_timeout_ms);
+        options.extra = Variants::from(media).extra;
+        Ok(options)
+    }
+
+    /// Workers that are this program itself, enough of them to keep all cores busy.
     pub(crate) fn of_this_program() -> io::Result<Self> {
         // The link leads to the program that runs, even after its file was replaced by a newer version.
         let running = Path::new("/proc/self/exe");
@@ -71,7 +85,7 @@ impl PoolOptions {
             env::current_exe()?
         };
         Ok(Self {
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: std::thread::available_parallelism().map_or(1, usize::from) + 1,
             program,
             args: vec![super::WORKER_COMMAND.into()],
             job_timeout: Duration::from_secs(10),

@@ -1,7 +1,7 @@
 //! A scan: files and event files against banks, in parallel, without a server.
 //!
 //! ```text
-//! walk ─ units ─► workers (one per core) ─ outcomes ─► put in order ─► sink (table, JSON, page)
+//! walk ─ units ─► threads ─ outcomes ─► put in order ─► sink (table, JSON, page)
 //!        files,    sniff: image  → decoder process → signals ─┐
 //!        batches          text   → windows                    ├─ match
 //!        of events        event  → texts, links, media        │
@@ -36,7 +36,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 use walk::{Met, walk};
 
 /// Largest file that is read into memory and decoded as an image.
@@ -122,14 +121,10 @@ pub(crate) struct Totals {
 
 /// Starts the processes that decode images.
 pub(crate) fn decoders(config: &Media, extra: Extra) -> anyhow::Result<BlockingPool> {
-    let mut options =
-        PoolOptions::of_this_program().context("finding this program, to decode images with")?;
-    if config.workers > 0 {
-        options.workers = config.workers;
-    }
-    options.extra = extra;
-    options.job_timeout = Duration::from_millis(config.decode_timeout_ms);
-    BlockingPool::start(options).context("starting the processes that decode images")
+    let options =
+        PoolOptions::configured(config).context("finding this program, to decode images with")?;
+    let options = PoolOptions { extra, ..options };
+    BlockingPool::start(&options).context("starting the processes that decode images")
 }
 
 /// Everything a scan works with.
@@ -215,7 +210,7 @@ impl Scanner<'_> {
         progress: &(dyn Fn(u64, u64) + Sync),
         sink: &mut dyn FnMut(Outcome) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let workers = self.pool.threads();
         let stop = AtomicBool::new(false);
         let (to_workers, units) = sync_channel::<(u64, Unit)>(workers * 4);
         let (to_sink, outcomes) = sync_channel::<(u64, Vec<Outcome>)>(workers * 16);
@@ -293,7 +288,7 @@ impl Scanner<'_> {
         let mut item = Item::new(path.to_owned(), kind, bytes);
         match kind {
             Kind::Image if bytes <= IMAGE_BYTES_MAX => {
-                (&mut file).take(IMAGE_BYTES_MAX).read_to_end(&mut start)?;
+                read_rest(&mut file, bytes, &mut start)?;
                 self.image(&mut item, Bytes::from(start));
             }
             Kind::Text => self.text(&mut item, io::Cursor::new(start).chain(file))?,
@@ -406,6 +401,25 @@ impl Hit {
             excerpt: None,
         }
     }
+}
+
+/// Reads on to the end of a file that was `bytes` long when it was opened, in one go. Should it have
+/// grown since, at most [`IMAGE_BYTES_MAX`] more are read.
+fn read_rest(file: &mut File, bytes: u64, start: &mut Vec<u8>) -> io::Result<()> {
+    let known = start.len();
+    start.resize(known.max(bytes as usize), 0);
+    let mut end = known;
+    while let Some(room @ [_, ..]) = start.get_mut(end..) {
+        match file.read(room) {
+            Ok(0) => break,
+            Ok(read) => end += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    start.truncate(end);
+    file.take(IMAGE_BYTES_MAX).read_to_end(start)?;
+    Ok(())
 }
 
 /// A piece of work.

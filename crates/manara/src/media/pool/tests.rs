@@ -457,7 +457,7 @@ fn a_worker_ends_when_its_input_does() {
 
 #[test]
 fn the_blocking_pool_serves_many_threads() {
-    let pool = BlockingPool::start(behind("", &[])).unwrap();
+    let pool = BlockingPool::start(&behind("", &[])).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..8_u32 {
             let pool = &pool;
