@@ -1,19 +1,41 @@
-//! Bars: the flat borders that a player or a story app puts around a picture, and their removal.
+//! Bars: what a player, a story app or a phone's screen puts around a picture, and its removal.
 //!
-//! A line of pixels is part of a bar when nearly all of it has the colour of the image's outermost
-//! line on that side. Bars thinner than 2 % of their side are left; a picture that is flat all over
-//! has none.
+//! A line of pixels is part of a bar when enough of it has the colour of the image's outermost line on
+//! that side. What is enough has no one answer: the noise of a JPEG asks for a wide tolerance, a night
+//! sky beside a black bar for a narrow one, and the page around a picture in a screenshot bears writing
+//! and buttons. So there are up to three ways to cut, and each that gives something else is compared.
+//! Bars thinner than 2 % of their side are left; a picture that is flat all over has none.
 
 use std::ops::Range;
 
-/// How far a sample may be from its bar's colour: JPEG noise stays well below.
-const SAMPLE_OFF_MAX: u8 = 20;
-/// One pixel in so many may be further off, for noise and small marks.
-const PIXELS_PER_OUTLIER: usize = 64;
+/// How far a sample may be from its bar's colour.
+struct Flatness {
+    sample_off_max: u8,
+    /// One pixel of a line in so many may be further off, for noise and small marks.
+    pixels_per_outlier: usize,
+}
+
+/// JPEG noise stays well within.
+const NOISY: Flatness = Flatness {
+    sample_off_max: 20,
+    pixels_per_outlier: 64,
+};
+/// Dark parts of a picture beside black bars stay outside.
+const CLEAN: Flatness = Flatness {
+    sample_off_max: 8,
+    pixels_per_outlier: 64,
+};
+/// Half of the line may be writing or buttons.
+const PAGE: Flatness = Flatness {
+    sample_off_max: 12,
+    pixels_per_outlier: 2,
+};
 /// A bar is at least one part in so many of its side.
 const SIDE_PARTS_MAX: usize = 50;
-/// What is left is at least one part in so many of the side, or there are no bars.
+/// What is left between bars is at least one part in so many of the side, or there are no bars.
 const LEFT_PARTS_MAX: usize = 10;
+/// The same for the page of a screenshot.
+const LEFT_OF_PAGE_PARTS_MAX: usize = 5;
 
 /// The part of a picture inside its bars.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,22 +44,88 @@ pub(super) struct Inside {
     pub(super) rows: Range<usize>,
 }
 
-/// Finds the bars of an RGB picture; `None` when it has none.
-pub(super) fn inside(rgb: &[u8], width: usize, height: usize) -> Option<Inside> {
-    let pixel = |x: usize, y: usize| -> [u8; 3] {
-        let at = (y * width + x) * 3;
-        let found = rgb.get(at..at + 3).and_then(|pixel| pixel.try_into().ok());
-        found.unwrap_or_default()
-    };
-    let top = bar(height, width, |y, x| pixel(x, y));
-    let bottom = bar(height, width, |y, x| pixel(x, height - 1 - y));
-    let rows = left_of(height, top, bottom)?;
-    // Over the whole side, corners included: the picture's own background beside black bars is no bar.
-    let left = bar(width, height, pixel);
-    let right = bar(width, height, |x, y| pixel(width - 1 - x, y));
-    let columns = left_of(width, left, right)?;
-    let all = top + bottom + left + right;
-    (all > 0).then_some(Inside { columns, rows })
+/// A picture's RGB pixels, in rows.
+struct Pixels<'a> {
+    rgb: &'a [u8],
+    width: usize,
+    height: usize,
+}
+
+/// Finds the bars of an RGB picture, in every way that gives something else; none when it has none.
+/// Cuts within 1 % of each other have nearly the same hash, and count as one.
+pub(super) fn inside(rgb: &[u8], width: usize, height: usize) -> Vec<Inside> {
+    let pixels = Pixels { rgb, width, height };
+    let mut found: Vec<Inside> = Vec::new();
+    for way in [
+        pixels.within_bars(&NOISY),
+        pixels.within_bars(&CLEAN),
+        pixels.on_a_page(),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        if !found.iter().any(|known| pixels.is_same(known, &way)) {
+            found.push(way);
+        }
+    }
+    found
+}
+
+impl Pixels<'_> {
+    fn at(&self, x: usize, y: usize) -> [u8; 3] {
+        let at = (y * self.width + x) * 3;
+        let found = self.rgb.get(at..at + 3);
+        found
+            .and_then(|pixel| pixel.try_into().ok())
+            .unwrap_or_default()
+    }
+
+    fn is_same(&self, one: &Inside, other: &Inside) -> bool {
+        let near = |one: &Range<usize>, other: &Range<usize>, side: usize| {
+            let off = side / 100;
+            one.start.abs_diff(other.start) <= off && one.end.abs_diff(other.end) <= off
+        };
+        near(&one.columns, &other.columns, self.width) && near(&one.rows, &other.rows, self.height)
+    }
+
+    fn within_bars(&self, flat: &Flatness) -> Option<Inside> {
+        let (top, bottom) = self.above_and_below(flat);
+        let rows = left_of(self.height, top, bottom, LEFT_PARTS_MAX)?;
+        // Over the whole side, corners included: the picture's own background beside black bars is no bar.
+        let (left, right) = self.beside(flat, 0..self.height);
+        let left = worth(left, self.width);
+        let right = worth(right, self.width);
+        let columns = left_of(self.width, left, right, LEFT_PARTS_MAX)?;
+        (top + bottom + left + right > 0).then_some(Inside { columns, rows })
+    }
+
+    /// Writing and buttons are above and below the picture; beside it, the page is bare.
+    fn on_a_page(&self) -> Option<Inside> {
+        let (top, bottom) = self.above_and_below(&PAGE);
+        if top + bottom == 0 {
+            return None;
+        }
+        let rows = left_of(self.height, top, bottom, LEFT_OF_PAGE_PARTS_MAX)?;
+        let (left, right) = self.beside(&NOISY, rows.clone());
+        let columns = left_of(self.width, left, right, LEFT_OF_PAGE_PARTS_MAX)?;
+        Some(Inside { columns, rows })
+    }
+
+    fn above_and_below(&self, flat: &Flatness) -> (usize, usize) {
+        let (lines, length) = (self.height, self.width);
+        let top = bar(lines, length, flat, |y, x| self.at(x, y));
+        let bottom = bar(lines, length, flat, |y, x| self.at(x, lines - 1 - y));
+        (worth(top, lines), worth(bottom, lines))
+    }
+
+    fn beside(&self, flat: &Flatness, rows: Range<usize>) -> (usize, usize) {
+        let (lines, length, first) = (self.width, rows.len(), rows.start);
+        let left = bar(lines, length, flat, |x, y| self.at(x, first + y));
+        let right = bar(lines, length, flat, |x, y| {
+            self.at(lines - 1 - x, first + y)
+        });
+        (left, right)
+    }
 }
 
 impl Inside {
@@ -56,16 +144,25 @@ impl Inside {
     }
 }
 
-/// How thick the bar is that begins at line 0, of `lines` lines of `length` pixels.
-fn bar(lines: usize, length: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> usize {
+/// How many of the first of `lines` lines of `length` pixels are a bar.
+fn bar(
+    lines: usize,
+    length: usize,
+    flat: &Flatness,
+    pixel: impl Fn(usize, usize) -> [u8; 3],
+) -> usize {
     let colour = mean((0..length).map(|at| pixel(0, at)));
-    let outliers_max = length / PIXELS_PER_OUTLIER;
+    let outliers_max = length / flat.pixels_per_outlier;
     let is_flat = |line: &usize| {
-        let far = |at: &usize| is_far(pixel(*line, *at), colour);
+        let far = |at: &usize| is_far(pixel(*line, *at), colour, flat.sample_off_max);
         (0..length).filter(far).take(outliers_max + 1).count() <= outliers_max
     };
-    let thick = (0..lines).take_while(is_flat).count();
-    if thick * SIDE_PARTS_MAX >= lines {
+    (0..lines).take_while(is_flat).count()
+}
+
+/// A bar too thin to be one counts for nothing.
+fn worth(thick: usize, side: usize) -> usize {
+    if thick * SIDE_PARTS_MAX >= side {
         thick
     } else {
         0
@@ -83,17 +180,17 @@ fn mean(pixels: impl Iterator<Item = [u8; 3]>) -> [u8; 3] {
     sums.map(|sum| (sum / count.max(1)) as u8)
 }
 
-fn is_far(pixel: [u8; 3], colour: [u8; 3]) -> bool {
+fn is_far(pixel: [u8; 3], colour: [u8; 3], sample_off_max: u8) -> bool {
     pixel
         .iter()
         .zip(colour)
-        .any(|(a, b)| a.abs_diff(b) > SAMPLE_OFF_MAX)
+        .any(|(a, b)| a.abs_diff(b) > sample_off_max)
 }
 
 /// What two bars leave of a side, if it is enough to be a picture.
-fn left_of(side: usize, before: usize, after: usize) -> Option<Range<usize>> {
+fn left_of(side: usize, before: usize, after: usize, parts_max: usize) -> Option<Range<usize>> {
     let end = side.checked_sub(after).filter(|end| *end > before)?;
-    ((end - before) * LEFT_PARTS_MAX >= side).then_some(before..end)
+    ((end - before) * parts_max >= side).then_some(before..end)
 }
 
 #[cfg(test)]
@@ -112,6 +209,16 @@ mod tests {
         framed
     }
 
+    /// All ways to cut agree.
+    #[track_caller]
+    fn only(image: &RgbImage) -> Inside {
+        let found = inside(image, image.width() as usize, image.height() as usize);
+        let [only] = &found[..] else {
+            panic!("{found:?}");
+        };
+        only.clone()
+    }
+
     /// Finds exactly the bars that were put there, and in a JPEG at most a block more or less.
     #[track_caller]
     fn check(bars: [u32; 4], colour: [u8; 3]) {
@@ -119,7 +226,7 @@ mod tests {
         let framed = framed(&drawing, bars, colour);
         let (width, height) = (framed.width() as usize, framed.height() as usize);
         let [left, top, ..] = bars.map(|bar| bar as usize);
-        let found = inside(&framed, width, height).expect("bars");
+        let found = only(&framed);
         assert_eq!(
             (&found.columns, &found.rows),
             (&(left..left + 200), &(top..top + 150))
@@ -129,16 +236,15 @@ mod tests {
         let noisy = image::load_from_memory(&jpeg_of(&framed, 60))
             .expect("a JPEG")
             .into_rgb8();
-        let found = inside(&noisy, width, height).expect("bars in the JPEG");
         let near = |a: usize, b: usize| a.abs_diff(b) <= 16;
-        assert!(
-            near(found.columns.start, left) && near(found.columns.end, left + 200),
-            "{found:?}"
-        );
-        assert!(
-            near(found.rows.start, top) && near(found.rows.end, top + 150),
-            "{found:?}"
-        );
+        let is_near = |found: &Inside| {
+            near(found.columns.start, left)
+                && near(found.columns.end, left + 200)
+                && near(found.rows.start, top)
+                && near(found.rows.end, top + 150)
+        };
+        let found = inside(&noisy, width, height);
+        assert!(found.iter().any(is_near), "{found:?}");
     }
 
     #[test]
@@ -153,7 +259,7 @@ mod tests {
     #[track_caller]
     fn check_none(image: &RgbImage) {
         let (width, height) = image.dimensions();
-        assert_eq!(inside(image, width as usize, height as usize), None);
+        assert_eq!(inside(image, width as usize, height as usize), []);
     }
 
     #[test]
@@ -169,7 +275,7 @@ mod tests {
         let with_background = framed(&drawing, [20, 0, 20, 0], [90, 160, 220]);
         let found = inside(&framed(&with_background, [0, 30, 0, 30], [0; 3]), 200, 210);
         let (columns, rows) = (0..200, 30..180);
-        assert_eq!(found, Some(Inside { columns, rows }));
+        assert_eq!(found[0], Inside { columns, rows });
     }
 
     #[test]
@@ -177,7 +283,7 @@ mod tests {
         let drawing = drawing(200, 196, 5);
         check_none(&framed(&drawing, [0, 3, 0, 0], [255, 255, 255]));
         let with_four = framed(&drawing, [0, 4, 0, 0], [255, 255, 255]);
-        assert_eq!(inside(&with_four, 200, 200).expect("a bar").rows, 4..200);
+        assert_eq!(only(&with_four).rows, 4..200);
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Default for Limits {
 /// What is hashed beside the picture as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extra {
-    /// The picture without the bars at its edges, if it has some.
+    /// The picture without the bars at its edges, or the page around it, if it has some.
     pub(crate) without_bars: bool,
     /// Most further frames of an animation.
     pub(crate) key_frames_max: u8,
@@ -226,12 +226,12 @@ pub(super) fn sign(bytes: &[u8], limits: &Limits, extra: Extra) -> Result<Signs,
         pdq: pdq::dihedral_rgb(&rgb, columns, rows)?,
         extra: Vec::new(),
     };
-    if extra.without_bars
-        && let Some(inside) = bars::inside(&rgb, columns, rows)
-    {
-        let cut = inside.cut(&rgb, columns);
-        let hash = pdq::hash_rgb(&cut, inside.columns.len(), inside.rows.len())?;
-        signs.extra.push((Form::WithoutBars, hash));
+    if extra.without_bars {
+        for inside in bars::inside(&rgb, columns, rows) {
+            let cut = inside.cut(&rgb, columns);
+            let hash = pdq::hash_rgb(&cut, inside.columns.len(), inside.rows.len())?;
+            signs.extra.push((Form::WithoutBars, hash));
+        }
     }
     if extra.key_frames_max > 0 && frames > 1 && !truncated {
         let first = Look::of(&rgb, columns, rows, 3);

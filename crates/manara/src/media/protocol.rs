@@ -28,8 +28,8 @@ pub(super) const REQUEST_HEAD: usize = 31;
 pub(super) const ANSWER_HEAD: usize = 6;
 const SIGNS_BYTES: usize = 16 + 8 * 32;
 const EXTRA_BYTES: usize = 5 + 32;
-/// One without bars, and as many frames as can be asked for.
-const EXTRAS_MAX: usize = 1 + u8::MAX as usize;
+/// Three ways to cut bars off, and as many frames as can be asked for.
+const EXTRAS_MAX: usize = 3 + u8::MAX as usize;
 const LAYERS_BYTES: usize = 4;
 const PROBLEM_BYTES_MAX: usize = 1024;
 

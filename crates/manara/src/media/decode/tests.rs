@@ -426,6 +426,54 @@ fn the_picture_as_displayed_is_one_of_the_dihedral_forms() {
     }
 }
 
+/// The smallest distance of a form without bars from the hash.
+fn nearest(extra: &[(Form, PdqHash)], hash: &manara_signal::Pdq) -> u32 {
+    let without_bars = extra.iter().filter(|(form, _)| *form == Form::WithoutBars);
+    let distances = without_bars.map(|(_, found)| found.hash.distance(hash));
+    distances.min().expect("it has bars")
+}
+
+#[test]
+fn a_picture_of_the_night_between_black_bars_is_cut_where_it_ends() {
+    let extra = Extra {
+        without_bars: true,
+        ..Extra::NONE
+    };
+    let mut night = drawing(320, 180, 3);
+    // A dark foreground: with the tolerance that JPEG noise asks for, it would go with the bar.
+    for (_, y, pixel) in night.enumerate_pixels_mut() {
+        if y >= 130 {
+            *pixel = image::Rgb([12; 3]);
+        }
+    }
+    let hash = pdq::hash_rgb(&night, 320, 180).unwrap().hash;
+    let mut framed = RgbImage::new(320, 320);
+    image::GenericImage::copy_from(&mut framed, &night, 0, 70).unwrap();
+    let signs = sign(&jpeg_of(&framed, 85), &Limits::default(), extra).unwrap();
+    assert!(nearest(&signs.extra, &hash) <= 16, "{:?}", signs.extra);
+}
+
+#[test]
+fn a_picture_in_a_screenshot_has_a_hash_of_its_own() {
+    let extra = Extra {
+        without_bars: true,
+        ..Extra::NONE
+    };
+    let plain = drawing(300, 200, 3);
+    let hash = pdq::hash_rgb(&plain, 300, 200).unwrap().hash;
+    let mut screen = RgbImage::from_pixel(320, 480, image::Rgb([245; 3]));
+    // A line of writing above, buttons below.
+    for x in (20..180).filter(|x| x % 3 > 0) {
+        (20..40).for_each(|y| screen.put_pixel(x, y, image::Rgb([30; 3])));
+    }
+    for x in (20..300).filter(|x| x % 70 < 20) {
+        (400..430).for_each(|y| screen.put_pixel(x, y, image::Rgb([90; 3])));
+    }
+    image::GenericImage::copy_from(&mut screen, &plain, 10, 80).unwrap();
+    let signs = sign(&jpeg_of(&screen, 85), &Limits::default(), extra).unwrap();
+    assert!(nearest(&signs.extra, &hash) <= 16, "{:?}", signs.extra);
+}
+
 #[test]
 fn the_picture_without_bars_has_a_hash_of_its_own() {
     let extra = Extra {
@@ -442,10 +490,7 @@ fn the_picture_without_bars_has_a_hash_of_its_own() {
         signs.pdq[0].hash.distance(&hash) > 31,
         "bars defeat the plain hash"
     );
-    let [(Form::WithoutBars, found)] = signs.extra[..] else {
-        panic!("{:?}", signs.extra)
-    };
-    assert!(found.hash.distance(&hash) <= 16);
+    assert!(nearest(&signs.extra, &hash) <= 16, "{:?}", signs.extra);
     assert_eq!(
         sign(&file, &Limits::default(), Extra::NONE).unwrap().extra,
         []
