@@ -183,7 +183,6 @@ fn is_easy(kind: PlantedKind) -> bool {
         "two disguises at once",
         "watermarked",
         "cropped by 3 to 15 %",
-        "letterboxed",
         "inside a screenshot",
         "handle",
     ];

@@ -195,9 +195,9 @@ pub enum PdqForm {
     /// An image wider or higher than 512 pixels is first made 512x512 by picking the nearest pixels
     /// (so that the shorter side may grow), as Meta's command-line tools do.
     ///
-    /// Derived from the reference's source and not compared with its output: the condition and the
-    /// size are those of its `pdqio.cpp`, the pixel picked, `floor(i * side / 512)`, is that of the
-    /// nearest-neighbour resize of its image library, `CImg`. From there on it is the form above.
+    /// The condition and the size are those of the reference's `pdqio.cpp`; the pixel picked,
+    /// `floor(i * side / 512)`, is the one that its image library, `CImg`, picks
+    /// (`tests/vectors/check_reference512_pixels.cpp`). From there on it is the form above.
     Reference512,
 }
 

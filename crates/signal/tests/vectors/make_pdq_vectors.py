@@ -12,7 +12,7 @@ arithmetic only, which `tests/pdq_vectors.rs` repeats, so that no image has to b
 
 With --reference-512, an image over 512 in either direction is first made 512x512 as Meta's command-line tools do
 before they hash it: `input.resize(512, 512)` in their pdqio.cpp, which in CImg picks the nearest pixel, number
-floor(i * side / 512). That step is derived from the source, the hash of what it gives is the package's.
+floor(i * side / 512); check_reference512_pixels.cpp asks CImg itself. The hash of what it gives is the package's.
 """
 import argparse
 import json
