@@ -14,7 +14,7 @@
 use image::codecs::gif::GifEncoder;
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, Frame, GenericImage, Rgb, RgbImage};
-use manara_signal::pdq::dihedral_rgb;
+use manara_signal::pdq::{dihedral_rgb, hash_rgb};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use support::Worker;
@@ -46,6 +46,15 @@ fn main() {
             }),
             ("worker", &mut || {
                 worker.sign(&plain, false, 0);
+            }),
+        ]);
+        let pixels = picture(side, side, 1);
+        row(&mut [
+            ("pdq of pixels, as stored", &mut || {
+                black_box(hash_rgb(&pixels, side as usize, side as usize).expect("pixels"));
+            }),
+            ("the same, dihedral forms too", &mut || {
+                black_box(dihedral_rgb(&pixels, side as usize, side as usize).expect("pixels"));
             }),
         ]);
         let mut other = Worker::start(&program);
