@@ -9,6 +9,12 @@ impl Worker {
     pub(crate) fn start(program: &str) -> Self {
         let child = Command::new(program)
             .arg("media-worker")
+            // As the pool starts it.
+            .env(
+                "GLIBC_TUNABLES",
+                "glibc.malloc.mmap_threshold=1073741824:\
+                 glibc.malloc.trim_threshold=134217728:glibc.malloc.hugetlb=1",
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
