@@ -1,16 +1,19 @@
 //! All banks in memory, and the matching of one event against them.
 //!
 //! One index per signal type spans every bank; an entry's key says which bank and member it is, so
-//! a disabled bank costs a look at one flag and an event costs one lookup per signal.
+//! a disabled bank costs a look at one flag and an event costs one lookup per signal. Images go into
+//! their index together: all forms of all media of the events at hand are one stream of lookups.
 
+use crate::forms;
 use manara_model::{Bank, BankName, Decoding, Event, Match, MediaFacts, Medium, MemberId, Span};
 use manara_signal::index::{ExactIndex, PdqHit, PdqIndex};
-use manara_signal::pdq::{Dihedral, Pdq, PdqHash};
+use manara_signal::pdq::{Pdq, PdqHash};
 use manara_signal::text::{Level, Normalised, PhraseHit, PhraseIndex, normalise};
 use manara_signal::url::{CanonicalUrl, find_links};
 use manara_signal::{Signal, SignalType};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Below this PDQ quality an image has too little in it to be told apart from others: its hash is
@@ -18,10 +21,10 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) const PDQ_QUALITY_MIN: u8 = 50;
 /// The widest PDQ distance at which matches are kept for banks and rules to narrow.
 pub(crate) const PDQ_DISTANCE_MAX: u32 = Bank::DISTANCE_MAX;
-/// The form of an image that is the image as stored.
-const ORIGINAL: Cow<'static, str> = Cow::Borrowed(Dihedral::Original.name());
 /// Most matches kept for one event, nearest first; a text of slogans only must not fill the log.
 const MATCHES_MAX: usize = 64;
+/// Most image hashes looked up in one go, while changes to the banks wait.
+const LOOKUPS_MAX: usize = 1024;
 
 const MEMBER_BITS: u32 = 44;
 
@@ -43,6 +46,8 @@ struct BankEntry {
     enabled: bool,
     /// How far image hashes match.
     distance: u32,
+    /// Whether mirrored and turned images match.
+    dihedral: bool,
     members: u64,
     /// How many of them are image hashes.
     hashes: u64,
@@ -92,7 +97,9 @@ impl MediaSignals {
         let (mut exact, mut pdq) = (Vec::new(), Vec::new());
         for (signal_type, value) in &medium.signals {
             match Signal::parse(*signal_type, value) {
-                Ok(Signal::Pdq(hash)) => pdq.push((PdqHash { hash, quality }, ORIGINAL)),
+                Ok(Signal::Pdq(hash)) => {
+                    pdq.push((PdqHash { hash, quality }, Cow::Borrowed(forms::STORED)));
+                }
                 Ok(other) => exact.push(other),
                 Err(_) => {}
             }
@@ -136,13 +143,15 @@ impl Matcher {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the bank known, switches it on or off, and says how far its image hashes match.
-    pub(crate) fn set_bank(&self, name: &BankName, enabled: bool, distance: u32) {
+    /// Makes the bank known, switches it on or off, and says how far its image hashes match and
+    /// whether mirrored and turned images do.
+    pub(crate) fn set_bank(&self, name: &BankName, enabled: bool, distance: u32, dihedral: bool) {
         let mut indexes = self.write();
         let bank = indexes.bank(name);
         if let Some(entry) = indexes.banks.get_mut(bank) {
             entry.enabled = enabled;
             entry.distance = distance;
+            entry.dihedral = dihedral;
         }
     }
 
@@ -213,51 +222,196 @@ impl Matcher {
     }
 
     /// All matches of the event's texts, links and media, nearest first.
+    #[cfg(test)]
     pub(crate) fn matches(&self, event: &Event, media: &[MediaSignals]) -> Vec<Match> {
-        let indexes = self.read();
-        let mut found = Found {
-            indexes: &indexes,
-            matches: Vec::new(),
-            seen: HashSet::new(),
-        };
-        for (field, text) in event.texts() {
-            found.text(field, text);
+        self.matches_of_events([(event, media)])
+            .pop()
+            .unwrap_or_default()
+    }
+
+    /// All matches of each event's texts, links and media, nearest first. The images of all events
+    /// are looked up together.
+    pub(crate) fn matches_of_events<'a>(
+        &self,
+        events: impl IntoIterator<Item = (&'a Event, &'a [MediaSignals])>,
+    ) -> Vec<Vec<Match>> {
+        let (mut found, mut media) = (Vec::new(), Vec::new());
+        for (event, signals) in events {
+            let mut of_event = Found::default();
+            let indexes = self.read();
+            for (field, text) in event.texts() {
+                of_event.text(&indexes, field, text);
+            }
+            let links = event.content.iter().flat_map(|c| &c.links);
+            for (i, link) in links.enumerate() {
+                of_event.link(&indexes, link, || format!("content.links[{i}]"));
+            }
+            drop(indexes);
+            media.extend(signals.iter().enumerate().map(|(i, signals)| Placed {
+                of: found.len(),
+                field: Cow::Owned(format!("content.media[{i}]")),
+                signals,
+            }));
+            found.push(of_event);
         }
-        let links = event
-            .content
-            .iter()
-            .flat_map(|c| c.links.iter().enumerate());
-        for (i, link) in links {
-            found.link(link, || format!("content.links[{i}]"), None);
-        }
-        for (i, medium) in media.iter().enumerate() {
-            found.medium(medium, &format!("content.media[{i}]"));
-        }
-        found.finish()
+        self.media(&media, &mut found);
+        found.into_iter().map(|found| found.finish().0).collect()
     }
 
     /// All matches of a text on its own, as if it were in `field`.
     pub(crate) fn matches_of_text(&self, field: &str, text: &str) -> Vec<Match> {
-        let indexes = self.read();
-        let mut found = Found {
-            indexes: &indexes,
-            matches: Vec::new(),
-            seen: HashSet::new(),
-        };
-        found.text(field, text);
-        found.finish()
+        let mut found = Found::default();
+        found.text(&self.read(), field, text);
+        found.finish().0
     }
 
     /// All matches of a medium on its own, as if it were in `field`.
-    pub(crate) fn matches_of_medium(&self, field: &str, medium: &MediaSignals) -> Vec<Match> {
-        let indexes = self.read();
-        let mut found = Found {
-            indexes: &indexes,
-            matches: Vec::new(),
-            seen: HashSet::new(),
+    pub(crate) fn matches_of_medium(&self, field: &str, signals: &MediaSignals) -> Vec<Match> {
+        let mut found = [Found::default()];
+        let medium = Placed {
+            of: 0,
+            field: Cow::Borrowed(field),
+            signals,
         };
-        found.medium(medium, field);
-        found.finish()
+        self.media(&[medium], &mut found);
+        let [found] = found;
+        found.finish().0
+    }
+
+    /// What the banks hold of each of these signals, images no further than `distance_max`: the
+    /// matches, nearest first, and how many more there are than are given.
+    pub(crate) fn look_up(&self, signals: &[Asked], distance_max: u32) -> Vec<(Vec<Match>, usize)> {
+        const FIELD: &str = "signal";
+        let mut found: Vec<Found> = Vec::with_capacity(signals.len());
+        let mut images: Vec<(usize, PdqHash)> = Vec::new();
+        for (number, signal) in signals.iter().enumerate() {
+            let mut of_signal = Found::default();
+            match signal {
+                Asked::Text(text) => of_signal.text(&self.read(), FIELD, text),
+                Asked::Exact(signal) => {
+                    of_signal.exact(&self.read(), signal, || FIELD.to_owned(), None);
+                }
+                Asked::Image(hash) if hash.quality >= PDQ_QUALITY_MIN => {
+                    images.push((number, *hash));
+                }
+                Asked::Image(_) => {}
+            }
+            found.push(of_signal);
+        }
+        let distance_max = distance_max.min(PDQ_DISTANCE_MAX);
+        for images in images.chunks(LOOKUPS_MAX) {
+            let hashes: Vec<Pdq> = images.iter().map(|(_, image)| image.hash).collect();
+            let indexes = self.read();
+            indexes.pdq.query_bulk(&hashes, distance_max, |number, hits| {
+                let Some((of, image)) = images.get(number) else {
+                    return;
+                };
+                if let Some(found) = found.get_mut(*of) {
+                    found.image(&indexes, FIELD, image, forms::STORED, hits, &HashMap::new());
+                }
+            });
+        }
+        count_lookups(forms::STORED, images.len());
+        found.into_iter().map(Found::finish).collect()
+    }
+
+    /// Looks up everything that can be compared in these media.
+    fn media(&self, media: &[Placed<'_>], found: &mut [Found]) {
+        for medium in media {
+            if let Some(found) = found.get_mut(medium.of) {
+                let indexes = self.read();
+                for signal in &medium.signals.exact {
+                    found.exact(&indexes, signal, || medium.field.to_string(), None);
+                }
+            }
+        }
+        let images: Vec<Image<'_>> = media.iter().flat_map(Placed::images).collect();
+        // How far each member is from the image as stored, of the medium whose forms are looked at.
+        let mut stored: (&str, usize, HashMap<u64, u32>) = Default::default();
+        let mut counts: HashMap<&'static str, usize> = HashMap::new();
+        for images in images.chunks(LOOKUPS_MAX) {
+            let indexes = self.read();
+            let turned = indexes.want_dihedral();
+            let wanted = |image: &&Image<'_>| turned || !forms::is_dihedral(image.form);
+            let images: Vec<&Image<'_>> = images.iter().filter(wanted).collect();
+            for image in &images {
+                *counts.entry(forms::kind(image.form)).or_default() += 1;
+            }
+            let mut each = |number: usize, hits: &[PdqHit]| {
+                let Some(image) = images.get(number) else {
+                    return;
+                };
+                let Placed { of, field, .. } = image.medium;
+                if (&**field, *of) != (stored.0, stored.1) {
+                    stored = (field, *of, HashMap::new());
+                }
+                if image.form == forms::STORED {
+                    let distances = hits.iter().map(|hit| (hit.key, hit.distance));
+                    stored.2.extend(distances);
+                }
+                if let Some(found) = found.get_mut(*of) {
+                    found.image(&indexes, field, &image.hash, image.form, hits, &stored.2);
+                }
+            };
+            match &images[..] {
+                [] => {}
+                [image] => {
+                    let mut hits = Vec::new();
+                    let hash = &image.hash.hash;
+                    indexes.pdq.query(hash, PDQ_DISTANCE_MAX, &mut hits);
+                    each(0, &hits);
+                }
+                images => {
+                    let hashes = images.iter().map(|image| image.hash.hash);
+                    indexes.pdq.query_stream(hashes, PDQ_DISTANCE_MAX, each);
+                }
+            }
+        }
+        for (kind, lookups) in counts {
+            count_lookups(kind, lookups);
+        }
+    }
+}
+
+/// Says for `/metrics` what the forms of images cost.
+fn count_lookups(kind: &'static str, lookups: usize) {
+    metrics::counter!("manara_image_lookups_total", "form" => kind).increment(lookups as u64);
+}
+
+/// A signal by itself, to be looked up.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Asked {
+    /// Phrases and links are looked for in it.
+    Text(String),
+    Exact(Signal),
+    Image(PdqHash),
+}
+
+/// A medium, and where it stands.
+struct Placed<'a> {
+    /// In which event.
+    of: usize,
+    field: Cow<'a, str>,
+    signals: &'a MediaSignals,
+}
+
+/// One form of an image.
+struct Image<'a> {
+    medium: &'a Placed<'a>,
+    hash: PdqHash,
+    form: &'a str,
+}
+
+impl<'a> Placed<'a> {
+    /// The forms that have enough in them to be looked up, the image as stored first.
+    fn images(&'a self) -> impl Iterator<Item = Image<'a>> {
+        let clear = |(hash, _): &&(PdqHash, Cow<'_, str>)| hash.quality >= PDQ_QUALITY_MIN;
+        let images = self.signals.pdq.iter().filter(clear);
+        images.map(|(hash, form)| Image {
+            medium: self,
+            hash: *hash,
+            form,
+        })
     }
 }
 
@@ -271,10 +425,17 @@ impl Indexes {
             name: name.clone(),
             enabled: true,
             distance: PDQ_DISTANCE_MAX,
+            dihedral: true,
             members: 0,
             hashes: 0,
         });
         self.banks.len() - 1
+    }
+
+    /// Whether mirrored and turned images could match at all.
+    fn want_dihedral(&self) -> bool {
+        let wants = |b: &BankEntry| b.enabled && b.dihedral && b.hashes > 0;
+        self.banks.iter().any(wants)
     }
 
     fn count(&mut self, bank: usize, signal_type: SignalType, by: i64) {
@@ -323,21 +484,21 @@ impl Indexes {
 }
 
 /// The matches of one event as they are found.
-struct Found<'a> {
-    indexes: &'a Indexes,
+#[derive(Debug, Default)]
+struct Found {
     matches: Vec<Match>,
-    seen: HashSet<(u64, String)>,
+    /// Where the match of a member in a field is.
+    places: HashMap<(u64, String), usize>,
 }
 
-impl Found<'_> {
-    fn text(&mut self, field: &str, text: &str) {
-        let indexes = self.indexes;
+impl Found {
+    fn text(&mut self, indexes: &Indexes, field: &str, text: &str) {
         if !indexes.phrases.is_empty() {
             let normalised: Normalised = normalise(text);
             let mut hits = Vec::new();
             indexes.phrases.find(&normalised, &mut hits);
             for hit in hits {
-                self.phrase(field, &hit);
+                self.phrase(indexes, field, &hit);
             }
         }
         if !indexes.exact.is_empty() {
@@ -346,146 +507,133 @@ impl Found<'_> {
                     start: link.original.start,
                     end: link.original.end,
                 };
-                self.exact(&Signal::Url(link.url), || field.to_owned(), Some(span));
+                let url = Signal::Url(link.url);
+                self.exact(indexes, &url, || field.to_owned(), Some(span));
             }
         }
     }
 
-    fn phrase(&mut self, field: &str, hit: &PhraseHit) {
-        let span = Span {
-            start: hit.original.start,
-            end: hit.original.end,
-        };
-        let how = match hit.level {
-            Level::Strict => None,
-            Level::Folded => Some(format!("folded: {}", hit.evasions)),
-        };
-        self.add(
-            hit.key,
-            SignalType::Text,
-            0,
-            || field.to_owned(),
-            |m| {
-                m.span = Some(span);
-                m.how = how;
-            },
-        );
+    fn phrase(&mut self, indexes: &Indexes, field: &str, hit: &PhraseHit) {
+        let found = self.nearest(indexes, hit.key, SignalType::Text, 0, field, forms::STORED);
+        if let Some(found) = found {
+            found.span = Some(Span {
+                start: hit.original.start,
+                end: hit.original.end,
+            });
+            found.how = match hit.level {
+                Level::Strict => None,
+                Level::Folded => Some(format!("folded: {}", hit.evasions)),
+            };
+        }
     }
 
-    fn link(&mut self, link: &str, field: impl FnOnce() -> String, span: Option<Span>) {
+    fn link(&mut self, indexes: &Indexes, link: &str, field: impl FnOnce() -> String) {
         // A link that is not a URL has no canonical form, and so nothing to compare.
         if let Ok(url) = CanonicalUrl::parse(link) {
-            self.exact(&Signal::Url(url), field, span);
+            self.exact(indexes, &Signal::Url(url), field, None);
         }
     }
 
-    fn medium(&mut self, medium: &MediaSignals, field: &str) {
-        for signal in &medium.exact {
-            self.exact(signal, || field.to_owned(), None);
-        }
-        for (hash, form) in &medium.pdq {
-            if hash.quality < PDQ_QUALITY_MIN {
-                continue;
-            }
-            let mut hits: Vec<PdqHit> = Vec::new();
-            self.indexes
-                .pdq
-                .query(&hash.hash, PDQ_DISTANCE_MAX, &mut hits);
-            for hit in hits {
-                self.add(
-                    hit.key,
-                    SignalType::Pdq,
-                    hit.distance,
-                    || field.to_owned(),
-                    |m| {
-                        m.quality = Some(hash.quality);
-                        m.how = (*form != ORIGINAL).then(|| form.clone().into_owned());
-                    },
-                );
-            }
-        }
-    }
-
-    fn exact(&mut self, signal: &Signal, field: impl FnOnce() -> String, span: Option<Span>) {
+    fn exact(
+        &mut self,
+        indexes: &Indexes,
+        signal: &Signal,
+        field: impl FnOnce() -> String,
+        span: Option<Span>,
+    ) {
         let mut keys = Vec::new();
-        self.indexes.exact.find(signal, &mut keys);
+        indexes.exact.find(signal, &mut keys);
         if keys.is_empty() {
             return;
         }
-        let field = field();
+        let (field, signal_type) = (field(), signal.signal_type());
         for key in keys {
-            self.add(
-                key,
-                signal.signal_type(),
-                0,
-                || field.clone(),
-                |m| m.span = span,
-            );
+            let found = self.nearest(indexes, key, signal_type, 0, &field, forms::STORED);
+            if let Some(found) = found {
+                found.span = span;
+            }
         }
     }
 
-    /// Adds a match unless the bank is off or the member has already matched in this field.
-    fn add(
+    /// Takes what was found of one form; `stored` has the distances of the image as stored.
+    fn image(
         &mut self,
+        indexes: &Indexes,
+        field: &str,
+        image: &PdqHash,
+        form: &str,
+        hits: &[PdqHit],
+        stored: &HashMap<u64, u32>,
+    ) {
+        for hit in hits {
+            let PdqHit { key, distance } = *hit;
+            let found = self.nearest(indexes, key, SignalType::Pdq, distance, field, form);
+            if let Some(found) = found {
+                let is_stored = form == forms::STORED;
+                found.quality = Some(image.quality);
+                found.form = (!is_stored).then(|| form.to_owned());
+                found.form_hash = (!is_stored).then_some(image.hash);
+                found.distance_stored = stored.get(&key).copied().filter(|_| !is_stored);
+            }
+        }
+    }
+
+    /// The match of this member in this field, to be filled in, if it is the nearest so far: a member
+    /// may be reached in several forms of one image. `None`, too, if the bank does not take the match.
+    fn nearest(
+        &mut self,
+        indexes: &Indexes,
         key: u64,
         signal_type: SignalType,
         distance: u32,
-        field: impl FnOnce() -> String,
-        detail: impl FnOnce(&mut Match),
-    ) {
-        let (bank, member) = bank_and_member(key);
-        let Some(entry) = self
-            .indexes
-            .banks
-            .get(bank)
-            .filter(|b| b.enabled && distance <= b.distance)
-        else {
-            return;
-        };
-        let field = field();
-        if !self.seen.insert((key, field.clone())) {
-            return self.keep_nearer(&entry.name, member, &field, distance, detail);
-        }
-        let mut new = Match {
-            signal_type,
-            bank: entry.name.clone(),
-            member,
-            distance,
-            field,
-            quality: None,
-            span: None,
-            how: None,
-        };
-        detail(&mut new);
-        self.matches.push(new);
-    }
-
-    /// The same member may be reached in several forms of one image: the nearest is kept.
-    fn keep_nearer(
-        &mut self,
-        bank: &BankName,
-        member: MemberId,
         field: &str,
-        distance: u32,
-        detail: impl FnOnce(&mut Match),
-    ) {
-        let same = self
-            .matches
-            .iter_mut()
-            .find(|m| m.member == member && m.bank == *bank && m.field == field);
-        if let Some(known) = same.filter(|known| known.distance > distance) {
-            known.distance = distance;
-            detail(known);
+        form: &str,
+    ) -> Option<&mut Match> {
+        let (bank, member) = bank_and_member(key);
+        let takes = |bank: &&BankEntry| {
+            bank.enabled
+                && distance <= bank.distance
+                && (bank.dihedral || !forms::is_dihedral(form))
+        };
+        let bank = indexes.banks.get(bank).filter(takes)?;
+        match self.places.entry((key, field.to_owned())) {
+            Entry::Occupied(place) => {
+                let known = self.matches.get_mut(*place.get())?;
+                if known.distance <= distance {
+                    return None;
+                }
+                known.distance = distance;
+                Some(known)
+            }
+            Entry::Vacant(place) => {
+                place.insert(self.matches.len());
+                self.matches.push(Match {
+                    signal_type,
+                    bank: bank.name.clone(),
+                    member,
+                    distance,
+                    field: field.to_owned(),
+                    quality: None,
+                    span: None,
+                    how: None,
+                    form: None,
+                    form_hash: None,
+                    distance_stored: None,
+                });
+                self.matches.last_mut()
+            }
         }
     }
 
-    fn finish(mut self) -> Vec<Match> {
+    /// The nearest matches, and how many there are besides.
+    fn finish(mut self) -> (Vec<Match>, usize) {
         self.matches.sort_by(|a, b| {
             (a.distance, &a.field, &a.bank, a.member)
                 .cmp(&(b.distance, &b.field, &b.bank, b.member))
         });
+        let more = self.matches.len().saturating_sub(MATCHES_MAX);
         self.matches.truncate(MATCHES_MAX);
-        self.matches
+        (self.matches, more)
     }
 }
 
@@ -500,7 +648,9 @@ mod tests {
             hash.0[31 - bit / 8] |= 1 << (bit % 8);
         }
         let mut signals = MediaSignals::unavailable(String::new());
-        signals.pdq.push((PdqHash { hash, quality: 90 }, ORIGINAL));
+        signals
+            .pdq
+            .push((PdqHash { hash, quality: 90 }, forms::STORED.into()));
         signals
     }
 
@@ -514,8 +664,8 @@ mod tests {
             member: MemberId(id),
             signal: zero.clone(),
         }));
-        matcher.set_bank(&names[0], true, 10);
-        matcher.set_bank(&names[1], true, PDQ_DISTANCE_MAX);
+        matcher.set_bank(&names[0], true, 10, true);
+        matcher.set_bank(&names[1], true, PDQ_DISTANCE_MAX, true);
         let found = |bits| -> Vec<String> {
             let matches = matcher.matches_of_medium("m", &medium(bits));
             matches.iter().map(|m| m.bank.to_string()).collect()
@@ -524,9 +674,9 @@ mod tests {
         assert_eq!(found(11), ["WIDE"]);
         assert_eq!(found(31), ["WIDE"]);
         assert!(found(32).is_empty());
-        matcher.set_bank(&names[0], true, 11);
+        matcher.set_bank(&names[0], true, 11, true);
         assert_eq!(found(11), ["NARROW", "WIDE"]);
-        matcher.set_bank(&names[1], false, PDQ_DISTANCE_MAX);
+        matcher.set_bank(&names[1], false, PDQ_DISTANCE_MAX, true);
         assert_eq!(found(11), ["NARROW"]);
     }
 }

@@ -158,7 +158,7 @@ async fn json(shared: &Shared, pipeline: &Pipeline, bytes: &Bytes) -> Result<Res
     let is_array = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
     if is_array {
         let items = elements(bytes, shared.config.limits.events_per_array)?;
-        return Ok(json_response(&handle(pipeline, &items).await?));
+        return Ok(json_response(&handle(pipeline, items).await?));
     }
     let prepared = pipeline.prepare(bytes).await.inspect_err(count_refused)?;
     count_received(1);
@@ -183,7 +183,7 @@ fn count_received(events: usize) {
 }
 
 /// The elements of a JSON array, each still as text: one that is wrong inside must not take the others with it.
-fn elements(bytes: &[u8], max: usize) -> Result<Vec<&RawValue>, Problem> {
+fn elements(bytes: &Bytes, max: usize) -> Result<Vec<Bytes>, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         Problem::malformed(
             format!("the body is not UTF-8 from byte {}", e.valid_up_to()),
@@ -202,17 +202,15 @@ fn elements(bytes: &[u8], max: usize) -> Result<Vec<&RawValue>, Problem> {
             "split it, or stream the events as application/x-ndjson",
         ));
     }
-    Ok(items)
+    let element = |item: &&RawValue| bytes.slice_ref(item.get().as_bytes());
+    Ok(items.iter().map(element).collect())
 }
 
 /// Decides on and commits events sent together. The outer error means that none of them was kept.
-async fn handle<T: AsJson>(pipeline: &Pipeline, items: &[T]) -> Result<Vec<Item>, Problem> {
+async fn handle(pipeline: &Pipeline, items: Vec<Bytes>) -> Result<Vec<Item>, Problem> {
     count_received(items.len());
-    let mut prepared: Vec<Result<Prepared, Problem>> = Vec::with_capacity(items.len());
-    for item in items {
-        prepared.push(pipeline.prepare(item.as_json()).await);
-    }
-    commit_in_place(pipeline, prepared).await
+    let prepared = pipeline.prepare_all(items.into_iter().map(Ok).collect());
+    commit_in_place(pipeline, prepared.await).await
 }
 
 /// Commits what could be prepared, and puts each answer where its event stood.
@@ -247,15 +245,6 @@ async fn commit_in_place(
         .into_iter()
         .map(|item| item.unwrap_or_else(|| answers.next().unwrap_or_else(missing).into()))
         .collect())
-}
-
-trait AsJson {
-    fn as_json(&self) -> &[u8];
-}
-impl AsJson for &RawValue {
-    fn as_json(&self) -> &[u8] {
-        self.get().as_bytes()
-    }
 }
 
 fn json_response<T: Serialize>(value: &T) -> Response {
@@ -303,13 +292,7 @@ fn lines(shared: Arc<Shared>, pipeline: Arc<Pipeline>, body: Body) -> Response {
 async fn answer_group(pipeline: &Pipeline, group: Vec<Line>) -> Vec<u8> {
     count_received(group.len());
     let count = group.len();
-    let mut prepared = Vec::with_capacity(count);
-    for line in group {
-        prepared.push(match line {
-            Ok(line) => pipeline.prepare(&line).await,
-            Err(problem) => Err(problem),
-        });
-    }
+    let prepared = pipeline.prepare_all(group).await;
     let items = commit_in_place(pipeline, prepared)
         .await
         .unwrap_or_else(|problem| {

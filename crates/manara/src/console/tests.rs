@@ -249,6 +249,9 @@ fn event(id: &str, text: &str) -> NewEvent {
                 end: start + PHRASE.len(),
             }),
             how: Some("folded: tatweel 4".into()),
+            form: None,
+            form_hash: None,
+            distance_stored: None,
         }],
         trace: vec![Traced {
             expression: "content.text.contains(\"<i>\")".into(),
