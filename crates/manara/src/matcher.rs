@@ -302,14 +302,16 @@ impl Matcher {
         for images in images.chunks(LOOKUPS_MAX) {
             let hashes: Vec<Pdq> = images.iter().map(|(_, image)| image.hash).collect();
             let indexes = self.read();
-            indexes.pdq.query_bulk(&hashes, distance_max, |number, hits| {
-                let Some((of, image)) = images.get(number) else {
-                    return;
-                };
-                if let Some(found) = found.get_mut(*of) {
-                    found.image(&indexes, FIELD, image, forms::STORED, hits, &HashMap::new());
-                }
-            });
+            indexes
+                .pdq
+                .query_bulk(&hashes, distance_max, |number, hits| {
+                    let Some((of, image)) = images.get(number) else {
+                        return;
+                    };
+                    if let Some(found) = found.get_mut(*of) {
+                        found.image(&indexes, FIELD, image, forms::STORED, hits, &HashMap::new());
+                    }
+                });
         }
         count_lookups(forms::STORED, images.len());
         found.into_iter().map(Found::finish).collect()
@@ -641,17 +643,256 @@ impl Found {
 mod tests {
     use super::*;
 
-    /// A medium whose hash has so many of the lowest bits set.
-    fn medium(bits: u32) -> MediaSignals {
+    /// A hash with so many of the lowest bits set.
+    fn hash(bits: usize) -> Pdq {
         let mut hash = Pdq([0; 32]);
-        for bit in 0..bits as usize {
+        for bit in 0..bits {
             hash.0[31 - bit / 8] |= 1 << (bit % 8);
         }
+        hash
+    }
+
+    /// A medium with these forms, each with a hash that has so many of the lowest bits set.
+    fn medium_of(forms: &[(&'static str, usize)]) -> MediaSignals {
         let mut signals = MediaSignals::unavailable(String::new());
+        for (form, bits) in forms {
+            let hash = PdqHash {
+                hash: hash(*bits),
+                quality: 90,
+            };
+            signals.pdq.push((hash, Cow::Borrowed(*form)));
+        }
         signals
-            .pdq
-            .push((PdqHash { hash, quality: 90 }, forms::STORED.into()));
-        signals
+    }
+
+    fn medium(bits: usize) -> MediaSignals {
+        medium_of(&[(forms::STORED, bits)])
+    }
+
+    fn add(matcher: &Matcher, bank: &str, member: i64, hash: Pdq) {
+        matcher.apply([Change::Add {
+            bank: bank.parse().unwrap(),
+            member: MemberId(member),
+            signal: Signal::Pdq(hash),
+        }]);
+    }
+
+    /// What is found of a medium: bank, form and distance, and what the lookups cost.
+    fn found(matcher: &Matcher, medium: &MediaSignals) -> (Vec<String>, String) {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let matches =
+            metrics::with_local_recorder(&recorder, || matcher.matches_of_medium("m", medium));
+        let show = |m: &Match| {
+            let stored = m
+                .distance_stored
+                .map_or_else(String::new, |it| format!(" stored {it}"));
+            assert_eq!(m.form.is_some(), m.form_hash.is_some());
+            format!("{} {} {}{stored}", m.bank, m.form().unwrap(), m.distance)
+        };
+        let costs = recorder.handle().render();
+        let mut costs: Vec<&str> = costs
+            .lines()
+            .filter_map(|line| line.strip_prefix("manara_image_lookups_total{form="))
+            .collect();
+        costs.sort_unstable();
+        (matches.iter().map(show).collect(), costs.join(" "))
+    }
+
+    #[test]
+    fn mirrored_and_turned_images_match_the_banks_that_ask() {
+        let matcher = Matcher::default();
+        let [asks, declines]: [BankName; 2] = ["ASKS", "DECLINES"].map(|it| it.parse().unwrap());
+        add(&matcher, "ASKS", 1, hash(0));
+        add(&matcher, "DECLINES", 2, hash(0));
+        let set = |bank: &BankName, enabled, dihedral| {
+            matcher.set_bank(bank, enabled, PDQ_DISTANCE_MAX, dihedral);
+        };
+        set(&asks, true, true);
+        set(&declines, true, false);
+        let turned = medium_of(&[(forms::STORED, 128), ("rotate180", 3), ("flip_x", 7)]);
+        let all = "\"dihedral\"} 2 \"original\"} 1";
+        let (matches, costs) = found(&matcher, &turned);
+        assert_eq!(
+            (matches, &*costs),
+            (vec!["ASKS rotate180 3".to_owned()], all)
+        );
+
+        // The image as displayed is a form of its own, which no bank declines.
+        let displayed = medium_of(&[(forms::STORED, 128), ("exif_orientation", 3)]);
+        let (matches, _) = found(&matcher, &displayed);
+        let both = ["ASKS exif_orientation 3", "DECLINES exif_orientation 3"];
+        assert_eq!(matches, both);
+
+        // When nobody asks, or nobody who does is there or on, it costs nothing.
+        for (enabled, dihedral) in [(true, false), (false, true)] {
+            set(&asks, enabled, dihedral);
+            let (matches, costs) = found(&matcher, &turned);
+            assert!(matches.is_empty(), "{matches:?}");
+            assert_eq!(costs, "\"original\"} 1");
+        }
+        set(&asks, true, true);
+        assert_eq!(found(&matcher, &turned).1, all);
+        matcher.apply([Change::Remove {
+            bank: asks,
+            member: MemberId(1),
+            signal_type: SignalType::Pdq,
+        }]);
+        assert_eq!(found(&matcher, &turned).1, "\"original\"} 1");
+    }
+
+    #[test]
+    fn the_nearest_form_is_kept_with_its_hash_and_the_distance_as_stored() {
+        let matcher = Matcher::default();
+        add(&matcher, "B", 1, hash(0));
+        matcher.set_bank(&"B".parse().unwrap(), true, 10, true);
+        let one = |forms: &[(&'static str, usize)]| found(&matcher, &medium_of(forms)).0;
+        assert_eq!(one(&[(forms::STORED, 4), ("flip_y", 6)]), ["B original 4"]);
+        let both = [(forms::STORED, 6), ("without_bars", 4), ("frame_3", 5)];
+        assert_eq!(one(&both), ["B without_bars 4 stored 6"]);
+        // Known although the bank would not have taken it.
+        let far = [(forms::STORED, 30), ("frame_3", 4)];
+        assert_eq!(one(&far), ["B frame_3 4 stored 30"]);
+        let farther = [(forms::STORED, 32), ("frame_3", 4)];
+        assert_eq!(one(&farther), ["B frame_3 4"]);
+        let matches = matcher.matches_of_medium("m", &medium_of(&farther));
+        assert_eq!(matches[0].form_hash, Some(hash(4)));
+    }
+
+    #[test]
+    fn events_looked_up_together_get_what_each_would_alone() {
+        let matcher = Matcher::default();
+        for member in 0..40 {
+            add(&matcher, "B", member, hash(member as usize));
+        }
+        // More images than are looked up in one go.
+        let of_event = |n: usize| -> Vec<MediaSignals> {
+            let forms = [
+                (forms::STORED, n % 70),
+                ("flip_x", n % 9),
+                ("frame_2", n % 50),
+            ];
+            (0..n % 4).map(|_| medium_of(&forms)).collect()
+        };
+        let media: Vec<Vec<MediaSignals>> = (0..400).map(of_event).collect();
+        let json =
+            br#"{"id":"1","source":"s","type":"post.created","time":"2026-11-22T10:15:00Z"}"#;
+        let (event, _) = Event::from_json(json, manara_model::Origin::Http).unwrap();
+        assert!(media.iter().flatten().count() * 3 > LOOKUPS_MAX);
+        let together = matcher.matches_of_events(media.iter().map(|media| (&event, &media[..])));
+        assert_eq!(together.len(), media.len());
+        for (matches, media) in together.iter().zip(&media) {
+            assert_eq!(matches, &matcher.matches(&event, media));
+            let fields: Vec<&str> = matches.iter().map(|m| &*m.field).collect();
+            assert_eq!(fields.is_empty(), media.is_empty());
+        }
+    }
+
+    #[test]
+    fn signals_are_looked_up_by_themselves_and_in_order() {
+        let matcher = Matcher::default();
+        for member in 0..80 {
+            add(&matcher, "MANY", member, hash(20));
+        }
+        add(&matcher, "B", 100, hash(0));
+        let phrase = Signal::parse(SignalType::Text, "grey banner").unwrap();
+        matcher.apply([Change::Add {
+            bank: "B".parse().unwrap(),
+            member: MemberId(101),
+            signal: phrase,
+        }]);
+        let image = |bits, quality| {
+            let hash = hash(bits);
+            Asked::Image(PdqHash { hash, quality })
+        };
+        let asked = [
+            image(3, 90),
+            Asked::Text("the GREY banner".to_owned()),
+            image(0, 49),
+            image(200, 90),
+        ];
+        let show = |distance_max| -> Vec<String> {
+            let answers = matcher.look_up(&asked, distance_max);
+            let show = |(matches, more): &(Vec<Match>, usize)| match &matches[..] {
+                [] => "nothing".to_owned(),
+                [first, ..] => {
+                    format!(
+                        "{} {} {}+{more}",
+                        first.member,
+                        first.distance,
+                        matches.len()
+                    )
+                }
+            };
+            answers.iter().map(show).collect()
+        };
+        assert_eq!(show(99), ["100 3 64+17", "101 0 1+0", "nothing", "nothing"]);
+        assert_eq!(show(3), ["100 3 1+0", "101 0 1+0", "nothing", "nothing"]);
+        assert_eq!(show(2), ["nothing", "101 0 1+0", "nothing", "nothing"]);
+    }
+
+    /// Whoever asks after a removal was acknowledged is not told of the member, whatever else goes on.
+    #[test]
+    fn a_removed_member_is_in_no_later_answer() {
+        use std::sync::atomic::{AtomicI64, Ordering};
+        const MEMBERS: i64 = 6_000;
+        let matcher = Matcher::default();
+        // Hashes far apart from each other, each of ten members.
+        let near = |member: i64| {
+            let mut hash = Pdq([0; 32]);
+            for (bytes, salt) in hash.0.chunks_exact_mut(8).zip(1_u64..) {
+                let mixed =
+                    (member as u64 / 10 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ (salt << 17));
+                bytes.copy_from_slice(&mixed.rotate_left(23).to_le_bytes());
+            }
+            hash
+        };
+        for member in 0..MEMBERS {
+            add(&matcher, "B", member, near(member));
+        }
+        // Members up to here are removed, and their removal was acknowledged.
+        let removed = AtomicI64::new(0);
+        let images: Vec<Asked> = (0..200)
+            .map(|n| {
+                let hash = near(n * MEMBERS / 200);
+                Asked::Image(PdqHash { hash, quality: 90 })
+            })
+            .collect();
+        let mut medium = MediaSignals::unavailable(String::new());
+        for member in (0..MEMBERS).step_by(500) {
+            let hash = near(member);
+            let form = Cow::Owned(format!("frame_{member}"));
+            medium.pdq.push((PdqHash { hash, quality: 90 }, form));
+        }
+        let asking = || {
+            let mut last = 0;
+            while last < MEMBERS {
+                last = removed.load(Ordering::Acquire);
+                let answers = matcher.look_up(&images, 31).into_iter().flat_map(|it| it.0);
+                let answers = answers.chain(matcher.matches_of_medium("m", &medium));
+                for found in answers {
+                    assert!(found.member.0 >= last, "{} of {last}", found.member);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let askers = [scope.spawn(asking), scope.spawn(asking)];
+            for member in 0..MEMBERS {
+                matcher.apply([Change::Remove {
+                    bank: "B".parse().unwrap(),
+                    member: MemberId(member),
+                    signal_type: SignalType::Pdq,
+                }]);
+                removed.store(member + 1, Ordering::Release);
+                if member % 500 == 0 {
+                    add(&matcher, "B", MEMBERS + member, near(member));
+                    matcher.tend();
+                }
+            }
+            for asker in askers {
+                asker.join().unwrap();
+            }
+        });
+        assert_eq!(matcher.size().0, 12);
     }
 
     #[test]

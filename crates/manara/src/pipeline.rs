@@ -174,11 +174,7 @@ impl Pipeline {
         prepared
     }
 
-    async fn evaluate(
-        &self,
-        signed: SignedEvent,
-        matches: &[Match],
-    ) -> Result<Prepared, Problem> {
+    async fn evaluate(&self, signed: SignedEvent, matches: &[Match]) -> Result<Prepared, Problem> {
         let SignedEvent {
             event,
             warnings,

@@ -145,7 +145,11 @@ fn check_forms(folder: &Folder, settings: &str, expect: &[(&str, &str)]) {
             let path = item["path"].as_str()?.to_owned();
             let matched = item["matches"].as_array()?.first()?;
             let form = matched["form"].as_str().unwrap_or("original");
-            assert_eq!(form != "original", matched["form_hash"].is_string(), "{matched}");
+            assert_eq!(
+                form != "original",
+                matched["form_hash"].is_string(),
+                "{matched}"
+            );
             Some((path, form.to_owned()))
         })
         .collect();

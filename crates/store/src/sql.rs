@@ -223,7 +223,8 @@ macro_rules! banks {
 }
 pub(crate) const BANKS: &str = banks!("ORDER BY b.name");
 pub(crate) const BANK: &str = banks!("WHERE b.name = ?1");
-pub(crate) const BANKS_BY_ID: &str = "SELECT id, name, enabled, distance, dihedral FROM banks ORDER BY id";
+pub(crate) const BANKS_BY_ID: &str =
+    "SELECT id, name, enabled, distance, dihedral FROM banks ORDER BY id";
 
 pub(crate) const ADD_MEMBER: &str = "INSERT INTO members
   (id, signal_type, value, note, lookup, digest8) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";

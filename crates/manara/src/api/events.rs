@@ -9,6 +9,7 @@
 
 use crate::api::auth::Scope;
 use crate::api::problem::Problem;
+use crate::api::{content_type, json_response, not_ready, read_body};
 use crate::pipeline::{self, Answer, Pipeline, Prepared};
 use crate::server::Shared;
 use axum::body::{Body, Bytes};
@@ -89,69 +90,28 @@ async fn receive(
 ) -> Result<Response, Problem> {
     shared.keys.authorize(headers, Scope::EventsWrite)?;
     let form = form(headers)?;
-    let Some(pipeline) = shared.pipeline() else {
-        return Err(Problem::unavailable(
-            "the server is still loading its banks",
-            "send it again after a second; /readyz says when it is ready",
-        ));
-    };
+    let pipeline = shared.pipeline().ok_or_else(not_ready)?;
     match form {
         Form::Lines => Ok(lines(shared, pipeline, body)),
         Form::Json => {
-            let limits = &shared.config.limits;
-            let time = Duration::from_secs(limits.request_timeout_s);
-            let bytes = tokio::time::timeout(time, read_body(body, limits.body_bytes))
-                .await
-                .map_err(|_| {
-                    Problem::timeout(
-                        format!("the body did not arrive within {} s", time.as_secs()),
-                        "send less at once, or as a stream",
-                    )
-                })??;
+            let hint = "send fewer events at once, stream them as application/x-ndjson, or give media by `url`";
+            let bytes = read_body(&shared, body, hint).await?;
             json(&shared, &pipeline, &bytes).await
         }
     }
 }
 
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or("");
-    let essence = value
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase();
-    match essence.as_str() {
+    match content_type(headers).as_str() {
         "application/json"
         | "application/cloudevents+json"
         | "application/cloudevents-batch+json" => Ok(Form::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Form::Lines),
         other => Err(Problem::media_type(
-            format!(
-                "the content type is `{}`",
-                other.chars().take(80).collect::<String>()
-            ),
+            format!("the content type is `{other}`"),
             "send application/json or application/x-ndjson",
         )),
     }
-}
-
-async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    use http_body_util::{BodyExt, LengthLimitError, Limited};
-    let collected = Limited::new(body, bytes_max).collect().await.map_err(|error| {
-        if error.downcast_ref::<LengthLimitError>().is_some() {
-            Problem::too_large(
-                format!("the body is over {bytes_max} bytes"),
-                "send fewer events at once, stream them as application/x-ndjson, or give media by `url`",
-            )
-        } else {
-            Problem::malformed(format!("the body broke off: {error}"), "send it again")
-        }
-    })?;
-    Ok(collected.to_bytes())
 }
 
 async fn json(shared: &Shared, pipeline: &Pipeline, bytes: &Bytes) -> Result<Response, Problem> {
@@ -245,20 +205,6 @@ async fn commit_in_place(
         .into_iter()
         .map(|item| item.unwrap_or_else(|| answers.next().unwrap_or_else(missing).into()))
         .collect())
-}
-
-fn json_response<T: Serialize>(value: &T) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => (
-            [(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            )],
-            body,
-        )
-            .into_response(),
-        Err(error) => Problem::internal(error.to_string(), "report this as a bug").into_response(),
-    }
 }
 
 /// Answers a stream line by line while it is still being sent.

@@ -87,7 +87,12 @@ pub(super) fn scan_batch(scanner: &Scanner<'_>, file: &Path, batch: Batch) -> Ve
     for (line, json) in batch.lines {
         match signed(scanner, file, line, json) {
             Ok(signed) => {
-                held += signed.contents.iter().flatten().map(Bytes::len).sum::<usize>();
+                held += signed
+                    .contents
+                    .iter()
+                    .flatten()
+                    .map(Bytes::len)
+                    .sum::<usize>();
                 waiting.push(signed);
             }
             Err(problem) => {
@@ -180,7 +185,10 @@ fn matched(scanner: &Scanner<'_>, signed: Vec<SignedEvent>) -> impl Iterator<Ite
                 scanner.picture(&mut item, content);
             }
         }
-        item.matches = matches.into_iter().map(|found| hit(&event, found)).collect();
+        item.matches = matches
+            .into_iter()
+            .map(|found| hit(&event, found))
+            .collect();
         Outcome::Item(Box::new(item))
     })
 }

@@ -517,7 +517,11 @@ fn looks(found: &Match) -> String {
     let mut words = format!("looks {alike}");
     if let Some(form) = &found.form {
         let form = forms::in_words(form);
-        let joint = if form.starts_with("frame ") { "in " } else { "" };
+        let joint = if form.starts_with("frame ") {
+            "in "
+        } else {
+            ""
+        };
         words.push_str(&format!(", {joint}{form}"));
     }
     if let Some(distance) = found.distance_stored {

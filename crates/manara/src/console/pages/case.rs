@@ -821,9 +821,7 @@ fn quality_words(quality: u8) -> String {
 }
 
 fn facts_words(facts: &MediaFacts) -> String {
-    let quality = facts
-        .quality
-        .map_or_else(String::new, quality_words);
+    let quality = facts.quality.map_or_else(String::new, quality_words);
     let problem = facts.problem.as_deref().unwrap_or("no reason is known");
     match facts.decoding {
         Decoding::Decoded => format!("{} × {} px{quality}", facts.width, facts.height),
