@@ -37,7 +37,8 @@ pub(crate) fn in_words(form: &str) -> String {
         "rotate270" => "turned by 270°",
         "flip_x" => "mirrored top to bottom",
         "flip_y" => "mirrored left to right",
-        "flip_plus" | "flip_minus" => "mirrored on a diagonal",
+        "flip_plus" => "mirrored on the diagonal from top left",
+        "flip_minus" => "mirrored on the diagonal from top right",
         "exif_orientation" => "as displayed",
         "without_bars" => "without its bars",
         _ => match form.strip_prefix("frame_") {
