@@ -197,7 +197,7 @@ fn every_form_is_compared_and_the_nearest_is_shown() {
         &folder,
         ["a.png", "moving.gif"],
         ["original", "frame_1"],
-        &["A and B frame 1 have", "a scan finds B with A in a bank"],
+        &["A and frame 1 of B have", "a scan finds B with A in a bank"],
     );
     // A hash by itself has one form, so the other side is turned.
     let pdq = folder.run(&["hash", "--json", "a.png"]).json()[0]["signals"]["pdq"].clone();

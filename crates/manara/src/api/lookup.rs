@@ -240,13 +240,13 @@ type Wrong = (&'static str, String, &'static str);
 
 fn ask(signal: LookupSignal) -> Result<Asked, Wrong> {
     let LookupSignal {
-        r#type,
+        r#type: signal_type,
         value,
         quality,
     } = signal;
     match quality {
-        Some(_) if r#type != SignalType::Pdq => {
-            let detail = format!("a {} has no quality", r#type);
+        Some(_) if signal_type != SignalType::Pdq => {
+            let detail = format!("a {signal_type} has no quality");
             return Err(("quality", detail, "leave it out; it belongs to `pdq`"));
         }
         Some(quality) if quality > 100 => {
@@ -255,7 +255,7 @@ fn ask(signal: LookupSignal) -> Result<Asked, Wrong> {
         }
         _ => {}
     }
-    let bytes_max = match r#type {
+    let bytes_max = match signal_type {
         SignalType::Text => TEXT_MAX,
         _ => URL_BYTES_MAX,
     };
@@ -264,14 +264,14 @@ fn ask(signal: LookupSignal) -> Result<Asked, Wrong> {
         return Err(("value", detail, "send less of it"));
     }
     // Phrases are looked for in a text, so it need not be a phrase itself.
-    if r#type == SignalType::Text {
+    if signal_type == SignalType::Text {
         return Ok(Asked::Text(value));
     }
-    let hint = match r#type {
+    let hint = match signal_type {
         SignalType::Url => "send an address with its scheme, such as https://",
         _ => "send it as `manara hash` prints it",
     };
-    match Signal::parse(r#type, &value) {
+    match Signal::parse(signal_type, &value) {
         Ok(Signal::Pdq(hash)) => Ok(Asked::Image(PdqHash {
             hash,
             quality: quality.unwrap_or(100),

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::console::text::plain;
 use crate::scan::report::counted;
 use anyhow::{Context, Result, anyhow, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -46,6 +46,7 @@ pub(crate) enum Verb {
     },
     /// Change how the images of a bank match; a running server follows within a second.
     #[command(
+        group = ArgGroup::new("setting").required(true).multiple(true).args(["distance", "dihedral"]),
         after_long_help = "Example:\n  manara bank set TVEC_IMAGES --distance 20 --dihedral off"
     )]
     Set {
@@ -53,12 +54,7 @@ pub(crate) enum Verb {
         data: Data,
         name: BankName,
         /// In how many of 256 bits an image may differ from a member and still match.
-        #[arg(
-            long,
-            value_name = "BITS",
-            value_parser = distance(),
-            required_unless_present = "dihedral"
-        )]
+        #[arg(long, value_name = "BITS", value_parser = distance())]
         distance: Option<u32>,
         /// Whether an image also matches when it is mirrored or turned.
         #[arg(long, value_name = "ON|OFF", value_enum)]

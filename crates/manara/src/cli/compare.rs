@@ -19,7 +19,6 @@ use manara_signal::text::{Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, norm
 use manara_signal::{CanonicalUrl, Md5, Pdq, Sha256, Signal, SignalType};
 use serde::Serialize;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -429,9 +428,15 @@ impl<'a> Pair<'a> {
 
     /// `A and B mirrored left to right`.
     fn in_words(&self) -> String {
-        let named = |side: &str, form: &Form| match form.is_stored() {
-            true => side.to_owned(),
-            false => format!("{side} {}", forms::in_words(&form.name)),
+        let named = |side: &str, form: &Form| {
+            let words = forms::in_words(&form.name);
+            if form.is_stored() {
+                side.to_owned()
+            } else if words.starts_with("frame ") {
+                format!("{words} of {side}")
+            } else {
+                format!("{side} {words}")
+            }
         };
         format!("{} and {}", named("A", self.a), named("B", self.b))
     }
@@ -517,64 +522,73 @@ fn images(
 
 /// Why two images match or not, in a sentence or two.
 fn why(pairs: &[Pair<'_>], nearest: Option<Pair<'_>>, threshold: u32, same_file: bool) -> String {
-    let mut why = String::new();
+    let by_pdq = match nearest {
+        None => too_plain(pairs),
+        Some(nearest) if nearest.distance <= threshold => near_enough(nearest, threshold),
+        Some(nearest) => too_far(pairs, nearest, threshold),
+    };
     if same_file {
-        why.push_str("they match: the files are the same, byte for byte; by pdq, ");
+        format!("they match: the files are the same, byte for byte; by pdq, {by_pdq}")
+    } else {
+        by_pdq
     }
-    let Some(nearest) = nearest else {
-        let plain = pairs.iter().flat_map(|pair| [("A", pair.a), ("B", pair.b)]);
-        let plain = plain.filter(|(_, form)| form.is_stored() && form.is_too_plain());
-        let plain: BTreeSet<String> = plain
-            .map(|(side, form)| format!("{side} has quality {}", form.quality.unwrap_or_default()))
-            .collect();
-        let plain: Vec<String> = plain.into_iter().collect();
-        return why
-            + &format!(
-                "they do not match: {}, under {PDQ_QUALITY_MIN}, which is too little in an image to tell it from others, so a scan does not look it up",
-                plain.join(" and ")
-            );
-    };
-    let Pair { a, b, distance } = nearest;
-    let both = nearest.in_words();
-    if distance > threshold {
-        let nearest = if pairs.len() > 1 {
-            format!("the nearest forms are {both}, at distance {distance} of 256 bits")
-        } else {
-            format!("distance {distance} of 256 bits")
-        };
-        why.push_str(&format!(
-            "they do not match: {nearest}, and only up to {threshold} count"
-        ));
-        let unbanked = pairs.iter().filter(|pair| {
-            !(pair.a.is_stored() || pair.b.is_stored())
-                && !(pair.a.is_too_plain() || pair.b.is_too_plain())
-                && pair.distance <= threshold
-        });
-        if let Some(pair) = unbanked.min_by_key(|pair| pair.distance) {
-            why.push_str(&format!(
-                "; {} are alike (distance {}), but a bank holds images as stored: put that form into the bank to find the other",
-                pair.in_words(),
-                pair.distance
-            ));
-        }
-        return why;
-    }
-    let how = match (a.is_stored(), b.is_stored()) {
-        (true, true) => format!("distance {distance} of 256 bits"),
-        _ => format!("{both} have distance {distance} of 256 bits"),
-    };
-    why.push_str(&format!("they match: {how}, and up to {threshold} count"));
-    let turned = forms::is_dihedral(&a.name) || forms::is_dihedral(&b.name);
+}
+
+fn near_enough(pair: Pair<'_>, threshold: u32) -> String {
+    let Pair { a, b, distance } = pair;
+    let is_turned = forms::is_dihedral(&a.name) || forms::is_dihedral(&b.name);
     let found = match (a.is_stored(), b.is_stored()) {
-        (true, true) => return why,
+        (true, true) => {
+            return format!(
+                "they match: distance {distance} of 256 bits, and up to {threshold} count"
+            );
+        }
         // What is turned can be turned back, so either finds the other.
-        _ if turned => {
+        _ if is_turned => {
             "a scan finds one with the other in a bank, unless the bank has --dihedral off"
         }
         (true, false) => "a scan finds B with A in a bank",
         (false, _) => "a scan finds A with B in a bank",
     };
-    why + "; " + found
+    format!(
+        "they match: {} have distance {distance} of 256 bits, and up to {threshold} count; {found}",
+        pair.in_words()
+    )
+}
+
+fn too_far(pairs: &[Pair<'_>], nearest: Pair<'_>, threshold: u32) -> String {
+    let distance = nearest.distance;
+    let nearest = if pairs.len() > 1 {
+        let both = nearest.in_words();
+        format!("the nearest forms are {both}, at distance {distance} of 256 bits")
+    } else {
+        format!("distance {distance} of 256 bits")
+    };
+    let why = format!("they do not match: {nearest}, and only up to {threshold} count");
+    let alike = pairs.iter().filter(|pair| pair.distance <= threshold);
+    let alike = alike.filter(|pair| !pair.a.is_too_plain() && !pair.b.is_too_plain());
+    match alike.min_by_key(|pair| pair.distance) {
+        Some(pair) => format!(
+            "{why}; {} are alike (distance {}), but a bank holds images as stored: put that form into the bank to find the other",
+            pair.in_words(),
+            pair.distance
+        ),
+        None => why,
+    }
+}
+
+/// Nothing could be looked up.
+fn too_plain(pairs: &[Pair<'_>]) -> String {
+    let sides = pairs.first().map(|pair| [("A", pair.a), ("B", pair.b)]);
+    let words = |(side, form): (&str, &Form)| {
+        let quality = form.quality.filter(|_| form.is_too_plain())?;
+        Some(format!("{side} has quality {quality}"))
+    };
+    let plain: Vec<String> = sides.into_iter().flatten().filter_map(words).collect();
+    format!(
+        "they do not match: {}, under {PDQ_QUALITY_MIN}, which is too little in an image to tell it from others, so a scan does not look it up",
+        plain.join(" and ")
+    )
 }
 
 /// The forms side by side: of A as stored all, of its other forms the nearest.
