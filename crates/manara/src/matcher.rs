@@ -12,8 +12,8 @@ use manara_signal::text::{Level, Normalised, PhraseHit, PhraseIndex, normalise};
 use manara_signal::url::{CanonicalUrl, find_links};
 use manara_signal::{Signal, SignalType};
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Below this PDQ quality an image has too little in it to be told apart from others: its hash is
@@ -21,10 +21,13 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) const PDQ_QUALITY_MIN: u8 = 50;
 /// The widest PDQ distance at which matches are kept for banks and rules to narrow.
 pub(crate) const PDQ_DISTANCE_MAX: u32 = Bank::DISTANCE_MAX;
-/// Most matches kept for one event, nearest first; a text of slogans only must not fill the log.
+/// So many matches of one event are kept, the nearest; a text of slogans only must not fill the log.
+/// Of each bank the nearest in each field is kept besides, so that no rule misses it.
 const MATCHES_MAX: usize = 64;
-/// Most image hashes looked up in one go, while changes to the banks wait.
+/// Most image hashes looked up in one stream, while changes to the banks wait.
 const LOOKUPS_MAX: usize = 1024;
+/// The same in bulk, where all that is found is in memory at once.
+const BULK_MAX: usize = 256;
 
 const MEMBER_BITS: u32 = 44;
 
@@ -299,7 +302,7 @@ impl Matcher {
             found.push(of_signal);
         }
         let distance_max = distance_max.min(PDQ_DISTANCE_MAX);
-        for images in images.chunks(LOOKUPS_MAX) {
+        for images in images.chunks(BULK_MAX) {
             let hashes: Vec<Pdq> = images.iter().map(|(_, image)| image.hash).collect();
             let indexes = self.read();
             indexes
@@ -440,6 +443,15 @@ impl Indexes {
         self.banks.iter().any(wants)
     }
 
+    /// The bank and member of a key, if the bank takes a match in this form so far away.
+    fn takes(&self, key: u64, distance: u32, form: &str) -> Option<(&BankEntry, MemberId)> {
+        let (bank, member) = bank_and_member(key);
+        let bank = self.banks.get(bank)?;
+        let is_near = bank.enabled && distance <= bank.distance;
+        let is_asked_for = bank.dihedral || !forms::is_dihedral(form);
+        (is_near && is_asked_for).then_some((bank, member))
+    }
+
     fn count(&mut self, bank: usize, signal_type: SignalType, by: i64) {
         if let Some(entry) = self.banks.get_mut(bank) {
             entry.members = entry.members.saturating_add_signed(by);
@@ -491,6 +503,8 @@ struct Found {
     matches: Vec<Match>,
     /// Where the match of a member in a field is.
     places: HashMap<(u64, String), usize>,
+    /// How many were too many to be taken.
+    more: usize,
 }
 
 impl Found {
@@ -557,7 +571,8 @@ impl Found {
         }
     }
 
-    /// Takes what was found of one form; `stored` has the distances of the image as stored.
+    /// Takes what was found of one form, nearest first; `stored` has the distances of the image as
+    /// stored. Of a thousand members that look alike no more are taken than will be given.
     fn image(
         &mut self,
         indexes: &Indexes,
@@ -567,8 +582,15 @@ impl Found {
         hits: &[PdqHit],
         stored: &HashMap<u64, u32>,
     ) {
-        for hit in hits {
+        let takes = |hit: &&PdqHit| indexes.takes(hit.key, hit.distance, form).is_some();
+        let mut banks = HashSet::new();
+        for (number, hit) in hits.iter().filter(takes).enumerate() {
             let PdqHit { key, distance } = *hit;
+            let is_first = banks.insert(bank_and_member(key).0);
+            if number >= MATCHES_MAX && !is_first {
+                self.more += 1;
+                continue;
+            }
             let found = self.nearest(indexes, key, SignalType::Pdq, distance, field, form);
             if let Some(found) = found {
                 let is_stored = form == forms::STORED;
@@ -591,13 +613,7 @@ impl Found {
         field: &str,
         form: &str,
     ) -> Option<&mut Match> {
-        let (bank, member) = bank_and_member(key);
-        let takes = |bank: &&BankEntry| {
-            bank.enabled
-                && distance <= bank.distance
-                && (bank.dihedral || !forms::is_dihedral(form))
-        };
-        let bank = indexes.banks.get(bank).filter(takes)?;
+        let (bank, member) = indexes.takes(key, distance, form)?;
         match self.places.entry((key, field.to_owned())) {
             Entry::Occupied(place) => {
                 let known = self.matches.get_mut(*place.get())?;
@@ -633,8 +649,13 @@ impl Found {
             (a.distance, &a.field, &a.bank, a.member)
                 .cmp(&(b.distance, &b.field, &b.bank, b.member))
         });
-        let more = self.matches.len().saturating_sub(MATCHES_MAX);
-        self.matches.truncate(MATCHES_MAX);
+        let all = self.matches.len();
+        let (mut number, mut firsts) = (0, HashSet::new());
+        self.matches.retain(|m| {
+            number += 1;
+            firsts.insert((m.bank.clone(), m.field.clone())) || number <= MATCHES_MAX
+        });
+        let more = self.more + all - self.matches.len();
         (self.matches, more)
     }
 }
@@ -828,6 +849,26 @@ mod tests {
         assert_eq!(show(99), ["100 3 64+17", "101 0 1+0", "nothing", "nothing"]);
         assert_eq!(show(3), ["100 3 1+0", "101 0 1+0", "nothing", "nothing"]);
         assert_eq!(show(2), ["nothing", "101 0 1+0", "nothing", "nothing"]);
+    }
+
+    #[test]
+    fn many_matches_of_one_bank_hide_none_of_another() {
+        let matcher = Matcher::default();
+        for member in 0..200 {
+            add(&matcher, "MANY", member, hash(4));
+        }
+        add(&matcher, "ONE", 200, hash(20));
+        add(&matcher, "ONE", 201, hash(21));
+        let matches = matcher.matches_of_medium("m", &medium(0));
+        assert_eq!(matches.len(), MATCHES_MAX + 1);
+        let last = matches.last().unwrap();
+        assert_eq!((last.bank.as_str(), last.distance), ("ONE", 20));
+        let image = Asked::Image(PdqHash {
+            hash: hash(0),
+            quality: 90,
+        });
+        let (given, left_out) = &matcher.look_up(&[image], 31)[0];
+        assert_eq!((given.len(), *left_out), (MATCHES_MAX + 1, 137));
     }
 
     /// Whoever asks after a removal was acknowledged is not told of the member, whatever else goes on.

@@ -67,7 +67,7 @@ pub(crate) struct LookupAnswer {
 /// What the banks hold of one signal.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct LookupResult {
-    /// At most 64, nearest first.
+    /// The nearest 64 and the nearest of every further bank, nearest first.
     matches: Vec<LookupMatch>,
     /// How many more matches there are.
     #[serde(skip_serializing_if = "is_zero")]
