@@ -200,7 +200,8 @@ fn put(matcher: &Matcher, batch: &mut Vec<Change>, change: BankChange) {
             name,
             enabled,
             distance,
-        } => matcher.set_bank(&name, enabled, distance),
+            dihedral,
+        } => matcher.set_bank(&name, enabled, distance, dihedral),
         BankChange::Member {
             bank,
             member,

@@ -13,6 +13,7 @@ mod console;
 mod data_dir;
 mod deliver;
 mod demo;
+mod forms;
 mod matcher;
 mod media;
 mod pipeline;

@@ -7,7 +7,7 @@
 
 use crate::api::problem::Problem;
 use crate::clock;
-use crate::matcher::{Matcher, MediaSignals};
+use crate::matcher::{Matcher, MediaSignals, PDQ_QUALITY_MIN};
 use crate::media::{Fetcher, Pool, SignedMedia, Variants};
 use crate::rulebook::Rulebook;
 use base64::Engine;
@@ -26,6 +26,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
+/// Events are decided on together until so many bytes of their media are in memory.
+const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Everything an event meets on its way.
 pub(crate) struct Pipeline {
     pub(crate) store: Store,
@@ -35,6 +38,16 @@ pub(crate) struct Pipeline {
     pub(crate) fetcher: Fetcher,
     pub(crate) media_bytes_max: usize,
     pub(crate) variants: Variants,
+}
+
+/// An event whose media have been signed.
+struct SignedEvent {
+    event: Event,
+    warnings: Vec<Warning>,
+    received_at: Timestamp,
+    fingerprint: [u8; 32],
+    media: Vec<Signed>,
+    signals: Vec<MediaSignals>,
 }
 
 /// An event that has been decided on and is ready to be committed.
@@ -79,33 +92,102 @@ pub(crate) struct AnsweredVerdict {
 impl Pipeline {
     /// Parses, signs, matches and evaluates one event. Nothing is kept.
     pub(crate) async fn prepare(&self, json: &[u8]) -> Result<Prepared, Problem> {
-        let received_at = clock::now();
-        let (event, warnings) = Event::from_json(json, Origin::Http)?;
-        event
-            .check_clock(received_at)
-            .map_err(|e| Problem::from(e).with_id(Some(event.id.clone())))?;
-        let id = event.id.clone();
-        self.decide(event, warnings, received_at)
-            .await
-            .map_err(|problem| problem.with_id(Some(id)))
+        let signed = self.signed(json).await?;
+        self.decide(vec![signed]).await.pop().unwrap_or_else(|| {
+            Err(Problem::internal(
+                "no decision was made",
+                "report this as a bug",
+            ))
+        })
     }
 
-    async fn decide(
+    /// The same for events sent together, in their order. Their media are looked up together.
+    pub(crate) async fn prepare_all(
         &self,
-        mut event: Event,
-        warnings: Vec<Warning>,
-        received_at: Timestamp,
-    ) -> Result<Prepared, Problem> {
+        items: Vec<Result<Bytes, Problem>>,
+    ) -> Vec<Result<Prepared, Problem>> {
+        // Whatever comes of each item; a signed event waits for those after it.
+        let mut prepared: Vec<Result<Prepared, Problem>> = Vec::new();
+        let mut refused: Vec<(usize, Problem)> = Vec::new();
+        let (mut waiting, mut held) = (Vec::new(), 0);
+        for item in items {
+            let signed = match item {
+                Ok(json) => self.signed(&json).await,
+                Err(problem) => Err(problem),
+            };
+            match signed {
+                Ok(signed) => {
+                    held += signed.held_bytes();
+                    waiting.push(signed);
+                }
+                Err(problem) => {
+                    let place = prepared.len() + waiting.len() + refused.len();
+                    refused.push((place, problem));
+                }
+            }
+            if held > HELD_BYTES_MAX {
+                prepared.extend(self.decide(std::mem::take(&mut waiting)).await);
+                held = 0;
+            }
+        }
+        prepared.extend(self.decide(waiting).await);
+        // In ascending order, so that each lands where its item stood.
+        for (place, problem) in refused {
+            prepared.insert(place.min(prepared.len()), Err(problem));
+        }
+        prepared
+    }
+
+    async fn signed(&self, json: &[u8]) -> Result<SignedEvent, Problem> {
+        let received_at = clock::now();
+        let (mut event, mut warnings) = Event::from_json(json, Origin::Http)?;
+        let id = event.id.clone();
+        let named = |problem: Problem| problem.with_id(Some(id.clone()));
+        event
+            .check_clock(received_at)
+            .map_err(|error| named(error.into()))?;
         let fingerprint = fingerprint(&event);
-        let signed = self.sign(&event).await?;
-        strip(&mut event, &signed);
-        let signals: Vec<MediaSignals> = signed.iter().map(|s| s.signals.clone()).collect();
-        let matches = self.matcher.matches(&event, &signals);
+        let media = self.sign(&event).await.map_err(named)?;
+        strip(&mut event, &media);
+        let signals: Vec<MediaSignals> = media.iter().map(|s| s.signals.clone()).collect();
+        warnings.extend(not_compared(&signals));
+        Ok(SignedEvent {
+            event,
+            warnings,
+            received_at,
+            fingerprint,
+            media,
+            signals,
+        })
+    }
+
+    /// Matches and evaluates.
+    async fn decide(&self, signed: Vec<SignedEvent>) -> Vec<Result<Prepared, Problem>> {
+        let events = signed.iter().map(|it| (&it.event, &it.signals[..]));
+        let matches = self.matcher.matches_of_events(events);
+        let mut prepared = Vec::with_capacity(signed.len());
+        for (signed, matches) in signed.into_iter().zip(matches) {
+            let id = signed.event.id.clone();
+            let one = self.evaluate(signed, &matches).await;
+            prepared.push(one.map_err(|problem| problem.with_id(Some(id))));
+        }
+        prepared
+    }
+
+    async fn evaluate(&self, signed: SignedEvent, matches: &[Match]) -> Result<Prepared, Problem> {
+        let SignedEvent {
+            event,
+            warnings,
+            received_at,
+            fingerprint,
+            media: signed,
+            signals,
+        } = signed;
         let media: Vec<MediaFacts> = signals.into_iter().map(|s| s.facts).collect();
         let facts = Facts {
             event: &event,
             media: &media,
-            matches: &matches,
+            matches,
             received_at,
         };
         let verdicts = self.rulebook.rules().evaluate(&facts);
@@ -180,6 +262,26 @@ impl Pipeline {
         }
         previews
     }
+}
+
+impl SignedEvent {
+    /// Bytes of its media that stay in memory until it is decided on.
+    fn held_bytes(&self) -> usize {
+        let media = self.media.iter().filter_map(|signed| signed.media.as_ref());
+        media.map(|(_, bytes)| bytes.len()).sum()
+    }
+}
+
+/// Says which images have too little in them for their `pdq` to be looked up.
+fn not_compared(media: &[MediaSignals]) -> impl Iterator<Item = Warning> + '_ {
+    let quality = |(index, media): (usize, &MediaSignals)| Some((index, media.facts.quality?));
+    let low = media.iter().enumerate().filter_map(quality);
+    low.filter(|(_, quality)| *quality < PDQ_QUALITY_MIN)
+        .map(|(index, quality)| {
+            Warning(format!(
+                "content.media[{index}]: its pdq has quality {quality}, under {PDQ_QUALITY_MIN}, and was not looked up: there is too little in the image to tell it from others"
+            ))
+        })
 }
 
 /// One medium with what was computed from it.

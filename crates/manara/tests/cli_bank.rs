@@ -3,7 +3,7 @@
 mod cli_support;
 
 use cli_support::{Folder, Ran, example};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 const SLOGANS: &str = "signal_type,signal,note\ntext,rise under the grey banner,slogan\ntext,راية الرماد ترتفع,\"the same, in Arabic\"\n";
@@ -125,6 +125,98 @@ fn a_bank_is_filled_shown_changed_and_switched_off() {
     folder
         .run(&["audit", "verify", "--data", "d"])
         .expect(0, &[]);
+}
+
+#[test]
+fn how_images_match_a_bank_is_set_shown_and_audited() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| folder.run(&[arguments, &["--data", "d"]].concat());
+    let listed = |name: &str| -> Value {
+        let banks = run(&["bank", "list", "--json"]).json();
+        let bank = banks.iter().find(|bank| bank["name"] == name).unwrap();
+        json!([bank["distance"], bank["dihedral"]])
+    };
+    run(&["bank", "create", "IMAGES"]).expect(0, &[]);
+    assert_eq!(listed("IMAGES"), json!([31, true]));
+    run(&[
+        "bank",
+        "create",
+        "STRICT",
+        "--dihedral",
+        "off",
+        "--distance",
+        "8",
+    ])
+    .expect(0, &[]);
+    assert_eq!(listed("STRICT"), json!([8, false]));
+
+    let set = |arguments: &[&str]| run(&[&["bank", "set", "IMAGES"], arguments].concat());
+    set(&["--dihedral", "off"]).expect(
+        0,
+        &["up to 31 bits, mirrored and turned ones do not; a running server follows"],
+    );
+    set(&["--distance", "20"]).expect(0, &["up to 20 bits, mirrored and turned ones do not"]);
+    assert_eq!(listed("IMAGES"), json!([20, false]));
+    set(&["--distance", "20", "--dihedral", "off"]).expect(0, &["was set so already"]);
+    set(&["--distance", "21", "--dihedral", "on"])
+        .expect(0, &["up to 21 bits, mirrored and turned ones too"]);
+    assert_eq!(listed("IMAGES"), json!([21, true]));
+    let table = run(&["bank", "list"]).stdout;
+    assert!(
+        table.contains("dihedral") && table.contains(" off "),
+        "{table}"
+    );
+    run(&["bank", "show", "STRICT"]).expect(
+        1,
+        &["images match it up to 8 bits, mirrored and turned ones do not"],
+    );
+
+    set(&[]).expect(2, &["<--distance <BITS>|--dihedral <ON|OFF>>"]);
+    set(&["--dihedral", "maybe"]).expect(2, &["'maybe'", "on, off"]);
+    set(&["--distance", "32"]).expect(2, &["32"]);
+    run(&["bank", "set", "IMAGE", "--dihedral", "on"]).expect(2, &["did you mean `IMAGES`?"]);
+    run(&["audit", "verify"]).expect(0, &[]);
+}
+
+#[test]
+fn hashes_are_read_in_either_case_and_of_one_length_only() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| folder.run(&[arguments, &["--data", "d"]].concat());
+    run(&["bank", "create", "HASHES"]).expect(0, &[]);
+    let (lower, upper) = ("0a".repeat(32), "0A".repeat(32));
+    for (name, file, added) in [
+        ("a.csv", format!("pdq,{upper},\nsha256,{upper},\n"), 2),
+        ("b.csv", format!("pdq,{lower},\n"), 0),
+        (
+            "c.ndjson",
+            format!(r#"{{"signal_type":"pdq","signal":"{upper}"}}"#),
+            0,
+        ),
+    ] {
+        folder.write(name, file);
+        let imported = run(&["bank", "import", "HASHES", name, "--json"]).json();
+        assert_eq!(imported[0]["added"], added, "{name}");
+    }
+    let added = run(&["bank", "add", "HASHES", "pdq", &upper, "--json"]).json();
+    assert_eq!(added[0]["added"], false);
+    assert_eq!(added[0]["signal"], json!(lower));
+
+    let short = &lower[1..];
+    let says = "a pdq signal is 64 hexadecimal digits, this has 63";
+    run(&["bank", "add", "HASHES", "pdq", short]).expect(2, &[says]);
+    folder.write("short.csv", format!("pdq,{lower},\npdq,{short},\n"));
+    run(&["bank", "import", "HASHES", "short.csv"])
+        .expect(2, &[says, "--> short.csv:2:5", "nothing was imported"]);
+    folder.write(
+        "long.ndjson",
+        format!(r#"{{"signal_type":"pdq","signal":"{lower}0"}}"#),
+    );
+    run(&["bank", "import", "HASHES", "long.ndjson"]).expect(2, &["this has 65"]);
+    let scan = folder.run(&["scan", "--bank", "B=short.csv", "d"]);
+    scan.expect(2, &[says, "short.csv:2"]);
+    folder
+        .run(&["compare", &format!("pdq:{short}"), &lower])
+        .expect(2, &[says]);
 }
 
 #[test]

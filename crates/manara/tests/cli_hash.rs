@@ -94,7 +94,6 @@ fn a_copy_is_near_and_another_picture_far() {
     let original = drawing(1, 400, 300);
     folder.draw("a.png", &original);
     folder.draw("copy.jpg", &image::imageops::thumbnail(&original, 300, 225));
-    folder.draw("mirrored.png", &image::imageops::flip_horizontal(&original));
     folder.draw("other.png", &drawing(2, 400, 300));
     let ran = folder
         .run(&[
@@ -126,14 +125,139 @@ fn a_copy_is_near_and_another_picture_far() {
         .expect(1, &[])
         .json()[0];
     assert!(other["distance"].as_u64().unwrap() > 31, "{other}");
-    let mirrored = &folder
-        .run(&["compare", "a.png", "mirrored.png", "--json"])
-        .expect(1, &[])
-        .json()[0];
-    assert_eq!(mirrored["nearest_form"]["form"], "flip_y");
     folder
         .run(&["compare", "a.png", "other.png", "--threshold", "256"])
         .expect(0, &[]);
+}
+
+/// What `compare` says of two files: whether they match, in which forms, and why.
+#[track_caller]
+fn check_nearest(folder: &Folder, [a, b]: [&str; 2], forms: [&str; 2], says: &[&str]) {
+    let ran = folder.run(&["compare", a, b, "--json"]).expect(0, &[]);
+    let json = &ran.json()[0];
+    let nearest = &json["nearest"];
+    assert_eq!([&nearest["a_form"], &nearest["b_form"]], forms, "{json}");
+    assert!(nearest["match"] == true && nearest["looked_up"] == true);
+    let distance = nearest["distance"].as_u64().unwrap();
+    let differing = nearest["differing_bits"].as_array().unwrap().len() as u64;
+    let by_chunk = nearest["distance_by_chunk"].as_array().unwrap().iter();
+    let by_chunk: u64 = by_chunk.map(|n| n.as_u64().unwrap()).sum();
+    assert!(distance <= 31 && differing == distance && by_chunk == distance);
+    let words = folder.run(&["compare", a, b]).expect(0, &[]).stdout;
+    for part in says
+        .iter()
+        .copied()
+        .chain(["◀ nearest: matches", "as stored"])
+    {
+        assert!(words.contains(part), "`{part}` in {words}");
+    }
+    assert_eq!(words.matches("██").count() as u64, distance + 1, "{words}");
+}
+
+#[test]
+fn every_form_is_compared_and_the_nearest_is_shown() {
+    let folder = Folder::new();
+    let original = drawing(1, 400, 300);
+    folder.draw("a.png", &original);
+    folder.draw("mirrored.png", &image::imageops::flip_horizontal(&original));
+    let mut barred = image::RgbImage::new(400, 420);
+    image::GenericImage::copy_from(&mut barred, &original, 0, 60).unwrap();
+    folder.draw("barred.png", &barred);
+    let mut turned_barred = image::RgbImage::from_pixel(520, 300, image::Rgb([255; 3]));
+    image::GenericImage::copy_from(&mut turned_barred, &original, 60, 0).unwrap();
+    folder.draw("otherwise_barred.png", &turned_barred);
+    let mut gif = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new_with_speed(&mut gif, 10);
+    for frame in [&drawing(2, 400, 300), &original] {
+        let frame = image::DynamicImage::from(frame.clone()).into_rgba8();
+        encoder.encode_frame(image::Frame::new(frame)).unwrap();
+    }
+    drop(encoder);
+    folder.write("moving.gif", gif);
+
+    check_nearest(
+        &folder,
+        ["a.png", "mirrored.png"],
+        ["original", "flip_y"],
+        &[
+            "they match: A and B mirrored left to right have distance",
+            "--dihedral off",
+        ],
+    );
+    check_nearest(
+        &folder,
+        ["barred.png", "a.png"],
+        ["without_bars", "original"],
+        &[
+            "A without its bars and B have",
+            "a scan finds A with B in a bank",
+        ],
+    );
+    check_nearest(
+        &folder,
+        ["a.png", "moving.gif"],
+        ["original", "frame_1"],
+        &["A and frame 1 of B have", "a scan finds B with A in a bank"],
+    );
+    // A hash by itself has one form, so the other side is turned.
+    let pdq = folder.run(&["hash", "--json", "a.png"]).json()[0]["signals"]["pdq"].clone();
+    let pdq = pdq.as_str().unwrap();
+    check_nearest(&folder, ["mirrored.png", pdq], ["flip_y", "original"], &[]);
+
+    // What is alike only when both are changed is no match, because a bank holds images as stored.
+    let ran = folder.run(&["compare", "barred.png", "otherwise_barred.png"]);
+    let ran = ran.expect(1, &[]);
+    assert!(
+        ran.stdout.contains("not looked up")
+            && ran
+                .stdout
+                .contains("A without its bars and B without its bars are alike"),
+        "{}",
+        ran.stdout
+    );
+    // At a distance of one's own choice.
+    folder
+        .run(&[
+            "compare",
+            "barred.png",
+            "otherwise_barred.png",
+            "--distance",
+            "255",
+        ])
+        .expect(0, &[]);
+}
+
+#[test]
+fn a_flat_image_is_not_compared_and_that_is_said() {
+    let folder = Folder::new();
+    for name in ["flat.png", "in/flat.png"] {
+        folder.draw(
+            name,
+            &image::RgbImage::from_pixel(64, 48, image::Rgb([90; 3])),
+        );
+    }
+    folder.draw("a.png", &drawing(1, 64, 48));
+    let hashed = folder.run(&["hash", "flat.png"]).expect(0, &[]).stdout;
+    assert!(hashed.contains("0 (too low to compare)"), "{hashed}");
+    let ran = folder.run(&["compare", "flat.png", "a.png"]).expect(1, &[]);
+    assert!(
+        ran.stdout.contains("A has quality 0, under 50"),
+        "{}",
+        ran.stdout
+    );
+    let ran = folder
+        .run(&["compare", "flat.png", "in/flat.png"])
+        .expect(0, &[]);
+    assert!(ran.stdout.contains("byte for byte"), "{}", ran.stdout);
+
+    // Not even with its own hash in the bank.
+    let pdq = folder.run(&["hash", "--json", "flat.png"]).json()[0]["signals"]["pdq"].clone();
+    folder.write("bank.csv", format!("pdq,{},\n", pdq.as_str().unwrap()));
+    let scan = ["scan", "--bank", "FLAT=bank.csv", "in", "--json"];
+    let ran = folder
+        .run(&scan)
+        .expect(1, &["1 item with an image of quality under 50"]);
+    assert_eq!(ran.json()[0]["quality_too_low"], true);
 }
 
 #[test]

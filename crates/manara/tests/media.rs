@@ -144,8 +144,13 @@ fn check_forms(folder: &Folder, settings: &str, expect: &[(&str, &str)]) {
         .filter_map(|item| {
             let path = item["path"].as_str()?.to_owned();
             let matched = item["matches"].as_array()?.first()?;
-            let how = matched["how"].as_str().unwrap_or("original");
-            Some((path, how.to_owned()))
+            let form = matched["form"].as_str().unwrap_or("original");
+            assert_eq!(
+                form != "original",
+                matched["form_hash"].is_string(),
+                "{matched}"
+            );
+            Some((path, form.to_owned()))
         })
         .collect();
     let found: Vec<(&str, &str)> = found.iter().map(|(a, b)| (&**a, &**b)).collect();

@@ -1,5 +1,6 @@
 //! The running server, over HTTP, as a client meets it.
 
+mod cli_support;
 mod common;
 
 use common::{
@@ -313,6 +314,218 @@ async fn a_bank_changed_by_the_command_line_holds_without_a_restart() {
         verified.status.success(),
         "{}",
         String::from_utf8_lossy(&verified.stdout)
+    );
+}
+
+/// A drawing, and its PNG as an event's medium.
+fn picture(name: &str, image: &image::RgbImage) -> Value {
+    let mut png = std::io::Cursor::new(Vec::new());
+    image
+        .write_to(&mut png, image::ImageFormat::Png)
+        .expect("a PNG");
+    let encoded =
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, png.into_inner());
+    json!({ "id": name, "kind": "image", "data": encoded })
+}
+
+#[tokio::test]
+async fn a_mirrored_image_matches_while_its_bank_asks_and_the_evidence_shows_the_form() {
+    let data = data();
+    let path = data.path.to_str().unwrap();
+    let banked = cli_support::drawing(3, 320, 200);
+    let file = data.path.join("banked.png");
+    banked.save(&file).unwrap();
+    run_ok(&["bank", "create", "--data", path, "IMAGES"]);
+    let file = file.to_str().unwrap();
+    run_ok(&["bank", "add", "--data", path, "IMAGES", "--file", file]);
+    std::fs::write(
+        data.path.join("rules/images.rules"),
+        r#"rule mirrored {
+  on post.created
+  policy tvec_known
+  reason "This post holds a known image, mirrored."
+  when bank("IMAGES").form(content.media) == "flip_y"
+  then enqueue("tvec")
+}
+"#,
+    )
+    .unwrap();
+    let server = Server::start(&data.path).await;
+    let mirrored = picture("m-1", &image::imageops::flip_horizontal(&banked));
+    let mut posts = 0;
+    let mut matched = async || {
+        posts += 1;
+        let mut event = post_event(&posts.to_string(), "x");
+        event["content"]["media"] = json!([mirrored]);
+        let (status, answer) = server.events(&event).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["verdicts"][0]["because"][0].clone()
+    };
+    let found = matched().await;
+    assert_eq!(found["form"], "flip_y", "{found}");
+    assert_eq!(found["form_hash"].as_str().unwrap().len(), 64);
+    assert!(found["distance"].as_u64().unwrap() <= 31, "{found}");
+    let turned = "manara_image_lookups_total{form=\"dihedral\"} 7";
+    let (_, metrics) = server.get("/metrics").await;
+    assert!(metrics.contains(turned), "{metrics}");
+
+    run_ok(&["bank", "set", "--data", path, "IMAGES", "--dihedral", "off"]);
+    eventually_async("it no longer matches", async || matched().await.is_null()).await;
+    let (_, before) = server.get("/metrics").await;
+    assert!(matched().await.is_null());
+    // Nobody asks, so the other forms are not looked up.
+    let dihedral = |metrics: &str| {
+        let line = metrics.lines().find(|line| line.contains("\"dihedral\""));
+        line.unwrap().to_owned()
+    };
+    let (_, after) = server.get("/metrics").await;
+    assert_eq!(dihedral(&before), dihedral(&after));
+    run_ok(&["bank", "set", "--data", path, "IMAGES", "--dihedral", "on"]);
+    eventually_async("it matches again", async || !matched().await.is_null()).await;
+}
+
+#[tokio::test]
+async fn an_image_with_nothing_in_it_is_not_looked_up_and_the_answer_says_so() {
+    let data = data();
+    let server = Server::start(&data.path).await;
+    let flat = image::RgbImage::from_pixel(64, 48, image::Rgb([90; 3]));
+    let mut event = post_event("1", "x");
+    event["content"]["media"] = json!([
+        picture("m-1", &cli_support::drawing(1, 64, 48)),
+        picture("m-2", &flat),
+        { "id": "m-3", "kind": "image", "signals": { "pdq": "0A".repeat(32) }, "quality": 49 },
+    ]);
+    let (status, answer) = server.events(&event).await;
+    assert_eq!(status, 200, "{answer}");
+    let warnings = answer["warnings"].as_array().unwrap();
+    for (warning, says) in warnings.iter().zip([
+        "content.media[1]: its pdq has quality 0, under 50",
+        "content.media[2]: its pdq has quality 49, under 50",
+    ]) {
+        assert!(warning.as_str().unwrap().contains(says), "{answer}");
+    }
+    assert_eq!(warnings.len(), 2, "{answer}");
+
+    for (hash, says) in [("0a".repeat(31), "this has 62"), ("g".repeat(64), "`g`")] {
+        event["id"] = json!(says);
+        event["content"]["media"][2]["signals"]["pdq"] = json!(hash);
+        let (status, problem) = server.events(&event).await;
+        assert_eq!(status, 422, "{problem}");
+        assert_eq!(problem["field"], "content.media[2].signals.pdq");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(says),
+            "{problem}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_are_looked_up_in_order_and_nothing_is_kept() {
+    let data = data();
+    let path = data.path.to_str().unwrap();
+    let (zero, near) = ("0".repeat(64), format!("{}f", "0".repeat(63)));
+    run_ok(&["bank", "create", "--data", path, "IMAGES"]);
+    let add = |ty: &str, value: &str| {
+        let added = run_ok(&["bank", "add", "--data", path, "IMAGES", ty, value]);
+        added.trim().parse::<i64>().unwrap()
+    };
+    let (pdq, sha256) = (add("pdq", &zero), add("sha256", &zero));
+    let url = add("url", "https://banner.example/join");
+    let server = Server::start(&data.path).await;
+    let asked = json!({"signals": [
+        { "type": "pdq", "value": near.to_uppercase(), "quality": 87 },
+        { "type": "sha256", "value": zero },
+        { "type": "text", "value": "RISE under the gr\u{200b}ey banner at banner.example/join" },
+        { "type": "url", "value": "http://www.banner.example/join" },
+        { "type": "pdq", "value": zero, "quality": 49 },
+        { "type": "md5", "value": "0".repeat(32) },
+    ]});
+    let (status, answer) = server.lookup(&asked).await;
+    assert_eq!(status, 200, "{answer}");
+    let results = answer["results"].as_array().unwrap();
+    assert_eq!(results.len(), 6);
+    let found = |at: usize| -> Vec<Value> {
+        let matches = results[at]["matches"].as_array().unwrap().iter();
+        matches
+            .map(|m| json!([m["bank"], m["member"], m["distance"]]))
+            .collect()
+    };
+    assert_eq!(found(0), [json!(["IMAGES", pdq, 4])]);
+    assert_eq!(found(1), [json!(["IMAGES", sha256, 0])]);
+    assert_eq!(
+        found(2),
+        [json!(["IMAGES", url, 0]), json!(["SLOGANS", 1, 0])]
+    );
+    assert_eq!(found(3), [json!(["IMAGES", url, 0])]);
+    assert_eq!(results[4]["not_looked_up"], "quality");
+    assert!(
+        results[4]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("quality 49 is under 50")
+    );
+    assert!(found(4).is_empty() && found(5).is_empty());
+    let (_, narrow) = server
+        .lookup(&json!({"signals": [asked["signals"][0]], "distance": 3}))
+        .await;
+    assert_eq!(narrow, json!({"results": [{"matches": []}]}));
+
+    let (status, problem) = server
+        .lookup(&json!({"signals": [asked["signals"][1], {"type": "pdq", "value": "00"}]}))
+        .await;
+    assert_eq!(
+        (status, &problem["field"]),
+        (422, &json!("signals[1].value"))
+    );
+    assert_eq!(problem["type"], "/problems/invalid-lookup");
+    assert_eq!(server.get("/problems/invalid-lookup").await.0, 200);
+    let signals = vec![asked["signals"][1].clone(); 1001];
+    let (status, problem) = server.lookup(&json!({ "signals": signals })).await;
+    assert_eq!((status, &problem["field"]), (413, &json!("signals")));
+    let (status, answer) = server.lookup(&json!({ "signals": signals[..1000] })).await;
+    assert_eq!(
+        (status, answer["results"].as_array().unwrap().len()),
+        (200, 1000)
+    );
+    let client = common::client();
+    let request = || client.post(server.url("/api/v1/lookup")).body("{}");
+    let status = |response: reqwest::Response| response.status().as_u16();
+    assert_eq!(status(request().send().await.unwrap()), 401);
+    assert_eq!(
+        status(request().bearer_auth(KEY).send().await.unwrap()),
+        415
+    );
+
+    // A member that comes and goes while others ask.
+    let busy = async {
+        for _ in 0..40 {
+            assert_eq!(server.lookup(&asked).await.0, 200);
+        }
+    };
+    let coming_and_going = async {
+        let text = json!({"signals": [{"type": "text", "value": "a brand new slogan"}]});
+        let is_found = async || {
+            let (_, answer) = server.lookup(&text).await;
+            !answer["results"][0]["matches"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        };
+        let slogan = ["text", "a brand new slogan"];
+        let arguments = [&["bank", "add", "--data", path, "SLOGANS"][..], &slogan].concat();
+        let member = tokio::task::block_in_place(|| run_ok(&arguments));
+        eventually_async("it is found", is_found).await;
+        let arguments = ["bank", "remove", "--data", path, "SLOGANS", member.trim()];
+        tokio::task::block_in_place(|| run_ok(&arguments));
+        eventually_async("it is gone", async || !is_found().await).await;
+        assert!(!is_found().await, "once gone, it stays so");
+    };
+    tokio::join!(busy, coming_and_going);
+    let (_, metrics) = server.get("/metrics").await;
+    assert!(metrics.contains("manara_events 0"), "{metrics}");
+    assert!(
+        metrics.contains("manara_signals_looked_up_total"),
+        "{metrics}"
     );
 }
 

@@ -72,6 +72,8 @@ pub struct Bank {
     /// In how many bits an image hash may differ from a member's and still match, 0 to
     /// [`Bank::DISTANCE_MAX`].
     pub distance: u32,
+    /// Whether an image also matches a member when it is mirrored or turned.
+    pub dihedral: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// Number of members, removed ones left out.

@@ -2,7 +2,7 @@
 
 use crate::{BankName, Event, MemberId};
 use jiff::Timestamp;
-use manara_signal::SignalType;
+use manara_signal::{Pdq, SignalType};
 use serde::{Deserialize, Serialize};
 
 /// A part of an original text, in bytes of its UTF-8 form, end exclusive.
@@ -38,9 +38,35 @@ pub struct Match {
     /// Which part of the original text matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<Span>,
-    /// How the two were brought together, in words: `folded: tatweel 3, zero-width 1`, `mirrored`.
+    /// How a text was brought to the member, in words: `folded: tatweel 3, zero-width 1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<String>,
+    /// The form of the image that matched, when it is not the image as stored: `rotate90`, `flip_y`,
+    /// `exif_orientation`, `without_bars`, `frame_12`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// The hash of that form. The hash of the image as stored is kept with the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub form_hash: Option<Pdq>,
+    /// Beside a form: how far the image as stored is from the member, if it was found as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance_stored: Option<u32>,
+}
+
+impl Match {
+    /// The name of an image that matched as it is stored.
+    pub const STORED_FORM: &str = "original";
+
+    /// The form in which a medium matched; a text or a link has none.
+    pub fn form(&self) -> Option<&str> {
+        match self.signal_type {
+            SignalType::Pdq | SignalType::Sha256 | SignalType::Md5 => {
+                Some(self.form.as_deref().unwrap_or(Self::STORED_FORM))
+            }
+            SignalType::Text | SignalType::Url => None,
+        }
+    }
 }
 
 /// What became of a medium when it was decoded.
@@ -85,4 +111,32 @@ pub struct Facts<'a> {
     pub matches: &'a [Match],
     /// When Manara received the event.
     pub received_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_form(more: &str, expect: Option<&str>) {
+        let json = format!(
+            r#"{{"bank":"TVEC","member":7,"distance":4,"field":"content.media[0]",{more}}}"#
+        );
+        let found: Match = serde_json::from_str(&json).unwrap();
+        assert_eq!(found.form(), expect);
+        let again = serde_json::to_string(&found).unwrap();
+        assert_eq!(serde_json::from_str::<Match>(&again).unwrap(), found);
+    }
+
+    #[test]
+    fn a_match_without_a_form_is_of_the_image_as_stored() {
+        check_form(r#""signal_type":"pdq","quality":90"#, Some("original"));
+        check_form(r#""signal_type":"sha256""#, Some("original"));
+        check_form(r#""signal_type":"text""#, None);
+        let hash = "0f".repeat(32);
+        check_form(
+            &format!(r#""signal_type":"pdq","form":"flip_y","form_hash":"{hash}""#),
+            Some("flip_y"),
+        );
+    }
 }

@@ -108,6 +108,7 @@ fn text(depth: u32) -> BoxedStrategy<String> {
         1 => binary(text(d), &["+"], text(d)),
         2 => (text(d), one_of(&["lower", "lowerAscii", "normalised"])).prop_map(|(t, f)| format!("{t}.{f}()")),
         1 => choice(d, text),
+        1 => one_of(&["bank('B').form(content).lower()", "bank('B').form(content.media).lower()"]),
     ]
     .boxed()
 }
@@ -325,8 +326,9 @@ fn matches() -> impl Strategy<Value = Vec<Match>> {
         "account.handle",
         "content.media[99999999999999999999]",
     ]);
-    let found = (field, one_of(&["B", "C"]), 0_u32..60).prop_map(|(field, bank, distance)| {
-        let json = serde_json::json!({"signal_type": "pdq", "bank": bank, "member": 1, "distance": distance, "field": field});
+    let form = prop::option::of(one_of(&["a", "Grey"]));
+    let found = (field, one_of(&["B", "C"]), 0_u32..60, form).prop_map(|(field, bank, distance, form)| {
+        let json = serde_json::json!({"signal_type": "pdq", "bank": bank, "member": 1, "distance": distance, "field": field, "form": form});
         serde_json::from_value(json).expect("a match")
     });
     prop::collection::vec(found, 0..4)

@@ -499,6 +499,10 @@ fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
                     .map(Cow::Borrowed)
             })
         }
+        Kind::Form(lookup) => {
+            let lookup = lookup.clone();
+            Box::new(move |ctx| ctx.nearest_image(&lookup)?.form().map(Cow::Borrowed))
+        }
         Kind::Binary(Binary::Add, a, b) => {
             let (a, b) = (text_fn(a, shared), text_fn(b, shared));
             Box::new(move |ctx| Some(a(ctx)? + b(ctx)?))

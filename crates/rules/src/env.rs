@@ -294,6 +294,12 @@ impl<'a> Ctx<'a> {
         self.matches(lookup).map(|m| i64::from(m.distance)).min()
     }
 
+    /// The nearest match of an image.
+    pub(crate) fn nearest_image(&self, lookup: &Lookup) -> Option<&'a Match> {
+        let images = self.matches(lookup).filter(|m| m.form().is_some());
+        images.min_by_key(|m| m.distance)
+    }
+
     fn is_in(&self, field: &str, target: Target) -> bool {
         match target {
             Target::Handle => field == "account.handle",

@@ -334,6 +334,7 @@ impl Walk<'_> {
             Kind::HasEntity(entity) => Value::Bool(ctx.has_entity(*entity)),
             Kind::Matches(lookup) => self.matches(lookup, ctx),
             Kind::Distance(lookup) => self.distance(lookup, ctx),
+            Kind::Form(lookup) => self.form(lookup, ctx),
             Kind::Wrong => Value::Unknown(Why::Part),
         }
     }
@@ -448,6 +449,15 @@ impl Walk<'_> {
                 .filter(|m| Some(i64::from(m.distance)) == nearest),
         );
         nearest.map_or(Value::Unknown(Why::NoMatch), Value::Int)
+    }
+
+    fn form<'e>(&mut self, lookup: &Lookup, ctx: &Ctx<'e>) -> Value<'e> {
+        let nearest = ctx.nearest_image(lookup);
+        self.because_of(nearest.into_iter());
+        match nearest.and_then(Match::form) {
+            Some(form) => Value::Text(Cow::Borrowed(form)),
+            None => Value::Unknown(Why::NoMatch),
+        }
     }
 
     fn because_of<'m>(&mut self, matches: impl Iterator<Item = &'m Match>) {

@@ -82,6 +82,8 @@ pub(crate) enum Kind {
     Matches(Lookup),
     /// How near the nearest member is; unknown when none is near enough to have been found.
     Distance(Lookup),
+    /// In which form the nearest image was found; unknown when none was.
+    Form(Lookup),
     /// Already reported as wrong.
     Wrong,
 }
@@ -176,6 +178,7 @@ impl Typed {
             | Kind::HasEntity(_)
             | Kind::Matches(_)
             | Kind::Distance(_)
+            | Kind::Form(_)
             // These two are constant with a literal receiver only, which nobody writes.
             | Kind::ContainsPhrase { .. }
             | Kind::Macro { .. }
@@ -218,7 +221,7 @@ fn cost_of(kind: &Kind) -> u64 {
         }
         | Kind::ContainsPhrase { .. } => NORMALISE,
         Kind::Text { .. } | Kind::Size(_) => SCAN,
-        Kind::Matches(_) | Kind::Distance(_) => LOOK_UP,
+        Kind::Matches(_) | Kind::Distance(_) | Kind::Form(_) => LOOK_UP,
         Kind::Binary(Binary::In, item, list) => COMPARE * list.elements_max() + item.cost,
         _ => COMPARE,
     };

@@ -141,6 +141,9 @@ fn banks() {
         "bank('B').matches(event)",
         "bank('B').matches(content.media, radius: 5)",
         "bank('B').distance(content, 5) < 3",
+        "bank('B').form(content) == 5",
+        "bank('B').form(content.media) == 'rotate18'",
+        "bank('B').form(content.media) in ['flip_y', 'frame_x']",
         "content.matches('B')",
         "content.media.matches(bank('B'))",
     ]));

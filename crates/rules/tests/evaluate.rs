@@ -38,6 +38,8 @@ fn matches() -> Vec<Match> {
     let json = r#"[
         {"signal_type":"pdq","bank":"IMAGES","member":7,"distance":12,"field":"content.media[0]"},
         {"signal_type":"pdq","bank":"IMAGES","member":8,"distance":40,"field":"content.media[2]"},
+        {"signal_type":"pdq","bank":"TURNED","member":9,"distance":9,"field":"content.media[0]"},
+        {"signal_type":"pdq","bank":"TURNED","member":10,"distance":2,"field":"content.media[0]","form":"rotate180"},
         {"signal_type":"text","bank":"SLOGANS","member":1,"distance":0,"field":"content.text"},
         {"signal_type":"url","bank":"LINKS","member":2,"distance":0,"field":"content.links[1]"},
         {"signal_type":"text","bank":"NAMES","member":3,"distance":0,"field":"account.handle"}
@@ -255,6 +257,18 @@ fn banks() {
         "content.media.exists(m, bank('IMAGES').distance(m) <= 12)",
         true,
     );
+    check("bank('TURNED').form(content.media) == 'rotate180'", true);
+    check("bank('IMAGES').form(content.media) == 'original'", true);
+    check(
+        "content.media.exists(m, bank('TURNED').form(m) in ['flip_x', 'rotate180', 'frame_12'])",
+        true,
+    );
+    check(
+        "bank('TURNED').form(content.media).startsWith('frame_')",
+        false,
+    );
+    check("bank('NONE').form(content.media) == 'original'", None);
+    check("bank('SLOGANS').form(content.text) == 'original'", None);
     check(
         "bank('SLOGANS').matches(content.text) and bank('SLOGANS').matches(content)",
         true,
@@ -426,6 +440,10 @@ fn evidence_is_what_helped_and_nothing_else() {
         "7"
     );
     assert_eq!(because("bank('IMAGES').distance(content.media) < 31"), "7");
+    assert_eq!(
+        because("bank('TURNED').form(content.media) != 'original'"),
+        "10"
+    );
     assert_eq!(because("account.followers == 12"), "");
 }
 

@@ -215,7 +215,7 @@ pub(crate) const STRIKES_WEIGHT: &str =
 macro_rules! banks {
     ($rest:literal) => {
         concat!(
-            "SELECT b.id, b.name, b.description, b.enabled, b.distance, b.created_at, ",
+            "SELECT b.id, b.name, b.description, b.enabled, b.distance, b.dihedral, b.created_at, ",
             "coalesce((SELECT value FROM counters WHERE name = 'bank.' || b.id), 0) FROM banks b ",
             $rest
         )
@@ -223,7 +223,8 @@ macro_rules! banks {
 }
 pub(crate) const BANKS: &str = banks!("ORDER BY b.name");
 pub(crate) const BANK: &str = banks!("WHERE b.name = ?1");
-pub(crate) const BANKS_BY_ID: &str = "SELECT id, name, enabled, distance FROM banks ORDER BY id";
+pub(crate) const BANKS_BY_ID: &str =
+    "SELECT id, name, enabled, distance, dihedral FROM banks ORDER BY id";
 
 pub(crate) const ADD_MEMBER: &str = "INSERT INTO members
   (id, signal_type, value, note, lookup, digest8) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";

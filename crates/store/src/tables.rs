@@ -75,7 +75,7 @@ tables! {
     ];
     BANKS = "banks" [
         Plain("id"), Plain("name"), Plain("description"), Plain("enabled"),
-        Plain("distance"), Plain("created_at"),
+        Plain("distance"), Plain("dihedral"), Plain("created_at"),
     ];
     MEMBER_BATCHES = "member_batches" [
         Plain("id"), Plain("bank"), Plain("first"), Plain("count"), Plain("digest"),

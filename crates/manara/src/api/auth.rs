@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 /// What a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Scope {
-    /// Send events.
+    /// Send events, and look signals up.
     EventsWrite,
     /// Read `/metrics`.
     MetricsRead,

@@ -9,6 +9,7 @@
 
 use crate::api::auth::Scope;
 use crate::api::problem::Problem;
+use crate::api::{content_type, json_response, not_ready, read_body};
 use crate::pipeline::{self, Answer, Pipeline, Prepared};
 use crate::server::Shared;
 use axum::body::{Body, Bytes};
@@ -89,76 +90,35 @@ async fn receive(
 ) -> Result<Response, Problem> {
     shared.keys.authorize(headers, Scope::EventsWrite)?;
     let form = form(headers)?;
-    let Some(pipeline) = shared.pipeline() else {
-        return Err(Problem::unavailable(
-            "the server is still loading its banks",
-            "send it again after a second; /readyz says when it is ready",
-        ));
-    };
+    let pipeline = shared.pipeline().ok_or_else(not_ready)?;
     match form {
         Form::Lines => Ok(lines(shared, pipeline, body)),
         Form::Json => {
-            let limits = &shared.config.limits;
-            let time = Duration::from_secs(limits.request_timeout_s);
-            let bytes = tokio::time::timeout(time, read_body(body, limits.body_bytes))
-                .await
-                .map_err(|_| {
-                    Problem::timeout(
-                        format!("the body did not arrive within {} s", time.as_secs()),
-                        "send less at once, or as a stream",
-                    )
-                })??;
+            let hint = "send fewer events at once, stream them as application/x-ndjson, or give media by `url`";
+            let bytes = read_body(&shared, body, hint).await?;
             json(&shared, &pipeline, &bytes).await
         }
     }
 }
 
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or("");
-    let essence = value
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase();
-    match essence.as_str() {
+    match content_type(headers).as_str() {
         "application/json"
         | "application/cloudevents+json"
         | "application/cloudevents-batch+json" => Ok(Form::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Form::Lines),
         other => Err(Problem::media_type(
-            format!(
-                "the content type is `{}`",
-                other.chars().take(80).collect::<String>()
-            ),
+            format!("the content type is `{other}`"),
             "send application/json or application/x-ndjson",
         )),
     }
-}
-
-async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    use http_body_util::{BodyExt, LengthLimitError, Limited};
-    let collected = Limited::new(body, bytes_max).collect().await.map_err(|error| {
-        if error.downcast_ref::<LengthLimitError>().is_some() {
-            Problem::too_large(
-                format!("the body is over {bytes_max} bytes"),
-                "send fewer events at once, stream them as application/x-ndjson, or give media by `url`",
-            )
-        } else {
-            Problem::malformed(format!("the body broke off: {error}"), "send it again")
-        }
-    })?;
-    Ok(collected.to_bytes())
 }
 
 async fn json(shared: &Shared, pipeline: &Pipeline, bytes: &Bytes) -> Result<Response, Problem> {
     let is_array = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
     if is_array {
         let items = elements(bytes, shared.config.limits.events_per_array)?;
-        return Ok(json_response(&handle(pipeline, &items).await?));
+        return Ok(json_response(&handle(pipeline, items).await?));
     }
     let prepared = pipeline.prepare(bytes).await.inspect_err(count_refused)?;
     count_received(1);
@@ -183,7 +143,7 @@ fn count_received(events: usize) {
 }
 
 /// The elements of a JSON array, each still as text: one that is wrong inside must not take the others with it.
-fn elements(bytes: &[u8], max: usize) -> Result<Vec<&RawValue>, Problem> {
+fn elements(bytes: &Bytes, max: usize) -> Result<Vec<Bytes>, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         Problem::malformed(
             format!("the body is not UTF-8 from byte {}", e.valid_up_to()),
@@ -202,17 +162,15 @@ fn elements(bytes: &[u8], max: usize) -> Result<Vec<&RawValue>, Problem> {
             "split it, or stream the events as application/x-ndjson",
         ));
     }
-    Ok(items)
+    let element = |item: &&RawValue| bytes.slice_ref(item.get().as_bytes());
+    Ok(items.iter().map(element).collect())
 }
 
 /// Decides on and commits events sent together. The outer error means that none of them was kept.
-async fn handle<T: AsJson>(pipeline: &Pipeline, items: &[T]) -> Result<Vec<Item>, Problem> {
+async fn handle(pipeline: &Pipeline, items: Vec<Bytes>) -> Result<Vec<Item>, Problem> {
     count_received(items.len());
-    let mut prepared: Vec<Result<Prepared, Problem>> = Vec::with_capacity(items.len());
-    for item in items {
-        prepared.push(pipeline.prepare(item.as_json()).await);
-    }
-    commit_in_place(pipeline, prepared).await
+    let prepared = pipeline.prepare_all(items.into_iter().map(Ok).collect());
+    commit_in_place(pipeline, prepared.await).await
 }
 
 /// Commits what could be prepared, and puts each answer where its event stood.
@@ -249,29 +207,6 @@ async fn commit_in_place(
         .collect())
 }
 
-trait AsJson {
-    fn as_json(&self) -> &[u8];
-}
-impl AsJson for &RawValue {
-    fn as_json(&self) -> &[u8] {
-        self.get().as_bytes()
-    }
-}
-
-fn json_response<T: Serialize>(value: &T) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => (
-            [(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            )],
-            body,
-        )
-            .into_response(),
-        Err(error) => Problem::internal(error.to_string(), "report this as a bug").into_response(),
-    }
-}
-
 /// Answers a stream line by line while it is still being sent.
 fn lines(shared: Arc<Shared>, pipeline: Arc<Pipeline>, body: Body) -> Response {
     let limits = &shared.config.limits;
@@ -303,13 +238,7 @@ fn lines(shared: Arc<Shared>, pipeline: Arc<Pipeline>, body: Body) -> Response {
 async fn answer_group(pipeline: &Pipeline, group: Vec<Line>) -> Vec<u8> {
     count_received(group.len());
     let count = group.len();
-    let mut prepared = Vec::with_capacity(count);
-    for line in group {
-        prepared.push(match line {
-            Ok(line) => pipeline.prepare(&line).await,
-            Err(problem) => Err(problem),
-        });
-    }
+    let prepared = pipeline.prepare_all(group).await;
     let items = commit_in_place(pipeline, prepared)
         .await
         .unwrap_or_else(|problem| {

@@ -1,7 +1,8 @@
 //! The API's description, OpenAPI 3.1 at `/openapi.json`, and a page for each kind of problem.
 
-use crate::api::events;
+use crate::api::lookup::{Lookup, LookupAnswer, LookupMatch, LookupResult, LookupSignal};
 use crate::api::problem::Problem;
+use crate::api::{events, lookup};
 use crate::pipeline::{Answer, AnsweredVerdict};
 use axum::Json;
 use axum::extract::Path;
@@ -14,8 +15,8 @@ use utoipa::{Modify, OpenApi};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Manara", description = "Send what happens on your platform; get back what to do about it, and why."),
-    paths(events::post, healthz, readyz, metrics),
-    components(schemas(Event, Account, Space, Content, Medium, Answer, AnsweredVerdict, Action, Match, Problem)),
+    paths(events::post, lookup::post, healthz, readyz, metrics),
+    components(schemas(Event, Account, Space, Content, Medium, Answer, AnsweredVerdict, Action, Match, Lookup, LookupSignal, LookupAnswer, LookupResult, LookupMatch, Problem)),
     modifiers(&Keys)
 )]
 struct Api;
@@ -92,7 +93,13 @@ mod tests {
     fn the_description_names_every_route_and_schema() {
         let api = serde_json::to_value(Api::openapi()).unwrap();
         assert!(api["openapi"].as_str().unwrap().starts_with("3.1"));
-        for path in ["/api/v1/events", "/healthz", "/readyz", "/metrics"] {
+        for path in [
+            "/api/v1/events",
+            "/api/v1/lookup",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+        ] {
             assert!(api["paths"].get(path).is_some(), "{path}");
         }
         let event = &api["components"]["schemas"]["Event"];

@@ -58,6 +58,8 @@ problems! {
     malformed = BAD_REQUEST, "malformed-request", "The request cannot be read";
     /// One event is not as it should be.
     invalid = UNPROCESSABLE_ENTITY, "invalid-event", "The event is not valid";
+    /// One signal to be looked up is not as it should be.
+    invalid_lookup = UNPROCESSABLE_ENTITY, "invalid-lookup", "The lookup is not valid";
     /// No key, or one that is unknown or revoked.
     unauthorized = UNAUTHORIZED, "unauthorized", "An API key is needed";
     /// The key may not do this.

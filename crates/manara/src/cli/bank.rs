@@ -6,7 +6,7 @@ use crate::clock;
 use crate::console::text::plain;
 use crate::scan::report::counted;
 use anyhow::{Context, Result, anyhow, bail};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -40,16 +40,25 @@ pub(crate) enum Verb {
         /// In how many of 256 bits an image may differ from a member and still match.
         #[arg(long, value_name = "BITS", default_value_t = Bank::DISTANCE_MAX, value_parser = distance())]
         distance: u32,
+        /// Whether an image also matches when it is mirrored or turned.
+        #[arg(long, value_name = "ON|OFF", value_enum, default_value_t = Switch::On)]
+        dihedral: Switch,
     },
-    /// Change how far the images of a bank match; a running server follows within a second.
-    #[command(after_long_help = "Example:\n  manara bank set TVEC_IMAGES --distance 20")]
+    /// Change how the images of a bank match; a running server follows within a second.
+    #[command(
+        group = ArgGroup::new("setting").required(true).multiple(true).args(["distance", "dihedral"]),
+        after_long_help = "Example:\n  manara bank set TVEC_IMAGES --distance 20 --dihedral off"
+    )]
     Set {
         #[command(flatten)]
         data: Data,
         name: BankName,
         /// In how many of 256 bits an image may differ from a member and still match.
         #[arg(long, value_name = "BITS", value_parser = distance())]
-        distance: u32,
+        distance: Option<u32>,
+        /// Whether an image also matches when it is mirrored or turned.
+        #[arg(long, value_name = "ON|OFF", value_enum)]
+        dihedral: Option<Switch>,
     },
     /// List banks.
     List {
@@ -119,6 +128,12 @@ pub(crate) enum Verb {
     },
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Add {
     #[command(flatten)]
@@ -172,7 +187,8 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
             name,
             description,
             distance,
-        } => create(&data, &name, description, distance),
+            dihedral,
+        } => create(&data, &name, description, distance, dihedral == Switch::On),
         Verb::List { data, json } => list(&data, json),
         Verb::Show {
             data,
@@ -194,7 +210,8 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
             data,
             name,
             distance,
-        } => set_distance(&data, &name, distance),
+            dihedral,
+        } => set(&data, &name, distance, dihedral.map(|it| it == Switch::On)),
         Verb::Enable { data, name } => set_enabled(&data, &name, true),
         Verb::Disable { data, name } => set_enabled(&data, &name, false),
     }
@@ -204,16 +221,20 @@ fn distance() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(..=i64::from(Bank::DISTANCE_MAX))
 }
 
-fn create(data: &Data, name: &BankName, description: String, distance: u32) -> Result<Done> {
+fn create(
+    data: &Data,
+    name: &BankName,
+    description: String,
+    distance: u32,
+    dihedral: bool,
+) -> Result<Done> {
     let store = data.open_or_create()?;
     let wanted = name.clone();
     store.write_blocking(move |tx| {
-        let made = tx.create_bank(&wanted, &description, &operator(), clock::now())?;
-        if distance == Bank::DISTANCE_MAX {
-            return Ok(made);
-        }
-        let set = tx.set_bank_distance(&wanted, distance, &operator(), clock::now())?;
-        Ok(set.map(|_| ()))
+        let (by, now) = (operator(), clock::now());
+        let _ = tx.create_bank(&wanted, &description, &by, now)?;
+        let _ = tx.set_bank_distance(&wanted, distance, &by, now)?;
+        tx.set_bank_dihedral(&wanted, dihedral, &by, now)
     })?;
     eprintln!("bank {name} is made; fill it with `manara bank add` or `manara bank import`");
     Ok(Done::Found)
@@ -234,6 +255,7 @@ fn list(data: &Data, json: bool) -> Result<Done> {
         "members",
         "state",
         "distance",
+        "dihedral",
         "created",
         "description",
     ]);
@@ -247,6 +269,7 @@ fn list(data: &Data, json: bool) -> Result<Done> {
             &members,
             state(bank),
             &bank.distance.to_string(),
+            if bank.dihedral { "on" } else { "off" },
             &created,
             &plain(&bank.description),
         ]);
@@ -257,6 +280,16 @@ fn list(data: &Data, json: bool) -> Result<Done> {
 
 fn state(bank: &Bank) -> &'static str {
     if bank.enabled { "enabled" } else { "disabled" }
+}
+
+/// Which images match a bank.
+fn reach(distance: u32, dihedral: bool) -> String {
+    let turned = if dihedral {
+        "mirrored and turned ones too"
+    } else {
+        "mirrored and turned ones do not"
+    };
+    format!("images match it up to {distance} bits, {turned}")
 }
 
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
@@ -328,9 +361,10 @@ fn show(
     }
     let members_of = HumanCount(bank.members);
     eprintln!(
-        "bank {name} is {}, with {members_of} members, {} of them shown",
+        "bank {name} is {}, with {members_of} members, {} of them shown; {}",
         state(&bank),
-        members.len()
+        members.len(),
+        reach(bank.distance, bank.dihedral)
     );
     if let Some(last) = members.last().filter(|_| members.len() == limit) {
         eprintln!("for the next ones: --after {}", last.id);
@@ -412,19 +446,33 @@ fn remove(data: &Data, name: &BankName, member: MemberId, reason: String) -> Res
     Ok(Done::Found)
 }
 
-fn set_distance(data: &Data, name: &BankName, distance: u32) -> Result<Done> {
+fn set(
+    data: &Data,
+    name: &BankName,
+    distance: Option<u32>,
+    dihedral: Option<bool>,
+) -> Result<Done> {
     let store = data.open()?;
     known(&store, name)?;
     let bank = name.clone();
     let changed = store.write_blocking(move |tx| {
-        tx.set_bank_distance(&bank, distance, &operator(), clock::now())
+        let (by, now) = (operator(), clock::now());
+        let nearer = distance.map(|it| tx.set_bank_distance(&bank, it, &by, now));
+        let turned = dihedral.map(|it| tx.set_bank_dihedral(&bank, it, &by, now));
+        match (nearer.transpose()?, turned.transpose()?) {
+            (Some(one), Some(two)) => Ok(one.map(|changed| changed || *two.get())),
+            (Some(one), None) | (None, Some(one)) => Ok(one),
+            (None, None) => Err(StoreError::Aborted(
+                "give --distance or --dihedral".to_owned(),
+            )),
+        }
     })?;
+    let bank = known(&store, name)?;
+    let reach = reach(bank.distance, bank.dihedral);
     if changed {
-        eprintln!(
-            "images now match bank {name} up to {distance} bits; a running server follows within a second"
-        );
+        eprintln!("bank {name} is set: {reach}; a running server follows within a second");
     } else {
-        eprintln!("images matched bank {name} up to {distance} bits already");
+        eprintln!("bank {name} was set so already: {reach}");
     }
     Ok(Done::Found)
 }

@@ -1,21 +1,24 @@
 //! `manara compare A B`: how far apart are two files or signals, and in what?
 
+use super::bank::table;
 use super::hash::{each, quality_in_words};
 use super::{Done, say, say_json};
 use crate::bits::Bits;
 use crate::config::Config;
 use crate::console::text::plain;
+use crate::forms;
 use crate::matcher::PDQ_QUALITY_MIN;
-use crate::media::Extra;
+use crate::media::Variants;
+use crate::pipeline::signals_of;
 use crate::scan::{Kind, Outcome, SNIFF_BYTES, decoders, sniff};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
 use manara_model::Decoding;
-use manara_signal::pdq::{Dihedral, PdqHash};
 use manara_signal::text::{Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, normalise};
 use manara_signal::{CanonicalUrl, Md5, Pdq, Sha256, Signal, SignalType};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,10 @@ const IMAGE_BYTES_MAX: u64 = crate::scan::IMAGE_BYTES_MAX;
 #[command(after_long_help = "\
 A and B are files, or signals: `pdq:…`, `sha256:…`, `md5:…`, `text:…`, `url:…`; 64 hexadecimal digits
 alone are a pdq, 32 an md5. With --text both are texts.
+
+Images are compared in all their forms: as stored, as displayed, mirrored and turned, without bars at
+their edges, and the key frames of an animation. They match when a scan finds one of them with the
+other in a bank: some form of one is near enough to the other as stored.
 
 Exit code 0: they match. 1: they do not. 2: they could not be compared.
 
@@ -42,7 +49,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["png", "svg"])]
     text: bool,
     /// Up to how many differing bits two PDQ hashes match.
-    #[arg(long, value_name = "N", default_value_t = SignalType::Pdq.default_distance())]
+    #[arg(long, visible_alias = "distance", value_name = "BITS", default_value_t = SignalType::Pdq.default_distance())]
     threshold: u32,
     /// Print the result as JSON.
     #[arg(long)]
@@ -64,18 +71,19 @@ struct Side {
     exact: Option<Signal>,
 }
 
-/// A hash, with what is known of the image when there is one.
+/// The hashes of an image, with what is known of it when it was seen.
 struct Image {
-    hash: Pdq,
-    seen: Option<Seen>,
+    stored: Form,
+    others: Vec<Form>,
+    size: Option<(u32, u32)>,
 }
 
-struct Seen {
-    quality: u8,
-    width: u32,
-    height: u32,
-    /// All dihedral forms, in order.
-    forms: [PdqHash; 8],
+/// One form of an image.
+struct Form {
+    name: Cow<'static, str>,
+    hash: Pdq,
+    /// Unknown of a hash by itself, which then counts as good.
+    quality: Option<u8>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Done> {
@@ -168,7 +176,15 @@ fn side(given: &str, is_text: bool) -> Result<Side> {
     let literal = Side::literal(given);
     Ok(match signal {
         Signal::Pdq(hash) => Side {
-            image: Some(Image { hash, seen: None }),
+            image: Some(Image {
+                stored: Form {
+                    name: Cow::Borrowed(forms::STORED),
+                    hash,
+                    quality: None,
+                },
+                others: Vec::new(),
+                size: None,
+            }),
             ..literal
         },
         Signal::Text(phrase) => Side {
@@ -245,11 +261,18 @@ fn file(path: &Path, given: &str) -> Result<Side> {
 }
 
 fn image(given: &str, content: Bytes) -> Result<Side> {
-    let signed = decoders(&Config::default().media, Extra::NONE)?.sign(content);
-    let problem = signed
-        .problem
-        .unwrap_or_else(|| "not readable as an image".to_owned());
-    let Some(forms) = signed.pdq else {
+    let media = Config::default().media;
+    let variants = Variants::from(&media);
+    let signed = decoders(&media, variants.extra)?.sign(content);
+    let problem = signed.problem.as_deref();
+    let problem = problem.unwrap_or("not readable as an image");
+    let forms = signals_of(&signed, variants).pdq;
+    let mut forms = forms.into_iter().map(|(hash, name)| Form {
+        name,
+        hash: hash.hash,
+        quality: Some(hash.quality),
+    });
+    let Some(stored) = forms.next() else {
         bail!("{}: {problem}", plain(given))
     };
     if signed.decoding != Decoding::Decoded {
@@ -258,18 +281,12 @@ fn image(given: &str, content: Bytes) -> Result<Side> {
             plain(given)
         );
     }
-    let [PdqHash { hash, quality }, ..] = forms;
-    let seen = Seen {
-        quality,
-        width: signed.width,
-        height: signed.height,
-        forms,
-    };
     Ok(Side {
         file: Some(signed.sha256),
         image: Some(Image {
-            hash,
-            seen: Some(seen),
+            stored,
+            others: forms.collect(),
+            size: Some((signed.width, signed.height)),
         }),
         ..Side::literal(given)
     })
@@ -299,20 +316,25 @@ fn done(matched: bool) -> Done {
 #[derive(Serialize)]
 struct ImagesJson<'a> {
     signal_type: SignalType,
+    /// Of both images as stored.
     distance: u32,
     threshold: u32,
     #[serde(rename = "match")]
     matched: bool,
+    /// Why they match, or do not.
+    why: &'a str,
     same_file: bool,
     a: ImageJson<'a>,
     b: ImageJson<'a>,
-    /// The numbers of the bits that differ: 16 × row + column.
+    /// The numbers of the bits that differ between both images as stored: 16 × row + column.
     differing_bits: Vec<usize>,
     /// In how many bits each 16-bit chunk, a row of the picture, differs.
     distance_by_chunk: [u32; 16],
-    /// The form of B that is nearest to A, when B is an image.
+    /// The forms that are nearest to each other among those that are looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    nearest_form: Option<FormJson>,
+    nearest: Option<NearestJson<'a>>,
+    /// All forms that were compared.
+    forms: Vec<PairJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -328,9 +350,113 @@ struct ImageJson<'a> {
 }
 
 #[derive(Serialize)]
-struct FormJson {
-    form: &'static str,
+struct PairJson<'a> {
+    a_form: &'a str,
+    b_form: &'a str,
     distance: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a_quality: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b_quality: Option<u8>,
+    /// Whether a scan compares these two.
+    looked_up: bool,
+    #[serde(rename = "match")]
+    matched: bool,
+}
+
+#[derive(Serialize)]
+struct NearestJson<'a> {
+    #[serde(flatten)]
+    pair: PairJson<'a>,
+    a_pdq: String,
+    b_pdq: String,
+    differing_bits: Vec<usize>,
+    distance_by_chunk: [u32; 16],
+}
+
+/// Two forms, one of each image.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    a: &'a Form,
+    b: &'a Form,
+    distance: u32,
+}
+
+impl Form {
+    fn is_stored(&self) -> bool {
+        self.name == forms::STORED
+    }
+
+    fn is_too_plain(&self) -> bool {
+        self.quality
+            .is_some_and(|quality| quality < PDQ_QUALITY_MIN)
+    }
+}
+
+impl<'a> Pair<'a> {
+    fn of(a: &'a Form, b: &'a Form) -> Self {
+        let distance = a.hash.distance(&b.hash);
+        Self { a, b, distance }
+    }
+
+    /// Whether a scan compares these two: a bank holds images as stored, and those with too little in
+    /// them are not looked up.
+    fn is_looked_up(&self) -> bool {
+        let [a, b] = [self.a, self.b];
+        (a.is_stored() || b.is_stored()) && !a.is_too_plain() && !b.is_too_plain()
+    }
+
+    fn bits(&self) -> Bits {
+        Bits {
+            a: self.a.hash,
+            b: self.b.hash,
+        }
+    }
+
+    fn json(&self, threshold: u32) -> PairJson<'a> {
+        let looked_up = self.is_looked_up();
+        PairJson {
+            a_form: &self.a.name,
+            b_form: &self.b.name,
+            distance: self.distance,
+            a_quality: self.a.quality,
+            b_quality: self.b.quality,
+            looked_up,
+            matched: looked_up && self.distance <= threshold,
+        }
+    }
+
+    /// `A and B mirrored left to right`.
+    fn in_words(&self) -> String {
+        let named = |side: &str, form: &Form| {
+            let words = forms::in_words(&form.name);
+            if form.is_stored() {
+                side.to_owned()
+            } else if words.starts_with("frame ") {
+                format!("{words} of {side}")
+            } else {
+                format!("{side} {words}")
+            }
+        };
+        format!("{} and {}", named("A", self.a), named("B", self.b))
+    }
+}
+
+/// Every form of one image with every form of the other, but for the mirrored and turned ones: both
+/// images turned are as alike as neither is, so these are only one side's.
+fn pairs<'a>(a: &'a Image, b: &'a Image) -> Vec<Pair<'a>> {
+    let b_turns = b.others.iter().any(|form| forms::is_dihedral(&form.name));
+    let plain = |form: &&Form| !forms::is_dihedral(&form.name);
+    let of_b = || std::iter::once(&b.stored).chain(&b.others);
+    let mut pairs: Vec<Pair<'_>> = of_b().map(|form| Pair::of(&a.stored, form)).collect();
+    for form in &a.others {
+        if plain(&form) {
+            pairs.extend(of_b().filter(plain).map(|other| Pair::of(form, other)));
+        } else if !b_turns {
+            pairs.push(Pair::of(form, &b.stored));
+        }
+    }
+    pairs
 }
 
 fn images(
@@ -339,17 +465,19 @@ fn images(
     (b, two): (&Side, &Image),
     same_file: bool,
 ) -> Result<Done> {
-    let distance = one.hash.distance(&two.hash);
-    let bits = Bits {
-        a: one.hash,
-        b: two.hash,
-    };
     let threshold = arguments.threshold;
-    let nearest = two
-        .seen
-        .as_ref()
-        .and_then(|seen| nearest_form(one.hash, &seen.forms));
-    let matched = same_file || distance <= threshold;
+    let pairs = pairs(one, two);
+    let looked_up = pairs.iter().filter(|pair| pair.is_looked_up());
+    // The first of the nearest: the images as stored come first.
+    let nearest = looked_up.min_by_key(|pair| pair.distance).copied();
+    let matched = same_file || nearest.is_some_and(|pair| pair.distance <= threshold);
+    let why = why(&pairs, nearest, threshold, same_file);
+    let stored = Pair::of(&one.stored, &two.stored);
+    // What is drawn is what matched; where nothing did, the images as stored.
+    let drawn = nearest
+        .filter(|pair| pair.distance <= threshold)
+        .unwrap_or(stored);
+    let bits = drawn.bits();
     if let Some(path) = &arguments.png {
         bits.png()
             .save_with_format(path, image::ImageFormat::Png)
@@ -361,87 +489,171 @@ fn images(
     if arguments.json {
         say_json(&ImagesJson {
             signal_type: SignalType::Pdq,
-            distance,
+            distance: stored.distance,
             threshold,
             matched,
+            why: &why,
             same_file,
             a: image_json(a, one),
             b: image_json(b, two),
-            differing_bits: bits.differing().collect(),
-            distance_by_chunk: bits.by_chunk(),
-            nearest_form: nearest,
+            differing_bits: stored.bits().differing().collect(),
+            distance_by_chunk: stored.bits().by_chunk(),
+            nearest: nearest.map(|pair| NearestJson {
+                pair: pair.json(threshold),
+                a_pdq: pair.a.hash.to_hex(),
+                b_pdq: pair.b.hash.to_hex(),
+                differing_bits: pair.bits().differing().collect(),
+                distance_by_chunk: pair.bits().by_chunk(),
+            }),
+            forms: pairs.iter().map(|pair| pair.json(threshold)).collect(),
         })?;
         return Ok(done(matched));
     }
     say(format_args!("A  {}", image_in_words(a, one)))?;
     say(format_args!("B  {}", image_in_words(b, two)))?;
-    say(format_args!("\n{}", bits.grid()))?;
-    let relation = if distance <= threshold {
-        format!("up to {threshold} count as a match: they match")
-    } else {
-        format!("over {threshold}: they do not match")
-    };
-    say(format_args!("distance {distance} of 256 bits; {relation}"))?;
-    if same_file {
-        say("the files are the same, byte for byte")?;
+    say(format_args!("\nThe bits of {}:\n", drawn.in_words()))?;
+    say(bits.grid())?;
+    if pairs.len() > 1 {
+        say(forms_table(&pairs, nearest, threshold))?;
     }
-    // A turned or mirrored copy is one too; forms that are merely less far say nothing.
-    let turned = nearest.filter(|form| form.distance < distance && form.distance <= threshold);
-    if let Some(FormJson { form, distance }) = turned {
-        say(format_args!(
-            "B as {form}: distance {distance}, which a scan finds"
-        ))?;
-    }
-    if [one, two].iter().any(|image| {
-        image
-            .seen
-            .as_ref()
-            .is_some_and(|seen| seen.quality < PDQ_QUALITY_MIN)
-    }) {
-        say(format_args!(
-            "the quality is under {PDQ_QUALITY_MIN}: too little in the image to tell it from others, so a scan does not compare it"
-        ))?;
-    }
+    say(why)?;
     Ok(done(matched))
 }
 
-fn nearest_form(a: Pdq, forms: &[PdqHash; 8]) -> Option<FormJson> {
-    let distances = forms.iter().zip(Dihedral::NAMES);
-    distances
-        .map(|(hash, form)| FormJson {
-            form,
-            distance: a.distance(&hash.hash),
-        })
-        .min_by_key(|form| form.distance)
+/// Why two images match or not, in a sentence or two.
+fn why(pairs: &[Pair<'_>], nearest: Option<Pair<'_>>, threshold: u32, same_file: bool) -> String {
+    let by_pdq = match nearest {
+        None => too_plain(pairs),
+        Some(nearest) if nearest.distance <= threshold => near_enough(nearest, threshold),
+        Some(nearest) => too_far(pairs, nearest, threshold),
+    };
+    if same_file {
+        format!("they match: the files are the same, byte for byte; by pdq, {by_pdq}")
+    } else {
+        by_pdq
+    }
+}
+
+fn near_enough(pair: Pair<'_>, threshold: u32) -> String {
+    let Pair { a, b, distance } = pair;
+    let is_turned = forms::is_dihedral(&a.name) || forms::is_dihedral(&b.name);
+    let found = match (a.is_stored(), b.is_stored()) {
+        (true, true) => {
+            return format!(
+                "they match: distance {distance} of 256 bits, and up to {threshold} count"
+            );
+        }
+        // What is turned can be turned back, so either finds the other.
+        _ if is_turned => {
+            "a scan finds one with the other in a bank, unless the bank has --dihedral off"
+        }
+        (true, false) => "a scan finds B with A in a bank",
+        (false, _) => "a scan finds A with B in a bank",
+    };
+    format!(
+        "they match: {} have distance {distance} of 256 bits, and up to {threshold} count; {found}",
+        pair.in_words()
+    )
+}
+
+fn too_far(pairs: &[Pair<'_>], nearest: Pair<'_>, threshold: u32) -> String {
+    let distance = nearest.distance;
+    let nearest = if pairs.len() > 1 {
+        let both = nearest.in_words();
+        format!("the nearest forms are {both}, at distance {distance} of 256 bits")
+    } else {
+        format!("distance {distance} of 256 bits")
+    };
+    let why = format!("they do not match: {nearest}, and only up to {threshold} count");
+    let alike = pairs.iter().filter(|pair| pair.distance <= threshold);
+    let alike = alike.filter(|pair| !pair.a.is_too_plain() && !pair.b.is_too_plain());
+    match alike.min_by_key(|pair| pair.distance) {
+        Some(pair) => format!(
+            "{why}; {} are alike (distance {}), but a bank holds images as stored: put that form into the bank to find the other",
+            pair.in_words(),
+            pair.distance
+        ),
+        None => why,
+    }
+}
+
+/// Nothing could be looked up.
+fn too_plain(pairs: &[Pair<'_>]) -> String {
+    let sides = pairs.first().map(|pair| [("A", pair.a), ("B", pair.b)]);
+    let words = |(side, form): (&str, &Form)| {
+        let quality = form.quality.filter(|_| form.is_too_plain())?;
+        Some(format!("{side} has quality {quality}"))
+    };
+    let plain: Vec<String> = sides.into_iter().flatten().filter_map(words).collect();
+    format!(
+        "they do not match: {}, under {PDQ_QUALITY_MIN}, which is too little in an image to tell it from others, so a scan does not look it up",
+        plain.join(" and ")
+    )
+}
+
+/// The forms side by side: of A as stored all, of its other forms the nearest.
+fn forms_table(
+    pairs: &[Pair<'_>],
+    nearest: Option<Pair<'_>>,
+    threshold: u32,
+) -> comfy_table::Table {
+    let mut table = table(["A", "B", "distance", "quality of A", "quality of B", ""]);
+    let quality = |form: &Form| form.quality.map_or_else(String::new, |q| q.to_string());
+    let same =
+        |one: &Pair<'_>, two: &Pair<'_>| std::ptr::eq(one.a, two.a) && std::ptr::eq(one.b, two.b);
+    let nearest_of = |form: &Form| {
+        let own = pairs.iter().filter(|pair| std::ptr::eq(pair.a, form));
+        own.min_by_key(|pair| pair.distance)
+    };
+    let shown = |pair: &&Pair<'_>| {
+        pair.a.is_stored() || nearest_of(pair.a).is_some_and(|best| same(best, pair))
+    };
+    for pair in pairs.iter().filter(shown) {
+        let remark = match pair.json(threshold) {
+            PairJson {
+                looked_up: false, ..
+            } => "not looked up",
+            PairJson { matched, .. } if nearest.is_some_and(|best| same(&best, pair)) => {
+                if matched {
+                    "◀ nearest: matches"
+                } else {
+                    "◀ nearest"
+                }
+            }
+            PairJson { matched: true, .. } => "matches",
+            PairJson { .. } => "",
+        };
+        table.add_row([
+            forms::in_words(&pair.a.name),
+            forms::in_words(&pair.b.name),
+            pair.distance.to_string(),
+            quality(pair.a),
+            quality(pair.b),
+            remark.to_owned(),
+        ]);
+    }
+    table
 }
 
 fn image_json<'a>(side: &'a Side, image: &Image) -> ImageJson<'a> {
-    let seen = image.seen.as_ref();
     ImageJson {
         given: &side.shown,
-        pdq: image.hash.to_hex(),
-        quality: seen.map(|seen| seen.quality),
-        width: seen.map(|seen| seen.width),
-        height: seen.map(|seen| seen.height),
+        pdq: image.stored.hash.to_hex(),
+        quality: image.stored.quality,
+        width: image.size.map(|(width, _)| width),
+        height: image.size.map(|(_, height)| height),
     }
 }
 
 fn image_in_words(side: &Side, image: &Image) -> String {
-    match &image.seen {
-        Some(Seen {
-            quality,
-            width,
-            height,
-            ..
-        }) => {
-            format!(
-                "{} · {width}×{height} · quality {}\n   pdq {}",
-                plain(&side.shown),
-                quality_in_words(*quality),
-                image.hash.to_hex()
-            )
-        }
-        None => format!("pdq {}", image.hash.to_hex()),
+    let pdq = image.stored.hash.to_hex();
+    match (image.size, image.stored.quality) {
+        (Some((width, height)), Some(quality)) => format!(
+            "{} · {width}×{height} · quality {}\n   pdq {pdq}",
+            plain(&side.shown),
+            quality_in_words(quality),
+        ),
+        _ => format!("pdq {pdq}"),
     }
 }
 

@@ -6,9 +6,9 @@ use crate::bankfile::{BankFile, ReadError};
 use crate::config::{Config, Overrides};
 use crate::console::text::plain;
 use crate::data_dir::DataDir;
-use crate::matcher::{Change, Matcher, PDQ_DISTANCE_MAX};
+use crate::matcher::{Change, Matcher, PDQ_DISTANCE_MAX, PDQ_QUALITY_MIN};
 use crate::media::Variants;
-use crate::scan::report::{About, Findings, THUMBNAILS_MAX, counted, how, place};
+use crate::scan::report::{About, Findings, Known, THUMBNAILS_MAX, counted, how, place};
 use crate::scan::{Excerpt, Hit, Item, LeftOut, Outcome, Scanner, decoders};
 use crate::{banks, clock};
 use anyhow::{Context, Result, bail};
@@ -97,14 +97,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        let notes = banks.notes(&findings.members().collect())?;
+        let known = banks.known(&findings.members().collect())?;
         let about = About {
             made: clock::now(),
             took,
             paths,
             members,
             banks: number,
-            notes,
+            known,
         };
         findings.write(&about, file)?;
         eprintln!("the report is {}", file.display());
@@ -121,7 +121,7 @@ fn configuration(arguments: &Arguments) -> Result<Config> {
     }
 }
 
-/// The banks that are compared with, and where their members' notes are.
+/// The banks that are compared with, and where their members are.
 struct Banks {
     matcher: Matcher,
     store: Option<Store>,
@@ -170,7 +170,7 @@ impl Banks {
                     file.display()
                 );
             }
-            self.matcher.set_bank(name, true, Bank::DISTANCE_MAX);
+            self.matcher.set_bank(name, true, Bank::DISTANCE_MAX, true);
             let mut others = Vec::new();
             for row in BankFile::open(file)? {
                 let row = row?;
@@ -198,12 +198,12 @@ impl Banks {
         Ok(())
     }
 
-    /// The notes of these members, from the database, or from the bank files read once more.
-    fn notes(
+    /// What a report says of these members, from the database, or from the bank files read once more.
+    fn known(
         &self,
         wanted: &BTreeSet<(BankName, MemberId)>,
-    ) -> Result<BTreeMap<(BankName, MemberId), String>> {
-        let mut notes = BTreeMap::new();
+    ) -> Result<BTreeMap<(BankName, MemberId), Known>> {
+        let mut known = BTreeMap::new();
         for (bank, file) in &self.files {
             let lines: BTreeSet<i64> = wanted
                 .iter()
@@ -216,7 +216,8 @@ impl Banks {
             for row in BankFile::open(file)? {
                 match row {
                     Ok(row) if lines.contains(&(row.line as i64)) => {
-                        notes.insert((bank.clone(), MemberId(row.line as i64)), row.note);
+                        let member = (bank.clone(), MemberId(row.line as i64));
+                        known.insert(member, Known::new(&row.signal, row.note));
                     }
                     // It was read without error a moment ago; a note is not worth failing for.
                     Ok(_) | Err(ReadError::Row(_)) => {}
@@ -225,18 +226,19 @@ impl Banks {
             }
         }
         let Some(store) = &self.store else {
-            return Ok(notes);
+            return Ok(known);
         };
         let in_files = |bank: &BankName| self.files.iter().any(|(name, _)| name == bank);
         store.read(|reader| {
             for (bank, id) in wanted.iter().filter(|(bank, _)| !in_files(bank)) {
                 if let Some((_, member, _)) = reader.member(*id)? {
-                    notes.insert((bank.clone(), *id), member.note);
+                    let about = Known::new(&member.signal, member.note);
+                    known.insert((bank.clone(), *id), about);
                 }
             }
             Ok(())
         })?;
-        Ok(notes)
+        Ok(known)
     }
 }
 
@@ -404,6 +406,12 @@ fn end(findings: &Findings, took: Duration) -> Result<Done> {
         eprintln!(
             "… and {} more undecodable; --json names all",
             HumanCount(totals.undecodable - NAMED_MAX)
+        );
+    }
+    if totals.quality_too_low > 0 {
+        eprintln!(
+            "{} with an image of quality under {PDQ_QUALITY_MIN}: too little in it for its pdq to be looked up; its sha256 and md5 were",
+            counted(totals.quality_too_low, "item")
         );
     }
     let mut words = vec![counted(totals.files, "file")];

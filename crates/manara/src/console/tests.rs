@@ -249,6 +249,9 @@ fn event(id: &str, text: &str) -> NewEvent {
                 end: start + PHRASE.len(),
             }),
             how: Some("folded: tatweel 4".into()),
+            form: None,
+            form_hash: None,
+            distance_stored: None,
         }],
         trace: vec![Traced {
             expression: "content.text.contains(\"<i>\")".into(),
@@ -813,6 +816,58 @@ async fn somebody_elses_text_is_shown_and_not_obeyed() {
             "A slogan of the &lt;Order&gt;.",
             "seen &lt;u&gt;often&lt;/u&gt;",
             "⟨RLI⟩",
+        ],
+    );
+}
+
+/// The image as posted is far from the member; turned, it is near.
+#[tokio::test]
+async fn the_form_that_matched_is_drawn_beside_the_image_as_stored() {
+    let app = app();
+    let hash = |last: &str| format!("{last:0>64}");
+    let member = Signal::parse(SignalType::Pdq, &hash("0")).unwrap();
+    let bank: manara_model::BankName = "SLOGANS".parse().unwrap();
+    app.store
+        .write_blocking(move |tx| {
+            let members = vec![(member, String::new())];
+            tx.create_bank_with(&bank, "", members, &Author::System, clock::<0>())
+        })
+        .unwrap();
+    let mut new = event("p-1", TEXT);
+    let media = &mut new.event.content.as_mut().unwrap().media;
+    media[0].signals.insert(SignalType::Pdq, hash("ffffffff"));
+    new.body = serde_json::to_string(&new.event).unwrap();
+    new.media[0].quality = Some(12);
+    new.decision.verdicts[0].because = vec![Match {
+        signal_type: SignalType::Pdq,
+        distance: 3,
+        field: "content.media[0]".into(),
+        quality: Some(87),
+        span: None,
+        how: None,
+        form: Some("rotate180".into()),
+        form_hash: Some(hash("70").parse().unwrap()),
+        ..new.decision.verdicts[0].because[0].clone()
+    }];
+    app.record(new);
+    let filter = CaseFilter {
+        queue: None,
+        stage: CaseStage::Open,
+        after: None,
+        limit: 1,
+    };
+    let id = app.store.read(|reader| reader.cases(&filter)).unwrap()[0].id;
+    let mut noor = app.logged_in("noor", false);
+    noor.get(&format!("/cases/{id}")).await.is(
+        StatusCode::OK,
+        &[
+            "signal quality 12 of 100: too little in it for its pdq to be looked up",
+            "matched turned by 180°: <b class=\"nowrap\">3 of 256 bits differ</b>, quality 87",
+            "aria-label=\"3 of 256 bits differ\"",
+            "as stored, for contrast: <b class=\"nowrap\">32 of 256 bits differ</b>",
+            "aria-label=\"32 of 256 bits differ\"",
+            &hash("70"),
+            "16 16 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
         ],
     );
 }

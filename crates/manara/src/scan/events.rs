@@ -19,6 +19,8 @@ const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Lines that are worked on together: so many, or until so many bytes.
 const BATCH_LINES: usize = 256;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Events are looked up together until so many bytes of their media are in memory.
+const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A line without its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,62 +83,114 @@ fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Line>> {
 
 /// Matches the events of a batch from `file`.
 pub(super) fn scan_batch(scanner: &Scanner<'_>, file: &Path, batch: Batch) -> Vec<Outcome> {
-    let one = |(line, json): (u64, Line)| {
-        let failed = |problem: String| Outcome::Failed {
-            path: file.to_owned(),
-            line: Some(line),
-            problem,
-        };
-        let Line::Whole(json) = json else {
-            return failed(format!(
-                "the line is over {LINE_BYTES_MAX} bytes; send large media by `path`"
-            ));
-        };
-        // The mark of UTF-8 may stand at the beginning of a file.
-        let text = if line == 1 {
-            json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&json)
-        } else {
-            &json
-        };
-        match Event::from_json(text, Origin::CommandLine) {
-            Ok((event, _warnings)) => Outcome::Item(Box::new(scan_event(
-                scanner,
-                file,
-                line,
-                json.len(),
-                &event,
-            ))),
-            // An error in the line as a whole names no field.
-            Err(error) => failed(error.to_string().trim_start_matches(": ").to_owned()),
+    let (mut outcomes, mut waiting, mut held) = (Vec::new(), Vec::new(), 0);
+    for (line, json) in batch.lines {
+        match signed(scanner, file, line, json) {
+            Ok(signed) => {
+                held += signed
+                    .contents
+                    .iter()
+                    .flatten()
+                    .map(Bytes::len)
+                    .sum::<usize>();
+                waiting.push(signed);
+            }
+            Err(problem) => {
+                // In the order of the lines: those before it first.
+                outcomes.extend(matched(scanner, std::mem::take(&mut waiting)));
+                outcomes.push(Outcome::Failed {
+                    path: file.to_owned(),
+                    line: Some(line),
+                    problem,
+                });
+            }
         }
-    };
-    batch.lines.into_iter().map(one).collect()
+        if held > HELD_BYTES_MAX {
+            outcomes.extend(matched(scanner, std::mem::take(&mut waiting)));
+            held = 0;
+        }
+    }
+    outcomes.extend(matched(scanner, waiting));
+    outcomes
 }
 
-fn scan_event(scanner: &Scanner<'_>, file: &Path, line: u64, bytes: usize, event: &Event) -> Item {
-    let mut item = Item::new(file.to_owned(), Kind::Event, bytes as u64);
+/// An event whose media have been signed.
+struct SignedEvent {
+    item: Item,
+    event: Event,
+    signals: Vec<MediaSignals>,
+    /// The media's bytes, for a thumbnail.
+    contents: Vec<Option<Bytes>>,
+}
+
+/// Reads a line and signs the media of its event.
+fn signed(
+    scanner: &Scanner<'_>,
+    file: &Path,
+    line: u64,
+    json: Line,
+) -> Result<SignedEvent, String> {
+    let Line::Whole(json) = json else {
+        return Err(format!(
+            "the line is over {LINE_BYTES_MAX} bytes; send large media by `path`"
+        ));
+    };
+    // The mark of UTF-8 may stand at the beginning of a file.
+    let text = if line == 1 {
+        json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&json)
+    } else {
+        &json
+    };
+    // An error in the line as a whole names no field.
+    let (event, _warnings) = Event::from_json(text, Origin::CommandLine)
+        .map_err(|error| error.to_string().trim_start_matches(": ").to_owned())?;
+    let mut item = Item::new(file.to_owned(), Kind::Event, json.len() as u64);
     item.line = Some(line);
     item.event = Some(format!("{}/{}", event.source, event.id));
     let mut signals = Vec::with_capacity(event.media().len());
-    let mut shown = Vec::new();
+    let mut contents = Vec::with_capacity(event.media().len());
     for (index, medium) in event.media().iter().enumerate() {
         let (of_medium, content) = sign(scanner, file, medium);
         if let Some(problem) = &of_medium.facts.problem {
             item.problem(format!("content.media[{index}]: {problem}"));
         }
+        item.note_quality(&of_medium);
         signals.push(of_medium);
-        shown.push(content);
+        contents.push(content.filter(|_| scanner.may_picture()));
     }
-    let matches = scanner.near_enough(scanner.matcher.matches(event, &signals));
-    for found in &matches {
-        if let Some(content) =
-            media_index(&found.field).and_then(|index| shown.get_mut(index)?.take())
-        {
-            scanner.picture(&mut item, content);
+    Ok(SignedEvent {
+        item,
+        event,
+        signals,
+        contents,
+    })
+}
+
+/// Looks up signed events together.
+fn matched(scanner: &Scanner<'_>, signed: Vec<SignedEvent>) -> impl Iterator<Item = Outcome> {
+    let events = signed.iter().map(|it| (&it.event, &it.signals[..]));
+    let matches = scanner.matcher.matches_of_events(events);
+    signed.into_iter().zip(matches).map(|(signed, matches)| {
+        let SignedEvent {
+            mut item,
+            event,
+            mut contents,
+            ..
+        } = signed;
+        let matches = scanner.near_enough(matches);
+        for found in &matches {
+            if let Some(content) =
+                media_index(&found.field).and_then(|index| contents.get_mut(index)?.take())
+            {
+                scanner.picture(&mut item, content);
+            }
         }
-    }
-    item.matches = matches.into_iter().map(|found| hit(event, found)).collect();
-    item
+        item.matches = matches
+            .into_iter()
+            .map(|found| hit(&event, found))
+            .collect();
+        Outcome::Item(Box::new(item))
+    })
 }
 
 fn hit(event: &Event, found: Match) -> Hit {

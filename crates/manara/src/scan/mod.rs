@@ -21,7 +21,7 @@ pub(crate) use sniff::{Kind, SNIFF_BYTES, sniff};
 pub(crate) use walk::LeftOut;
 
 use crate::config::Media;
-use crate::matcher::{Matcher, MediaSignals};
+use crate::matcher::{Matcher, MediaSignals, PDQ_QUALITY_MIN};
 use crate::media::{BlockingPool, Extra, PoolOptions, Variants};
 use anyhow::Context;
 use bytes::Bytes;
@@ -59,6 +59,9 @@ pub(crate) struct Item {
     /// Of the image, 0 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quality: Option<u8>,
+    /// Whether an image in it has too little in it for its pdq to be looked up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) quality_too_low: bool,
     /// Why it, or a part of it, could not be read as what it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) undecodable: Option<String>,
@@ -115,6 +118,8 @@ pub(crate) struct Totals {
     pub(crate) undecodable: u64,
     /// Those of them in which nothing matched.
     pub(crate) undecodable_unmatched: u64,
+    /// Files and events with an image that has too little in it for its pdq to be looked up.
+    pub(crate) quality_too_low: u64,
     pub(crate) skipped: u64,
     pub(crate) failed: u64,
 }
@@ -151,6 +156,7 @@ impl Item {
             matches: Vec::new(),
             signals: BTreeMap::new(),
             quality: None,
+            quality_too_low: false,
             undecodable: None,
             thumbnail: None,
         }
@@ -170,6 +176,12 @@ impl Item {
                 .insert(signal.signal_type().name(), signal.encode());
         }
         self.quality = signals.facts.quality;
+        self.note_quality(signals);
+    }
+
+    fn note_quality(&mut self, signals: &MediaSignals) {
+        let quality = signals.facts.quality;
+        self.quality_too_low |= quality.is_some_and(|quality| quality < PDQ_QUALITY_MIN);
     }
 }
 
@@ -186,6 +198,7 @@ impl Totals {
                 }
                 self.matched += u64::from(matched);
                 self.matches += item.matches.len() as u64;
+                self.quality_too_low += u64::from(item.quality_too_low);
                 self.undecodable += u64::from(undecodable);
                 self.undecodable_unmatched += u64::from(undecodable && !matched);
             }
@@ -368,6 +381,11 @@ impl Scanner<'_> {
 
     fn sign(&self, content: Bytes) -> MediaSignals {
         crate::pipeline::signals_of(&self.pool.sign(content), self.variants)
+    }
+
+    /// Whether there is room for another thumbnail.
+    fn may_picture(&self) -> bool {
+        self.thumbnails.load(Ordering::Relaxed) > 0
     }
 
     /// Makes the thumbnail of something that matched, while there is room for more in the report.

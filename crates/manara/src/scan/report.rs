@@ -6,13 +6,14 @@
 
 use super::{Excerpt, Item, Kind, Outcome, Totals};
 use crate::console::text::{self, Html};
+use crate::forms::{self, Compared};
 use anyhow::{Context, Result};
 use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::{BinaryBytes, HumanCount};
-use manara_model::{BankName, MemberId, Span};
-use manara_signal::SignalType;
+use manara_model::{BankName, Match, MemberId, Span};
+use manara_signal::{Pdq, Signal, SignalType};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,6 +27,8 @@ const MATCHES_MAX: usize = 50;
 const LIST_MAX: usize = 500;
 /// Most thumbnails: at a few kilobytes each, the page stays small enough to mail.
 pub(crate) const THUMBNAILS_MAX: usize = 500;
+/// Most matches drawn bit by bit; each takes some 15 kilobytes.
+const COMPARED_MAX: usize = 100;
 /// Characters of an excerpt.
 const EXCERPT_CHARACTERS: usize = 180;
 const STYLE: &str = include_str!("report.css");
@@ -53,8 +56,26 @@ pub(crate) struct About {
     /// Number of members and banks that were compared with.
     pub(crate) members: u64,
     pub(crate) banks: usize,
-    /// The notes of the members that matched.
-    pub(crate) notes: BTreeMap<(BankName, MemberId), String>,
+    /// What is known of the members that matched.
+    pub(crate) known: BTreeMap<(BankName, MemberId), Known>,
+}
+
+/// What a report says of a member.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) note: String,
+    /// Of an image.
+    pub(crate) hash: Option<Pdq>,
+}
+
+impl Known {
+    pub(crate) fn new(signal: &Signal, note: String) -> Self {
+        let hash = match signal {
+            Signal::Pdq(hash) => Some(*hash),
+            _ => None,
+        };
+        Self { note, hash }
+    }
 }
 
 impl Findings {
@@ -132,7 +153,11 @@ impl Findings {
             ),
             distance_bars: self.distance_bars(),
             matches_words: self.matches_in_words(),
-            files: self.matched.iter().map(|item| file(item, about)).collect(),
+            files: {
+                let mut drawn = 0;
+                let file = |item| file(item, about, &mut drawn);
+                self.matched.iter().map(file).collect()
+            },
             lists: self.lists(),
             thumbnails_words: self.thumbnails_in_words(),
             version: env!("CARGO_PKG_VERSION"),
@@ -317,6 +342,10 @@ fn cards(totals: &Totals, took: Duration) -> Vec<Card> {
         count("files", totals.files, ""),
         some(count("events", totals.events, ""), totals.events),
         count("undecodable", totals.undecodable, "odd"),
+        some(
+            count("too plain for pdq", totals.quality_too_low, ""),
+            totals.quality_too_low,
+        ),
         some(count("not looked at", totals.failed, "odd"), totals.failed),
         some(count("skipped", totals.skipped, ""), totals.skipped),
         Some(Card {
@@ -379,12 +408,12 @@ fn scaled(value: u64, most: u64, length: u64) -> u64 {
     ((value as f64 / most.max(1) as f64) * length as f64).round() as u64
 }
 
-fn file(item: &Item, about: &About) -> FileView {
+fn file(item: &Item, about: &About, drawn: &mut usize) -> FileView {
     let mut rows: Vec<RowView> = item
         .matches
         .iter()
         .take(MATCHES_MAX)
-        .map(|hit| row(hit, about))
+        .map(|hit| row(item, hit, about, drawn))
         .collect();
     if let Some(last) = rows.last_mut().filter(|_| item.matches.len() > MATCHES_MAX) {
         let more = format!(" (and {} more matches)", item.matches.len() - MATCHES_MAX);
@@ -408,13 +437,22 @@ fn file(item: &Item, about: &About) -> FileView {
     }
 }
 
-fn row(hit: &super::Hit, about: &About) -> RowView {
+fn row(item: &Item, hit: &super::Hit, about: &About, drawn: &mut usize) -> RowView {
     let found = &hit.found;
     let is_pdq = found.signal_type == SignalType::Pdq;
-    let note = about
-        .notes
-        .get(&(found.bank.clone(), found.member))
+    let known = about.known.get(&(found.bank.clone(), found.member));
+    let note = known
+        .map(|known| known.note.as_str())
         .filter(|note| !note.is_empty());
+    let compared = known
+        .and_then(|known| known.hash)
+        .filter(|_| is_pdq && *drawn < COMPARED_MAX)
+        .and_then(|member| {
+            let stored = item.signals.get(SignalType::Pdq.name());
+            let stored = stored.and_then(|hash| Pdq::from_hex(hash).ok());
+            forms::compared(found, member, stored)
+        });
+    *drawn += usize::from(compared.is_some());
     RowView {
         bank: found.bank.to_string(),
         member: found.member,
@@ -428,6 +466,7 @@ fn row(hit: &super::Hit, about: &About) -> RowView {
             .unwrap_or_default(),
         excerpt: hit.excerpt.as_ref().map(excerpt),
         how: how(hit),
+        compared,
     }
 }
 
@@ -460,7 +499,7 @@ pub(crate) fn how(hit: &super::Hit) -> String {
         words.push(format!("in {}", hit.found.field));
     }
     words.extend(match (hit.found.signal_type, &hit.found.how) {
-        (SignalType::Pdq, how) => Some(looks(hit.found.distance, how.as_deref())),
+        (SignalType::Pdq, _) => Some(looks(&hit.found)),
         (_, Some(how)) => Some(how.clone()),
         (SignalType::Sha256 | SignalType::Md5, None) => Some("the same bytes".to_owned()),
         _ => None,
@@ -469,23 +508,26 @@ pub(crate) fn how(hit: &super::Hit) -> String {
 }
 
 /// How an image resembles a member, with the form in which it does.
-fn looks(distance: u32, form: Option<&str>) -> String {
-    let alike = if distance == 0 { "the same" } else { "alike" };
-    let form = match form {
-        None => "",
-        Some("rotate90" | "rotate270") => ", turned by a quarter",
-        Some("rotate180") => ", turned upside down",
-        Some("flip_x") => ", mirrored top to bottom",
-        Some("flip_y") => ", mirrored left to right",
-        Some("flip_plus" | "flip_minus") => ", mirrored on a diagonal",
-        Some("exif_orientation") => ", as displayed",
-        Some("without_bars") => ", without its bars",
-        Some(other) => match other.strip_prefix("frame_") {
-            Some(frame) => return format!("looks {alike}, in frame {frame}"),
-            None => return format!("looks {alike}, {other}"),
-        },
+fn looks(found: &Match) -> String {
+    let alike = if found.distance == 0 {
+        "the same"
+    } else {
+        "alike"
     };
-    format!("looks {alike}{form}")
+    let mut words = format!("looks {alike}");
+    if let Some(form) = &found.form {
+        let form = forms::in_words(form);
+        let joint = if form.starts_with("frame ") {
+            "in "
+        } else {
+            ""
+        };
+        words.push_str(&format!(", {joint}{form}"));
+    }
+    if let Some(distance) = found.distance_stored {
+        words.push_str(&format!(" (as stored: {distance} bits)"));
+    }
+    words
 }
 
 #[derive(Template)]
@@ -562,6 +604,7 @@ struct RowView {
     quality: String,
     excerpt: Option<Html>,
     how: String,
+    compared: Option<Compared>,
 }
 
 struct List {

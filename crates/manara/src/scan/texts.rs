@@ -286,6 +286,9 @@ mod tests {
                     quality: None,
                     span: Some(Span { start, end }),
                     how: None,
+                    form: None,
+                    form_hash: None,
+                    distance_stored: None,
                 });
             }
         }

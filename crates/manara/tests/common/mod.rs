@@ -179,6 +179,18 @@ impl Server {
         )
     }
 
+    /// Looks signals up.
+    pub(crate) async fn lookup(&self, body: &Value) -> (u16, Value) {
+        let request = self.client.post(self.url("/api/v1/lookup"));
+        let request = request
+            .bearer_auth(KEY)
+            .header("content-type", "application/json");
+        let response = request.body(body.to_string()).send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).expect(&text))
+    }
+
     /// Ends the process at once, as a crash would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -14,6 +14,7 @@ use crate::typed::{Kind, LIST_MAX, Literal, Lookup, Macro, SLOTS, Target, TextFu
 use crate::types::Type;
 use jiff::SignedDuration;
 use manara_model::{BankName, EntityType, MediumKind};
+use manara_signal::pdq::Dihedral;
 use manara_signal::text::normalise;
 use manara_signal::{Phrase, SignalType};
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ const TEXT_METHODS: &[&str] = &[
     "startsWith",
 ];
 const LIST_METHODS: &[&str] = &["all", "count", "exists", "size"];
-const BANK_METHODS: &[&str] = &["distance", "matches"];
+const BANK_METHODS: &[&str] = &["distance", "form", "matches"];
 const FUNCTIONS: &[&str] = &["bank", "duration", "has", "size", "timestamp"];
 
 /// Checks the expressions of one rule.
@@ -291,6 +292,14 @@ impl<'c, 's> Checker<'c, 's> {
                         did_you_mean_or_list(word, &known),
                     );
                 }
+            }
+            Kind::Form(_) if !is_form(word) => {
+                let message = format!("`{}` is not a form of an image", shown(word));
+                self.problems.error_hint(
+                    literal.span,
+                    message,
+                    did_you_mean_or_list(word, &forms()),
+                );
             }
             Kind::Field(Field::EventType) if !self.schema.knows_event_type(word) => {
                 let hint = did_you_mean(word, self.schema.event_types()).unwrap_or_else(|| {
@@ -922,7 +931,7 @@ impl<'c, 's> Checker<'c, 's> {
         let bank = self.bank_name(bank_args, bank_span);
         let lookup = match name.node.as_str() {
             "matches" => self.lookup_args(args, span, true),
-            "distance" => self.lookup_args(args, span, false),
+            "distance" | "form" => self.lookup_args(args, span, false),
             other => {
                 let hint = did_you_mean_or_list(other, BANK_METHODS);
                 return self.wrong(
@@ -953,6 +962,7 @@ impl<'c, 's> Checker<'c, 's> {
         };
         match name.node.as_str() {
             "matches" => Typed::new(Kind::Matches(lookup), Type::Bool, span),
+            "form" => Typed::new(Kind::Form(lookup), Type::String, span),
             _ => Typed::new(Kind::Distance(lookup), Type::Int, span),
         }
     }
@@ -1156,3 +1166,14 @@ fn mixed_hint(a: &Type, b: &Type) -> String {
 
 /// The largest duration an effect may last: ten years, more than any platform keeps a suspension.
 pub(crate) const LASTING_MAX: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
+
+/// The forms of an image that have one name.
+fn forms() -> Vec<&'static str> {
+    let others = ["exif_orientation", "without_bars", "frame_1"];
+    Dihedral::NAMES.into_iter().chain(others).collect()
+}
+
+fn is_form(word: &str) -> bool {
+    let number = word.strip_prefix("frame_").unwrap_or_default();
+    forms().contains(&word) || number.parse::<u32>().is_ok()
+}

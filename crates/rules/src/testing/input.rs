@@ -253,6 +253,9 @@ pub(super) fn read_match(json: &Json, event: &Event, problems: &mut Problems<'_>
         "quality",
         "span",
         "how",
+        "form",
+        "form_hash",
+        "distance_stored",
     ];
     let mut map = object(json, problems)?;
     if !known_keys(&map, KNOWN, json, problems) {

@@ -129,6 +129,9 @@ fn new_match(signal_type: SignalType, bank: &BankName, member: MemberId, field: 
         quality: None,
         span: None,
         how: None,
+        form: None,
+        form_hash: None,
+        distance_stored: None,
     }
 }
 

@@ -163,6 +163,7 @@ CREATE TABLE banks (
   description TEXT NOT NULL,
   enabled     INTEGER NOT NULL CHECK (enabled IN (0, 1)),
   distance    INTEGER NOT NULL CHECK (distance BETWEEN 0 AND 31),
+  dihedral    INTEGER NOT NULL CHECK (dihedral IN (0, 1)),
   created_at  INTEGER NOT NULL,
   salt        BLOB NOT NULL,
   leaf        INTEGER NOT NULL

@@ -34,7 +34,11 @@ fn follow(store: &Store, since: &BankCursor) -> (Vec<String>, BankCursor) {
                         name,
                         enabled,
                         distance,
-                    } => format!("bank {name} {enabled} {distance}"),
+                        dihedral,
+                    } => {
+                        let turned = if dihedral { "" } else { " as stored" };
+                        format!("bank {name} {enabled} {distance}{turned}")
+                    }
                     BankChange::Member {
                         bank,
                         member,
@@ -271,6 +275,22 @@ fn a_follower_hears_every_change_once_even_another_process_s() {
     );
     other.close_blocking().unwrap();
     verify(&it.store);
+}
+
+#[test]
+fn whether_a_bank_wants_turned_images_is_told_to_followers() {
+    let it = with_bank();
+    let set = |dihedral| {
+        it.write(move |tx| tx.set_bank_dihedral(&bank("A"), dihedral, &Author::System, at(1)))
+    };
+    assert!(!set(true), "a new bank wants them");
+    assert!(set(false));
+    assert!(!set(false));
+    let (heard, _) = follow(&it.store, &BankCursor::default());
+    assert_eq!(heard, ["bank A true 31 as stored"]);
+    let listed = it.store.read(|r| r.bank(&bank("A"))).unwrap();
+    assert!(listed.is_some_and(|bank| !bank.dihedral));
+    it.verify();
 }
 
 #[test]

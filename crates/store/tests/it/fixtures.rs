@@ -258,6 +258,8 @@ pub(crate) fn furnished() -> Fixture {
         )?;
         let _ = tx.create_bank(&bank("SPARE"), "", &by, at(0))?;
         let _ = tx.set_bank_enabled(&bank("SPARE"), false, &by, at(1))?;
+        let _ = tx.set_bank_distance(&bank("SPARE"), 20, &by, at(1))?;
+        let _ = tx.set_bank_dihedral(&bank("SPARE"), false, &by, at(1))?;
         let added = tx.add_member(&bank("SLOGANS"), &phrase("ashes"), "by hand", &by, at(2))?;
         let _ = tx.remove_member(&bank("SLOGANS"), added.get().0, "too common", &by, at(3))?;
         let key = |id: &str, n: u8| NewApiKey {

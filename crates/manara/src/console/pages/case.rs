@@ -14,6 +14,7 @@ use crate::console::session::{OwnForm, Sent, Session, WithCsrf, session_of};
 use crate::console::shell::{Here, Notice, Shell, page};
 use crate::console::text::{self, Html};
 use crate::console::view::{By, Chip, Count, EntityView, When, span, state_chip};
+use crate::matcher::PDQ_QUALITY_MIN;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -810,10 +811,17 @@ pub(super) fn sha256_of(medium: &Medium) -> Option<[u8; 32]> {
     }
 }
 
+fn quality_words(quality: u8) -> String {
+    let words = format!(", signal quality {quality} of 100");
+    if quality < PDQ_QUALITY_MIN {
+        words + ": too little in it for its pdq to be looked up"
+    } else {
+        words
+    }
+}
+
 fn facts_words(facts: &MediaFacts) -> String {
-    let quality = facts
-        .quality
-        .map_or_else(String::new, |q| format!(", signal quality {q} of 100"));
+    let quality = facts.quality.map_or_else(String::new, quality_words);
     let problem = facts.problem.as_deref().unwrap_or("no reason is known");
     match facts.decoding {
         Decoding::Decoded => format!("{} × {} px{quality}", facts.width, facts.height),

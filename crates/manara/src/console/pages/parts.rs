@@ -1,12 +1,12 @@
 //! What several pages show in the same way: rows of cases, verdicts with their evidence, actions
 //! with their deliveries, events.
 
-use crate::bits::Bits;
 use crate::console::Error;
 use crate::console::text::{self, Html};
 use crate::console::view::{
     By, Chip, EntityView, When, action_words, counted, effect_words, span, state_chip,
 };
+use crate::forms::{self, Compared};
 use jiff::Timestamp;
 use manara_model::{
     Action, ActionKind, Author, Case, Event, Match, MemberId, Mode, Span, Traced, Verdict,
@@ -121,14 +121,6 @@ pub(super) struct EvidenceRow {
     pub(super) compared: Option<Compared>,
 }
 
-/// The hashes of a match that looks alike, bit by bit.
-pub(super) struct Compared {
-    pub(super) picture: Html,
-    pub(super) member: String,
-    pub(super) medium: String,
-    pub(super) by_chunk: String,
-}
-
 pub(super) struct TracedRow {
     pub(super) expression: Html,
     pub(super) value: Html,
@@ -202,36 +194,25 @@ fn evidence_row(
             .quality
             .map_or_else(String::new, |quality| quality.to_string()),
         field: found.field.clone(),
-        how: found
-            .how
-            .as_deref()
-            .map_or_else(Html::default, text::inline),
+        how: match (&found.form, &found.how) {
+            (Some(form), _) => text::inline(&forms::in_words(form)),
+            (None, Some(how)) => text::inline(how),
+            (None, None) => Html::default(),
+        },
         compared,
     })
 }
 
-/// Both hashes of a match, if the one that matched was kept: of a medium that matched in another
-/// form, turned for example, only the hash as it was posted is.
+/// The hashes of a match of an image, bit by bit, as far as they are known.
 fn compared(event: &Event, found: &Match, member: &Signal) -> Option<Compared> {
-    let Signal::Pdq(a) = member else {
+    let Signal::Pdq(member) = member else {
         return None;
     };
     let index = found.field.strip_prefix("content.media[")?;
     let index: usize = index.strip_suffix(']')?.parse().ok()?;
-    let own = event.media().get(index)?.signals.get(&SignalType::Pdq)?;
-    let bits = Bits {
-        a: *a,
-        b: Pdq::from_hex(own).ok()?,
-    };
-    if bits.a.distance(&bits.b) != found.distance {
-        return None;
-    }
-    Some(Compared {
-        picture: text::picture(&bits),
-        member: bits.a.to_hex(),
-        medium: bits.b.to_hex(),
-        by_chunk: bits.by_chunk().map(|n| n.to_string()).join(" "),
-    })
+    let stored = event.media().get(index)?.signals.get(&SignalType::Pdq);
+    let stored = stored.and_then(|hash| Pdq::from_hex(hash).ok());
+    forms::compared(found, *member, stored)
 }
 
 /// An action and what became of it.
@@ -337,17 +318,21 @@ mod tests {
             quality: Some(90),
             span: None,
             how: None,
+            form: None,
+            form_hash: None,
+            distance_stored: None,
         };
         let member = Signal::parse(SignalType::Pdq, &"0".repeat(64)).unwrap();
         let compared = compared(&event, &found, &member);
-        assert_eq!(compared.map(|c| c.by_chunk).as_deref(), expect);
+        let by_row = compared.map(|mut it| it.forms.remove(0).by_row);
+        assert_eq!(by_row.as_deref(), expect);
     }
 
     #[test]
     fn the_bits_shown_are_those_that_matched() {
         let rows = "4 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
         check_compared("content.media[0]", 4, Some(rows));
-        // Found in a form whose hash was not kept.
+        // Of another image than the one that is kept.
         check_compared("content.media[0]", 7, None);
         check_compared("content.media[1]", 4, None);
         check_compared("content.text", 4, None);
