@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::deliver::Deliverer;
 use crate::matcher::Matcher;
-use crate::media::{FetchOptions, Fetcher, Pool, PoolOptions, Variants};
+use crate::media::{FetchOptions, Fetcher, Missing, Pool, PoolOptions, Variants};
 use crate::pipeline::Pipeline;
 use crate::rulebook::Rulebook;
 use crate::{api, clock, console};
@@ -244,7 +244,9 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
         },
         job_timeout: Duration::from_millis(media.decode_timeout_ms),
         extra: variants.extra,
-        ..PoolOptions::of_this_program().context("finding this program for its media workers")?
+        ..PoolOptions::of_this_program()
+            .context("finding this program for its media workers")?
+            .with_ffmpeg(&media.ffmpeg)
     });
     tokio::spawn(say_what_is_off(pool.clone()));
     let fetcher = Fetcher::new(FetchOptions {
@@ -287,6 +289,11 @@ async fn say_what_is_off(pool: Pool) {
         Err(problem) => {
             tracing::error!("no media can be decoded, so all will be undecodable: {problem}");
         }
+    }
+    match pool.ffmpeg().program() {
+        Ok(program) => tracing::debug!("HEIC and AVIF are decoded by {}", program.display()),
+        Err(Missing::Off) => {}
+        Err(missing) => tracing::warn!("HEIC and AVIF will be undecodable: {missing}"),
     }
 }
 

@@ -122,8 +122,9 @@ pub(crate) struct Totals {
 
 /// Starts the processes that decode images.
 pub(crate) fn decoders(config: &Media, extra: Extra) -> anyhow::Result<BlockingPool> {
-    let mut options =
-        PoolOptions::of_this_program().context("finding this program, to decode images with")?;
+    let mut options = PoolOptions::of_this_program()
+        .context("finding this program, to decode images with")?
+        .with_ffmpeg(&config.ffmpeg);
     if config.workers > 0 {
         options.workers = config.workers;
     }
