@@ -1,10 +1,15 @@
 //! The pool for code without an async runtime: the command line's `scan` and `hash`.
 
+use super::ffmpeg::Ffmpeg;
 use super::pool::{NoPreview, Pool, PoolOptions, Preview, SignedMedia};
 use super::sandbox::Layers;
 use bytes::Bytes;
 use std::io;
+use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// How long ffmpeg may take to say what it is.
+const TELLING_TIME: Duration = Duration::from_secs(10);
 
 /// A [`Pool`] with a runtime of its own. Its methods block, so not for async code.
 ///
@@ -39,6 +44,21 @@ impl BlockingPool {
     /// See [`Pool::layers`].
     pub(crate) fn layers(&self) -> Result<Layers, String> {
         self.runtime.block_on(self.pool.layers())
+    }
+
+    /// See [`Pool::ffmpeg`].
+    pub(crate) fn ffmpeg(&self) -> &Ffmpeg {
+        self.pool.ffmpeg()
+    }
+
+    /// See [`Ffmpeg::version`].
+    pub(crate) fn ffmpeg_version(&self) -> Result<String, String> {
+        self.runtime.block_on(self.ffmpeg().version(TELLING_TIME))
+    }
+
+    /// See [`Ffmpeg::layers`].
+    pub(crate) fn ffmpeg_layers(&self) -> Result<Layers, String> {
+        self.runtime.block_on(self.ffmpeg().layers(TELLING_TIME))
     }
 
     /// See [`Pool::thumbnail`].

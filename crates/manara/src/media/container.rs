@@ -77,7 +77,7 @@ const BRANDS_MAX: usize = 64;
 
 /// `HEIC` or `AVIF`, when the file's type box names a brand of still pictures or of sequences of them
 /// (ISO/IEC 23008-12, annex B). A video may name none of these.
-pub(super) fn heif(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn heif(bytes: &[u8]) -> Option<&'static str> {
     let (head, rest) = bytes.split_first_chunk::<8>()?;
     let [a, b, c, d, b'f', b't', b'y', b'p'] = *head else {
         return None;

@@ -21,7 +21,6 @@ use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::env;
 use std::ffi::OsString;
-use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +31,11 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+/// A drawing in each format, to see what an ffmpeg can read. `heif/make.py` made them.
+pub(crate) const SAMPLES: &[(&str, &[u8])] = &[
+    ("HEIC", include_bytes!("heif/drawing.heic")),
+    ("AVIF", include_bytes!("heif/drawing.avif")),
+];
 /// Longest head of a PPM of the sizes that are allowed.
 const PPM_HEAD_BYTES_MAX: usize = 32;
 /// How much is read of what ffmpeg says about itself.
@@ -450,16 +454,6 @@ async fn read_ppm_head(input: &mut (impl AsyncRead + Unpin)) -> Result<(u32, u32
         Some((width.parse().ok()?, height.parse().ok()?))
     });
     size.ok_or_else(|| Unread::Nonsense("not a picture".to_owned()))
-}
-
-/// For logs: the path, or why there is none.
-impl fmt::Display for Ffmpeg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.program {
-            Ok(program) => write!(f, "{}", program.display()),
-            Err(missing) => write!(f, "{missing}"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -36,11 +36,12 @@ mod sandbox;
 pub(crate) mod worker;
 
 pub(crate) use blocking::BlockingPool;
+pub(crate) use container::heif;
 pub(crate) use decode::Extra;
 #[cfg(test)]
 pub(crate) use decode::Form;
 pub(crate) use fetch::{FetchOptions, Fetcher};
-pub(crate) use ffmpeg::{Ffmpeg, Missing};
+pub(crate) use ffmpeg::{Missing, SAMPLES};
 pub(crate) use pool::{Pool, PoolOptions, SignedMedia};
 pub(crate) use sandbox::{Layer, Layers};
 
