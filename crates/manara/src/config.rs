@@ -220,7 +220,10 @@ mod tests {
     #[test]
     fn wrong_settings_are_named() {
         refused("lisen = \"x\"", "lisen");
-        refused("[media]\nffmpeg = \"bin/ffmpeg\"", "media.ffmpeg is `bin/ffmpeg`");
+        refused(
+            "[media]\nffmpeg = \"bin/ffmpeg\"",
+            "media.ffmpeg is `bin/ffmpeg`",
+        );
         refused("[limits]\nevents_per_array = 5000", "events_per_array");
         refused(
             "[[webhook]]\nname=\"a\"\nurl=\"ftp://x\"\nsecret=\"whsec_AAAA\"",

@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a file descriptor's number must stay under: the dynamic linker opens one library at a time.
-const FILES: u64 = 12;
+const FILES: u64 = 16;
 /// Where shared libraries are, and the linker's index of them.
 const LIBRARIES: [&str; 8] = [
     "/lib",
@@ -116,7 +116,10 @@ fn job(mut arguments: impl Iterator<Item = OsString>) -> Result<Job> {
         }
     }
     if !job.program.is_absolute() || job.cpu_s == 0 {
-        bail!("`manara {}` is started by manara itself", super::FFMPEG_COMMAND);
+        bail!(
+            "`manara {}` is started by manara itself",
+            super::FFMPEG_COMMAND
+        );
     }
     Ok(job)
 }
@@ -178,7 +181,9 @@ fn libraries_only(program: &Path) -> Result<u8, RulesetError> {
 
 /// Where this program's libraries can be: the system's places, and `lib` beside its own `bin`.
 fn libraries(program: &Path) -> Vec<PathBuf> {
-    let program = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+    let program = program
+        .canonicalize()
+        .unwrap_or_else(|_| program.to_owned());
     let stores = STORES.iter().filter(|store| program.starts_with(store));
     let bin = program.parent().filter(|bin| bin.ends_with("bin"));
     let beside = bin.and_then(Path::parent).map(|prefix| prefix.join("lib"));
@@ -197,7 +202,11 @@ fn interpreter(program: &Path) -> Option<PathBuf> {
 /// ELF of 64 bits, little-endian (System V ABI, chapters 4 and 5): the program header of type 3.
 fn interpreter_named_in(head: &[u8]) -> Option<PathBuf> {
     head.strip_prefix(b"\x7fELF\x02\x01")?;
-    let word = |at: usize| Some(usize::from(u16::from_le_bytes(head.get(at..at.checked_add(2)?)?.try_into().ok()?)));
+    let word = |at: usize| {
+        Some(usize::from(u16::from_le_bytes(
+            head.get(at..at.checked_add(2)?)?.try_into().ok()?,
+        )))
+    };
     let long = |at: usize| {
         let bytes = head.get(at..at.checked_add(8)?)?.try_into().ok()?;
         usize::try_from(u64::from_le_bytes(bytes)).ok()
@@ -250,6 +259,7 @@ fn allowed_calls() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backe
         libc::SYS_lseek,
         libc::SYS_close,
         libc::SYS_dup,
+        libc::SYS_dup3,
         libc::SYS_fcntl,
         libc::SYS_fstat,
         libc::SYS_newfstatat,
@@ -308,6 +318,7 @@ fn allowed_calls() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backe
     #[cfg(target_arch = "x86_64")]
     let older = [
         libc::SYS_arch_prctl,
+        libc::SYS_dup2,
         libc::SYS_stat,
         libc::SYS_lstat,
         libc::SYS_access,
@@ -325,7 +336,8 @@ fn allowed_calls() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backe
         .collect();
     // Opening for reading only.
     let writing = (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) as u64;
-    let reading = |flags| SeccompRule::new(vec![condition(flags, SeccompCmpOp::MaskedEq(writing), 0)?]);
+    let reading =
+        |flags| SeccompRule::new(vec![condition(flags, SeccompCmpOp::MaskedEq(writing), 0)?]);
     allowed.insert(libc::SYS_openat, vec![reading(2)?]);
     #[cfg(target_arch = "x86_64")]
     allowed.insert(libc::SYS_open, vec![reading(1)?]);
@@ -342,7 +354,10 @@ fn allowed_calls() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backe
     // Only looking at its own limits.
     let own = condition(0, SeccompCmpOp::Eq, 0)?;
     let looking = SeccompCondition::new(2, Qword, SeccompCmpOp::Eq, 0)?;
-    allowed.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![own, looking])?]);
+    allowed.insert(
+        libc::SYS_prlimit64,
+        vec![SeccompRule::new(vec![own, looking])?],
+    );
     Ok(allowed)
 }
 
@@ -375,7 +390,9 @@ mod tests {
 
     #[track_caller]
     fn refused(arguments: &[&str], says: &str) {
-        let error = job(arguments.iter().map(Into::into)).unwrap_err().to_string();
+        let error = job(arguments.iter().map(Into::into))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(says), "{error}");
     }
 
@@ -385,10 +402,26 @@ mod tests {
         refused(&["--cpu-s", "5", "ffmpeg"], "started by manara itself");
         refused(&["/usr/bin/ffmpeg"], "started by manara itself");
         refused(&["--cpu-s", "soon", "/usr/bin/ffmpeg"], "number of seconds");
-        refused(&["--without", "moat"], "no layer of the sandbox is called `moat`");
-        let fine = ["--without", "landlock", "--cpu-s", "5", "/bin/a", "--layers"];
+        refused(
+            &["--without", "moat"],
+            "no layer of the sandbox is called `moat`",
+        );
+        let fine = [
+            "--without",
+            "landlock",
+            "--cpu-s",
+            "5",
+            "/bin/a",
+            "--layers",
+        ];
         let fine = job(fine.iter().map(Into::into)).unwrap();
-        assert_eq!((fine.withheld, fine.cpu_s, fine.tells), (vec![Layer::Landlock], 5, false));
-        assert_eq!((fine.program, fine.arguments), ("/bin/a".into(), vec!["--layers".into()]));
+        assert_eq!(
+            (fine.withheld, fine.cpu_s, fine.tells),
+            (vec![Layer::Landlock], 5, false)
+        );
+        assert_eq!(
+            (fine.program, fine.arguments),
+            ("/bin/a".into(), vec!["--layers".into()])
+        );
     }
 }

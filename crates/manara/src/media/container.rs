@@ -267,11 +267,23 @@ mod tests {
         check_format(b"\xff\xd8", None, None);
         check_format(b"\0\0\0\x18ftypheic", None, Some("a HEIC image"));
         check_format(b"\0\0\0\x18ftypavif", None, Some("an AVIF image"));
-        check_format(b"\0\0\0\x14ftypmif1\0\0\0\0heic", None, Some("a HEIC image"));
-        check_format(b"\0\0\0\x14ftypmif1\0\0\0\0avif", None, Some("an AVIF image"));
+        check_format(
+            b"\0\0\0\x14ftypmif1\0\0\0\0heic",
+            None,
+            Some("a HEIC image"),
+        );
+        check_format(
+            b"\0\0\0\x14ftypmif1\0\0\0\0avif",
+            None,
+            Some("an AVIF image"),
+        );
         check_format(b"\0\0\0\x18ftypisom", None, Some("a video (MP4)"));
         // What stands behind the box is no brand of it.
-        check_format(b"\0\0\0\x10ftypisom\0\0\0\0avif", None, Some("a video (MP4)"));
+        check_format(
+            b"\0\0\0\x10ftypisom\0\0\0\0avif",
+            None,
+            Some("a video (MP4)"),
+        );
         check_format(b"%PDF-1.7", None, Some("a PDF"));
     }
 

@@ -98,7 +98,8 @@ impl Ffmpeg {
     /// Without these layers of the sandbox, to see what is said of a machine that lacks them.
     pub(crate) fn without(&mut self, layers: &[String]) {
         for layer in layers {
-            self.launcher_args.extend(["--without".into(), layer.into()]);
+            self.launcher_args
+                .extend(["--without".into(), layer.into()]);
         }
     }
 
@@ -185,7 +186,10 @@ impl Ffmpeg {
             let mut running = Running::start(command, Bytes::new())?;
             let mut said = Vec::new();
             // What cannot be read ends the answer, and the exit status says why.
-            let _ = (&mut running.stdout).take(SAID_BYTES_MAX).read_to_end(&mut said).await;
+            let _ = (&mut running.stdout)
+                .take(SAID_BYTES_MAX)
+                .read_to_end(&mut said)
+                .await;
             running.end(time).await.map(|()| said)
         };
         match timeout(time, saying).await {
@@ -262,11 +266,38 @@ fn arguments(still: &Still, limits: &Limits) -> Vec<OsString> {
     let (tiles, pixels_max) = (still.tiles().to_string(), limits.pixels_max.to_string());
     let scale = scale(still.colour);
     [
-        "-hide_banner", "-nostdin", "-loglevel", "error", "-xerror",
-        "-protocol_whitelist", "pipe", "-err_detect", "explode", "-max_pixels", &pixels_max,
-        "-threads", "1", "-f", demuxer, "-i", "pipe:0",
-        "-map", "0:v:0", "-frames:v", &tiles, "-filter_threads", "1", "-vf", &scale,
-        "-threads", "1", "-c:v", "ppm", "-f", "image2pipe", "pipe:1",
+        "-hide_banner",
+        "-nostdin",
+        "-loglevel",
+        "error",
+        "-xerror",
+        "-protocol_whitelist",
+        "pipe",
+        "-err_detect",
+        "explode",
+        "-max_pixels",
+        &pixels_max,
+        "-threads",
+        "1",
+        "-f",
+        demuxer,
+        "-i",
+        "pipe:0",
+        "-map",
+        "0:v:0",
+        "-frames:v",
+        &tiles,
+        "-filter_threads",
+        "1",
+        "-vf",
+        &scale,
+        "-threads",
+        "1",
+        "-c:v",
+        "ppm",
+        "-f",
+        "image2pipe",
+        "pipe:1",
     ]
     .into_iter()
     .map(OsString::from)
@@ -387,11 +418,17 @@ fn cause(status: ExitStatus, last_words: String, time: Duration) -> Failure {
 
 /// The last line, without the names of ffmpeg's parts and their addresses, which differ each time.
 fn last_line(said: &str) -> String {
-    let mut line = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    while let Some((_, rest)) = line.strip_prefix('[').and_then(|part| part.split_once("] ")) {
+    let mut line = said
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or_default();
+    while let Some((_, rest)) = line
+        .strip_prefix('[')
+        .and_then(|part| part.split_once("] "))
+    {
         line = rest;
     }
-    decode::brief(&line.trim())
+    decode::brief(&line).trim().to_owned()
 }
 
 /// Reads as many PPMs as there are tiles, and puts what of them is shown in its place.
@@ -412,7 +449,8 @@ async fn read_tiles(
         let size = read_ppm_head(input).await?;
         if size != (tile_width, tile_height) {
             let (width, height) = size;
-            let said = format!("{width}×{height} px where the file says {tile_width}×{tile_height}");
+            let said =
+                format!("{width}×{height} px where the file says {tile_width}×{tile_height}");
             return Err(Unread::Nonsense(said));
         }
         // Which part of each of its rows is shown.
@@ -448,7 +486,9 @@ async fn read_ppm_head(input: &mut (impl AsyncRead + Unpin)) -> Result<(u32, u32
         }
     }
     let head = std::str::from_utf8(&head).unwrap_or_default();
-    let size = head.strip_prefix("P6\n").and_then(|rest| rest.strip_suffix("\n255\n"));
+    let size = head
+        .strip_prefix("P6\n")
+        .and_then(|rest| rest.strip_suffix("\n255\n"));
     let size = size.and_then(|size| {
         let (width, height) = size.split_once(' ')?;
         Some((width.parse().ok()?, height.parse().ok()?))

@@ -422,7 +422,11 @@ impl<'a> File<'a> {
 
 /// Which part of a side is shown: as long as the first fraction says, its middle as far from the side's own
 /// as the second one, which may be negative.
-fn shown_of(side: u32, (long, long_of): (u32, u32), (off, off_of): (u32, u32)) -> Option<Range<u32>> {
+fn shown_of(
+    side: u32,
+    (long, long_of): (u32, u32),
+    (off, off_of): (u32, u32),
+) -> Option<Range<u32>> {
     let long = i64::from(long.checked_div(long_of)?);
     let (off, off_of) = (i64::from(off as i32), i64::from(off_of));
     if off_of == 0 {
@@ -576,7 +580,8 @@ impl Stream {
 
 /// How many samples the longest track of a sequence has; 1 when there is none.
 fn frames(bytes: &[u8]) -> u32 {
-    let tracks = boxes(child(bytes, b"moov").unwrap_or_default()).filter(|(kind, _)| kind == b"trak");
+    let tracks =
+        boxes(child(bytes, b"moov").unwrap_or_default()).filter(|(kind, _)| kind == b"trak");
     let samples = tracks.filter_map(|(_, track)| {
         let table = [b"mdia", b"minf", b"stbl"]
             .into_iter()
@@ -621,9 +626,15 @@ fn reaches_beyond(bytes: &[u8]) -> bool {
 
 /// Four bytes as text that can be shown.
 fn printable(kind: Kind) -> String {
-    kind.map(|byte| if byte.is_ascii_graphic() { byte as char } else { '?' })
-        .iter()
-        .collect()
+    kind.map(|byte| {
+        if byte.is_ascii_graphic() {
+            byte as char
+        } else {
+            '?'
+        }
+    })
+    .iter()
+    .collect()
 }
 
 /// What is left to read, from the front.
@@ -662,4 +673,4 @@ impl<'a> Cursor<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

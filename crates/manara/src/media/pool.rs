@@ -544,4 +544,4 @@ pub(super) async fn read_last_words(mut stderr: ChildStderr) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

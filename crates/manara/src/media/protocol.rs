@@ -17,9 +17,7 @@
 //! believes no answer: every length has a limit, every body a fixed shape. The same program is always
 //! on both ends, so the protocol has no versions.
 
-use super::decode::{
-    Extra, Form, Limits, PREVIEW_BYTES_MAX, Pixels, Signs, THUMBNAIL_BYTES_MAX,
-};
+use super::decode::{Extra, Form, Limits, PREVIEW_BYTES_MAX, Pixels, Signs, THUMBNAIL_BYTES_MAX};
 use super::sandbox::Layers;
 use image::metadata::Orientation;
 use manara_signal::Pdq;

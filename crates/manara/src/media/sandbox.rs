@@ -11,8 +11,8 @@
 //! the server and `manara doctor` pass it on.
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, RestrictionStatus, Ruleset,
-    RulesetAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, RestrictionStatus,
+    Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
 };
 use rlimit::Resource;
 use seccompiler::{
