@@ -298,6 +298,7 @@ fn allowed_calls() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backe
         // What it is and has used.
         libc::SYS_getpid,
         libc::SYS_getppid,
+        libc::SYS_getpgid,
         libc::SYS_gettid,
         libc::SYS_getuid,
         libc::SYS_geteuid,
@@ -319,6 +320,7 @@ fn allowed_calls() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backe
     let older = [
         libc::SYS_arch_prctl,
         libc::SYS_dup2,
+        libc::SYS_getpgrp,
         libc::SYS_stat,
         libc::SYS_lstat,
         libc::SYS_access,
@@ -350,7 +352,9 @@ fn allowed_calls() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backe
     allowed.insert(libc::SYS_prctl, vec![SeccompRule::new(vec![name])?]);
     // Only to itself, as `abort` does; it keeps its number when it becomes ffmpeg.
     let itself = condition(0, SeccompCmpOp::Eq, std::process::id().into())?;
-    allowed.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![itself])?]);
+    for call in [libc::SYS_kill, libc::SYS_tgkill] {
+        allowed.insert(call, vec![SeccompRule::new(vec![itself.clone()])?]);
+    }
     // Only looking at its own limits.
     let own = condition(0, SeccompCmpOp::Eq, 0)?;
     let looking = SeccompCondition::new(2, Qword, SeccompCmpOp::Eq, 0)?;
