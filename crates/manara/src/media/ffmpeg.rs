@@ -158,19 +158,22 @@ impl Ffmpeg {
         limits: &Limits,
         time: Duration,
     ) -> Result<Vec<u8>, Failure> {
-        let arguments = arguments(still, limits);
-        let mut running = Running::start(self.command(&[], program, &arguments, time), stream)?;
-        let read = timeout(time, running.read(still)).await;
-        match read {
-            Err(_) => Err(Failure::TimedOut(took_over(time))),
-            Ok(Ok(rgb)) => running.end(time).await.map(|()| rgb),
-            Ok(Err(Unread::Nonsense(what))) => Err(Failure::Nonsense(what)),
-            // It ended before it had answered; why, it said last.
-            Ok(Err(Unread::Ended)) => {
-                running.end(time).await?;
-                Err(Failure::Nonsense("too little of it".to_owned()))
+        let command = self.command(&[], program, &arguments(still, limits), time);
+        let asking = async {
+            let mut running = Running::start(command, stream)?;
+            match running.read(still).await {
+                Ok(rgb) => running.end(time).await.map(|()| rgb),
+                Err(Unread::Nonsense(what)) => Err(Failure::Nonsense(what)),
+                // It ended before it had answered; why, it said last.
+                Err(Unread::Ended) => {
+                    running.end(time).await?;
+                    Err(Failure::Nonsense("too little of it".to_owned()))
+                }
             }
-        }
+        };
+        // Giving up drops what runs, which ends it.
+        let asked = timeout(time, asking).await;
+        asked.unwrap_or_else(|_| Err(Failure::TimedOut(took_over(time))))
     }
 
     /// What it says on stdout when it is given nothing.
@@ -377,9 +380,8 @@ impl Running {
 
     /// Waits for it to end, and says why if not well.
     async fn end(mut self, time: Duration) -> Result<(), Failure> {
-        let Ok(Ok(status)) = timeout(END_TIME, self.child.wait()).await else {
-            return Err(Failure::Nonsense("it does not end".to_owned()));
-        };
+        let waited = self.child.wait().await;
+        let status = waited.map_err(|error| Failure::Nonsense(error.to_string()))?;
         if status.success() {
             return Ok(());
         }

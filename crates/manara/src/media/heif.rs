@@ -38,6 +38,8 @@ const KNOWN: [&[u8; 4]; 11] = [
 ];
 
 type Kind = [u8; 4];
+/// A box that describes an item: its kind and its body.
+type Property<'a> = (Kind, &'a [u8]);
 
 /// How the picture is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +105,7 @@ struct File<'a> {
     iref: &'a [u8],
     idat: &'a [u8],
     ipma: &'a [u8],
-    properties: Vec<(Kind, &'a [u8])>,
+    properties: Vec<Property<'a>>,
 }
 
 impl<'a> File<'a> {
@@ -112,7 +114,7 @@ impl<'a> File<'a> {
             format,
             detail: what.to_owned(),
         };
-        let Some(meta) = child(bytes, b"meta") else {
+        let Some(meta) = child(bytes, *b"meta") else {
             // A file that ends inside its header has a box that reaches beyond the end.
             return Err(if reaches_beyond(bytes) {
                 Problem::Truncated
@@ -123,9 +125,9 @@ impl<'a> File<'a> {
         // Version and flags come before the boxes.
         let meta = meta.get(4..).unwrap_or_default();
         let inside = |kind| child(meta, kind).ok_or_else(|| damaged("a box is missing"));
-        let (iprp, pitm) = (inside(b"iprp")?, inside(b"pitm")?);
+        let (iprp, pitm) = (inside(*b"iprp")?, inside(*b"pitm")?);
         let mut properties = Vec::new();
-        for property in boxes(child(iprp, b"ipco").unwrap_or_default()) {
+        for property in boxes(child(iprp, *b"ipco").unwrap_or_default()) {
             if properties.len() == PROPERTIES_MAX {
                 return Err(damaged("too many properties"));
             }
@@ -137,11 +139,11 @@ impl<'a> File<'a> {
             format,
             bytes,
             primary: primary.ok_or_else(|| damaged("no primary item"))?,
-            iinf: inside(b"iinf")?,
-            iloc: inside(b"iloc")?,
-            iref: child(meta, b"iref").unwrap_or_default(),
-            idat: child(meta, b"idat").unwrap_or_default(),
-            ipma: child(iprp, b"ipma").unwrap_or_default(),
+            iinf: inside(*b"iinf")?,
+            iloc: inside(*b"iloc")?,
+            iref: child(meta, *b"iref").unwrap_or_default(),
+            idat: child(meta, *b"idat").unwrap_or_default(),
+            ipma: child(iprp, *b"ipma").unwrap_or_default(),
             properties,
         })
     }
@@ -345,7 +347,7 @@ impl<'a> File<'a> {
     fn properties_of(
         &self,
         wanted: &BTreeSet<u32>,
-    ) -> Result<BTreeMap<u32, Vec<(Kind, &'a [u8])>>, Problem> {
+    ) -> Result<BTreeMap<u32, Vec<Property<'a>>>, Problem> {
         let broken = || self.damaged("its table of properties is broken");
         let mut at = Cursor(self.ipma);
         let (version, flags) = at.version_and_flags().ok_or_else(broken)?;
@@ -377,8 +379,8 @@ impl<'a> File<'a> {
         Ok(found)
     }
 
-    fn size(&self, properties: &[(Kind, &[u8])]) -> Result<(u32, u32), Problem> {
-        let size = property(properties, b"ispe").and_then(|body| {
+    fn size(&self, properties: &[Property]) -> Result<(u32, u32), Problem> {
+        let size = property(properties, *b"ispe").and_then(|body| {
             let mut at = Cursor(body.get(4..)?);
             Some((at.number(4)? as u32, at.number(4)? as u32))
         });
@@ -401,11 +403,11 @@ impl<'a> File<'a> {
     /// What of the picture is shown: all of it, or what `clap` says.
     fn crop(
         &self,
-        properties: &[(Kind, &[u8])],
+        properties: &[Property],
         width: u32,
         height: u32,
     ) -> Result<(Range<u32>, Range<u32>), Problem> {
-        let Some(body) = property(properties, b"clap") else {
+        let Some(body) = property(properties, *b"clap") else {
             return Ok((0..width, 0..height));
         };
         let mut at = Cursor(body);
@@ -446,7 +448,7 @@ fn covers(tiles: u32, tile: u32, side: u32) -> bool {
 }
 
 /// The turns and mirrorings in the order they are listed, as one of EXIF's eight.
-fn orientation(properties: &[(Kind, &[u8])]) -> Orientation {
+fn orientation(properties: &[Property]) -> Orientation {
     // Counter-clockwise quarter turns, after a mirroring of left and right.
     let (mut mirrored, mut quarters) = (false, 0_u8);
     for (kind, body) in properties {
@@ -475,7 +477,7 @@ fn orientation(properties: &[(Kind, &[u8])]) -> Orientation {
     }
 }
 
-fn colour(properties: &[(Kind, &[u8])]) -> Option<Colour> {
+fn colour(properties: &[Property]) -> Option<Colour> {
     properties.iter().find_map(|(kind, body)| {
         let mut at = Cursor(body);
         if kind != b"colr" || at.take(4)? != b"nclx" {
@@ -489,8 +491,8 @@ fn colour(properties: &[(Kind, &[u8])]) -> Option<Colour> {
     })
 }
 
-fn property<'a>(properties: &[(Kind, &'a [u8])], wanted: &Kind) -> Option<&'a [u8]> {
-    let found = properties.iter().find(|(kind, _)| kind == wanted);
+fn property<'a>(properties: &[Property<'a>], wanted: Kind) -> Option<&'a [u8]> {
+    let found = properties.iter().find(|(kind, _)| *kind == wanted);
     found.map(|(_, body)| *body)
 }
 
@@ -525,10 +527,10 @@ impl Stream {
     }
 
     /// Adds a coded picture; `None` when its own lengths lead outside of it.
-    fn push(&mut self, coded: &[u8], properties: &[(Kind, &[u8])]) -> Option<()> {
+    fn push(&mut self, coded: &[u8], properties: &[Property]) -> Option<()> {
         match self.codec {
-            Codec::Hevc => self.push_hevc(coded, property(properties, b"hvcC")?)?,
-            Codec::Av1 => self.push_av1(coded, property(properties, b"av1C")?)?,
+            Codec::Hevc => self.push_hevc(coded, property(properties, *b"hvcC")?)?,
+            Codec::Av1 => self.push_av1(coded, property(properties, *b"av1C")?)?,
         }
         self.pictures += 1;
         Some(())
@@ -581,12 +583,12 @@ impl Stream {
 /// How many samples the longest track of a sequence has; 1 when there is none.
 fn frames(bytes: &[u8]) -> u32 {
     let tracks =
-        boxes(child(bytes, b"moov").unwrap_or_default()).filter(|(kind, _)| kind == b"trak");
+        boxes(child(bytes, *b"moov").unwrap_or_default()).filter(|(kind, _)| kind == b"trak");
     let samples = tracks.filter_map(|(_, track)| {
-        let table = [b"mdia", b"minf", b"stbl"]
+        let table = [*b"mdia", *b"minf", *b"stbl"]
             .into_iter()
             .try_fold(track, child)?;
-        let mut at = Cursor(child(table, b"stsz")?);
+        let mut at = Cursor(child(table, *b"stsz")?);
         at.skip(8);
         at.number(4)
     });
@@ -594,8 +596,8 @@ fn frames(bytes: &[u8]) -> u32 {
 }
 
 /// The first box of this kind.
-fn child<'a>(bytes: &'a [u8], wanted: &Kind) -> Option<&'a [u8]> {
-    let found = boxes(bytes).find(|(kind, _)| kind == wanted);
+fn child(bytes: &[u8], wanted: Kind) -> Option<&[u8]> {
+    let found = boxes(bytes).find(|(kind, _)| *kind == wanted);
     found.map(|(_, body)| body)
 }
 

@@ -11,7 +11,6 @@ use manara_model::Decoding;
 use manara_signal::digest;
 use manara_signal::pdq::Dihedral;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -86,8 +85,14 @@ fn pool() -> Pool {
 fn script(script: &str, without: &[&str]) -> (TempDir, Ffmpeg) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("ffmpeg");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    // Written by another process: a file that this one has open for writing cannot be started from a test
+    // beside this one, which inherits it for a moment.
+    let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 755 "$0""#;
+    let written = std::process::Command::new("/bin/sh")
+        .args(["-c", write])
+        .args([path.as_os_str(), script.as_ref()])
+        .status();
+    assert!(written.unwrap().success());
     let without = [&["landlock"], without].concat();
     let ffmpeg = confined(path.to_str().unwrap(), &without);
     (folder, ffmpeg)

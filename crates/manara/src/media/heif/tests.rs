@@ -62,7 +62,7 @@ fn the_samples_are_what_they_are_called() {
 /// As libavif writes the eight orientations of EXIF.
 #[test]
 fn turns_and_mirrorings_add_up() {
-    type Turn = (Kind, &'static [u8]);
+    type Turn = Property<'static>;
     let (left, half, right): (Turn, Turn, Turn) =
         ((*b"irot", &[1]), (*b"irot", &[2]), (*b"irot", &[3]));
     let (top_bottom, left_right): (Turn, Turn) = ((*b"imir", &[0]), (*b"imir", &[1]));
