@@ -14,7 +14,7 @@
 
 use super::decode::{self, Limits, Pixels};
 use super::heif::{self, Codec, Colour, Still};
-use super::pool::{END_TIME, SIGKILL, SIGTERM, SIGXCPU, read_last_words, took_over};
+use super::pool::{END_TIME, PIPE_BYTES, SIGKILL, SIGTERM, SIGXCPU, read_last_words, took_over};
 use super::protocol;
 use super::sandbox::Layers;
 use bytes::Bytes;
@@ -358,6 +358,9 @@ impl Running {
         else {
             return Err(not_started(io::Error::other("its pipes are missing")));
         };
+        // Less waking for each part of a large picture. Where the system has no more room for pipes, the
+        // usual size serves as well.
+        let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
         let feeding = tokio::spawn(async move {
             // If it has ended, its exit status says why.
             let _ = stdin.write_all(&stream).await;

@@ -7,10 +7,10 @@
 //!               iprp  properties: size, decoder configuration, colours, crop, turn
 //!               iloc  where the bytes are }  · mdat
 //! ```
-//! (ISO/IEC 14496-12, 23008-12 and the AV1 Image File Format.) Reading the boxes here has three reasons. ffmpeg
-//! before version 7 knows no HEIC and none before 8 puts a grid together, which is how every phone stores its
-//! pictures. The size is known, and refused, before ffmpeg starts. And ffmpeg is given one elementary stream of
-//! one codec, so none of its many demuxers ever sees what a stranger sent.
+//! (ISO/IEC 14496-12, 23008-12 and the AV1 Image File Format.) Reading the boxes here has three reasons. The
+//! ffmpeg of many systems (5.1 in Debian 12) knows no HEIC, and newer ones give out one by one the tiles in
+//! which phones store their pictures. The size is known, and refused, before ffmpeg starts. And ffmpeg is
+//! given one elementary stream of one codec, so none of its demuxers for files ever sees what a stranger sent.
 //!
 //! Everything walks lengths inside a byte slice. Memory is bounded by the file's size and the limits on tiles,
 //! extents and properties, so it is safe to run in the server's own process.

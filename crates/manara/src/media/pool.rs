@@ -34,7 +34,7 @@ const INLINE_DIGEST_BYTES_MAX: usize = 256 * 1024;
 /// How much of what a worker says on stderr is kept.
 const STDERR_BYTES_MAX: usize = 2048;
 /// How much of a medium is on its way at a time; what Linux allows everybody.
-const PIPE_BYTES: usize = 1024 * 1024;
+pub(super) const PIPE_BYTES: usize = 1024 * 1024;
 /// How long a worker that closed its pipes may take to end by itself, so that its exit status tells why.
 pub(super) const END_TIME: Duration = Duration::from_secs(1);
 
