@@ -53,6 +53,8 @@ pub(crate) struct Media {
     pub(crate) exif_orientation: bool,
     pub(crate) without_bars: bool,
     pub(crate) key_frames_max: u8,
+    /// A name to find in `PATH`, a whole path, or empty: no ffmpeg.
+    pub(crate) ffmpeg: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,6 +108,7 @@ impl Default for Config {
                 exif_orientation: true,
                 without_bars: true,
                 key_frames_max: 8,
+                ffmpeg: "ffmpeg".into(),
             },
             delivery: Delivery {
                 timeout_ms: 10_000,
@@ -162,6 +165,12 @@ fn check(config: &Config) -> Result<()> {
             config.limits.events_per_array
         );
     }
+    let ffmpeg = &config.media.ffmpeg;
+    if ffmpeg.contains('/') && !ffmpeg.starts_with('/') {
+        bail!(
+            "media.ffmpeg is `{ffmpeg}`: give a name to find in PATH, a whole path, or \"\" to do without"
+        );
+    }
     let mut names = std::collections::HashSet::new();
     for webhook in &config.webhooks {
         if !names.insert(&webhook.name) || webhook.name.is_empty() || webhook.name.len() > 64 {
@@ -211,6 +220,10 @@ mod tests {
     #[test]
     fn wrong_settings_are_named() {
         refused("lisen = \"x\"", "lisen");
+        refused(
+            "[media]\nffmpeg = \"bin/ffmpeg\"",
+            "media.ffmpeg is `bin/ffmpeg`",
+        );
         refused("[limits]\nevents_per_array = 5000", "events_per_array");
         refused(
             "[[webhook]]\nname=\"a\"\nurl=\"ftp://x\"\nsecret=\"whsec_AAAA\"",

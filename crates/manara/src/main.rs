@@ -28,13 +28,18 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The decoder is this same program, and must set its limits before anything else happens.
-    if std::env::args_os()
-        .nth(1)
+    let (first, rest) = (std::env::args_os().nth(1), std::env::args_os().skip(2));
+    if first
+        .as_ref()
         .is_some_and(|arg| arg == media::WORKER_COMMAND)
     {
-        return exit_code(
-            media::worker::run(std::env::args_os().skip(2)).map(|()| cli::Done::Found),
-        );
+        return exit_code(media::worker::run(rest).map(|()| cli::Done::Found));
+    }
+    if first
+        .as_ref()
+        .is_some_and(|arg| arg == media::FFMPEG_COMMAND)
+    {
+        return exit_code(media::confined::run(rest).map(|()| cli::Done::Found));
     }
     let arguments = cli::Arguments::parse();
     log_to_stderr(arguments.verbose);

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::deliver::Deliverer;
 use crate::matcher::Matcher;
-use crate::media::{FetchOptions, Fetcher, Pool, PoolOptions, Variants};
+use crate::media::{FetchOptions, Fetcher, Missing, Pool, PoolOptions, Variants};
 use crate::pipeline::Pipeline;
 use crate::rulebook::Rulebook;
 use crate::{api, clock, console};
@@ -269,6 +269,9 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
     Ok(())
 }
 
+/// How long ffmpeg's sandbox may take to say what it is.
+const TELLING_TIME: Duration = Duration::from_secs(10);
+
 /// Says once which layers of the decoders' sandbox this system does not have.
 async fn say_what_is_off(pool: Pool) {
     match pool.layers().await {
@@ -280,6 +283,20 @@ async fn say_what_is_off(pool: Pool) {
         Err(problem) => {
             tracing::error!("no media can be decoded, so all will be undecodable: {problem}");
         }
+    }
+    match pool.ffmpeg().program() {
+        Ok(program) => match pool.ffmpeg().layers(TELLING_TIME).await {
+            Ok(layers) if layers.off().is_empty() => {
+                tracing::debug!("HEIC and AVIF are decoded by {}", program.display());
+            }
+            Ok(layers) => tracing::warn!(
+                "HEIC and AVIF are decoded by ffmpeg without {}: `manara doctor` says what to do",
+                layers.off().join(", ")
+            ),
+            Err(problem) => tracing::warn!("HEIC and AVIF will be undecodable: {problem}"),
+        },
+        Err(Missing::Off) => {}
+        Err(missing) => tracing::warn!("HEIC and AVIF will be undecodable: {missing}"),
     }
 }
 

@@ -98,6 +98,72 @@ fn the_data_directory_is_looked_at_and_left_as_it_is() {
     );
 }
 
+/// The tests need ffmpeg, as scripts/test knows: without it they fail, here and elsewhere.
+#[test]
+fn ffmpeg_is_given_a_drawing_of_each_format_in_its_sandbox() {
+    let (_, found) = check(&[], "ffmpeg");
+    assert_eq!(found["state"], "fine", "{found}");
+    let said = found["found"].as_str().expect("text");
+    assert!(
+        said.contains("ffmpeg version ") && said.ends_with("reads HEIC and AVIF"),
+        "{said}"
+    );
+    for layer in ["rlimit", "landlock", "seccomp", "no_new_privs"] {
+        let (_, found) = check(&["--without", layer], "ffmpeg sandbox");
+        assert_eq!(
+            (found["state"].as_str(), found["found"].as_str()),
+            (Some("off"), Some(format!("without {layer}").as_str()))
+        );
+    }
+}
+
+#[test]
+fn an_ffmpeg_that_is_missing_or_wrong_is_said_to_be_so() {
+    let folder = Folder::new();
+    let data = folder.path("data").display().to_string();
+    common::run_ok(&["bank", "create", "--data", &data, "SLOGANS"]);
+    let configured = |setting: &str| {
+        folder.write(
+            "data/manara.toml",
+            format!("[media]\nffmpeg = '{setting}'\n"),
+        );
+        let (code, found) = check(&["--data", &data], "ffmpeg");
+        let [state, said] =
+            ["state", "found"].map(|name| found[name].as_str().unwrap_or_default().to_owned());
+        assert!(
+            found["hint"]
+                .as_str()
+                .is_some_and(|hint| hint.contains("undecodable")),
+            "{found}"
+        );
+        (code, state, said)
+    };
+    let (code, state, said) = configured("");
+    assert_eq!((code, state.as_str()), (Some(0), "optional"));
+    assert!(said.contains("switched off"), "{said}");
+    let (_, state, said) = configured("no-such-ffmpeg");
+    assert!(
+        state == "optional" && said.contains("not installed"),
+        "{said}"
+    );
+    let (code, state, said) = configured("/nonexistent/ffmpeg");
+    assert_eq!((code, state.as_str()), (Some(1), "off"));
+    assert!(said.contains("cannot be started"), "{said}");
+    let script = folder.write("script", "#!/bin/sh\nexec ffmpeg\n");
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("making it executable");
+    let (code, state, _) = configured(&script.display().to_string());
+    assert_eq!((code, state.as_str()), (Some(1), "off"));
+
+    folder.write("data/manara.toml", "[media]\nffmpeg = 'bin/ffmpeg'\n");
+    let (code, found) = check(&["--data", &data], "configuration");
+    assert_eq!(
+        (code, found["state"].as_str()),
+        (Some(1), Some("off")),
+        "{found}"
+    );
+}
+
 #[test]
 fn the_table_can_be_read_without_colour() {
     let output = run(&["doctor", "--without", "landlock"]);

@@ -34,6 +34,8 @@ fn request(medium: &[u8]) -> Vec<u8> {
     frame.extend((medium.len() as u32).to_le_bytes());
     // Bars removed, 8 key frames.
     frame.extend([1, 8]);
+    // A file, not pixels.
+    frame.extend([0; 13]);
     frame.extend(medium);
     frame
 }
@@ -81,7 +83,7 @@ fn it_ends_at_once_without_input() {
 
 #[test]
 fn it_refuses_frames_that_the_pool_never_sends() {
-    for frame in [vec![9; 31], request(PNG)[..40].to_vec()] {
+    for frame in [vec![9; 44], request(PNG)[..50].to_vec()] {
         let (answers, status) = converse(&frame);
         assert!(answers.is_empty(), "{answers:?}");
         assert_eq!(status.code(), Some(2), "{status}");
@@ -220,5 +222,185 @@ fn each_form_is_found_under_its_name_and_can_be_switched_off() {
         &folder,
         "dihedral = false\nexif_orientation = false\nwithout_bars = false\nkey_frames_max = 0",
         &[],
+    );
+}
+
+/// What becomes of a program in ffmpeg's place, without these layers of its sandbox: whether it ended well,
+/// and what it said on stdout and stderr.
+fn confined(without: &str, program: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_manara"));
+    command.arg("media-ffmpeg");
+    for layer in without.split_whitespace() {
+        command.args(["--without", layer]);
+    }
+    let output = command
+        .args(["--cpu-s", "10"])
+        .args(program)
+        .env("MANARA_SECRET", "whsec")
+        .stdin(Stdio::null())
+        .output()
+        .expect("starting it");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+const EVERY_LAYER: &str = "rlimit no_new_privs landlock seccomp";
+const BASH: &str = "/usr/bin/bash";
+
+/// Without any layer the act succeeds, so that its refusal says something; without these, it is refused.
+#[track_caller]
+fn check_refused(act: &[&str], without: &[&str], says: &str) {
+    let (well, said) = confined(EVERY_LAYER, act);
+    assert!(well, "{act:?} fails without a sandbox: {said}");
+    for without in without {
+        let (well, said) = confined(without, act);
+        assert!(
+            !well && said.contains(says),
+            "{act:?} without `{without}`: {said}"
+        );
+    }
+}
+
+#[test]
+fn in_place_of_ffmpeg_a_program_can_read_libraries_only() {
+    let denied = "Permission denied";
+    let read = ["/usr/bin/cat", "/etc/passwd"];
+    check_refused(
+        &read,
+        &["", "seccomp", "rlimit seccomp no_new_privs"],
+        denied,
+    );
+    check_refused(
+        &["/usr/bin/cat", "/proc/self/environ"],
+        &["", "seccomp"],
+        denied,
+    );
+    check_refused(&["/usr/bin/ls", "/"], &["seccomp"], denied);
+    let (well, said) = confined("", &["/usr/bin/cat", "/etc/ld.so.cache"]);
+    assert!(well, "{said}");
+}
+
+#[test]
+fn in_place_of_ffmpeg_a_program_cannot_write() {
+    let folder = Folder::new();
+    let path = folder.path("written").display().to_string();
+    let write = format!("echo x 2>&1 > {path}");
+    let act = [BASH, "-c", &write];
+    check_refused(&act, &["rlimit landlock"], "Operation not permitted");
+    std::fs::remove_file(folder.path("written")).expect("it was written without a sandbox");
+    check_refused(&act, &["rlimit seccomp"], "Permission denied");
+    std::fs::remove_file(folder.path("written")).expect("it was written without a sandbox");
+    assert!(!confined("", &act).0 && !folder.path("written").exists());
+}
+
+#[test]
+fn in_place_of_ffmpeg_a_program_starts_no_other() {
+    let execute = [BASH, "-c", "exec /usr/bin/true"];
+    check_refused(&execute, &["", "seccomp"], "Permission denied");
+    let fork = [BASH, "-c", "/usr/bin/true & wait $!"];
+    check_refused(&fork, &["", "landlock"], "fork");
+}
+
+#[test]
+fn in_place_of_ffmpeg_a_program_has_no_network() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let tcp = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+    check_refused(
+        &[BASH, "-c", &tcp],
+        &["", "landlock"],
+        "Operation not permitted",
+    );
+    check_refused(&[BASH, "-c", &tcp], &["seccomp"], "Permission denied");
+    let udp = "exec 3<>/dev/udp/127.0.0.1/9";
+    check_refused(
+        &[BASH, "-c", udp],
+        &["", "landlock"],
+        "Operation not permitted",
+    );
+}
+
+#[test]
+fn in_place_of_ffmpeg_a_program_finds_no_secrets_and_has_limits() {
+    let (well, said) = confined("landlock", &["/usr/bin/env"]);
+    assert!(well && !said.contains("MANARA_SECRET"), "{said}");
+    let limits = "ulimit -c; ulimit -f; ulimit -n; ulimit -v; ulimit -t";
+    let (_, said) = confined("", &[BASH, "-c", limits]);
+    assert_eq!(
+        said.split_whitespace().take(5).collect::<Vec<_>>(),
+        ["0", "0", "16", "1572864", "10"]
+    );
+}
+
+/// Typed by hand it says what it is.
+#[test]
+fn it_starts_only_what_manara_names() {
+    for arguments in [
+        &["ffmpeg"][..],
+        &[],
+        &["--cpu-s", "x"],
+        &["--without", "moat", "/bin/true"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_manara"))
+            .arg("media-ffmpeg")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("starting it");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: "));
+    }
+}
+
+/// The drawings that the program's own tests use.
+fn drawn(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/media/heif/");
+    std::fs::read(format!("{folder}{name}")).expect(name)
+}
+
+/// From the command line, as anybody would: the same signals from every format, and from no other than ffmpeg.
+#[test]
+fn heic_and_avif_are_found_in_a_bank_of_pngs() {
+    let folder = Folder::new();
+    for name in ["drawing.heic", "drawing.avif", "grid.heic", "drawing.png"] {
+        folder.write(name, drawn(name));
+    }
+    folder
+        .run(&["bank", "create", "--data", "data", "IMAGES"])
+        .expect(0, &[]);
+    folder
+        .run(&[
+            "bank",
+            "add",
+            "--data",
+            "data",
+            "IMAGES",
+            "--file",
+            "drawing.png",
+        ])
+        .expect(0, &[]);
+    for name in ["drawing.heic", "drawing.avif", "grid.heic"] {
+        let scanned = folder.run(&["scan", "--data", "data", "--json", name]);
+        let lines = scanned.json();
+        assert_eq!(
+            lines[0]["matches"][0]["bank"], "IMAGES",
+            "{} {}",
+            lines[0], scanned.stderr
+        );
+    }
+    folder.write("data/manara.toml", "[media]\nffmpeg = \"\"\n");
+    let without = folder
+        .run(&["scan", "--data", "data", "--json", "drawing.heic"])
+        .json();
+    let why = without[0]["undecodable"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(
+        why.contains("HEIC: ffmpeg is switched off (media.ffmpeg)"),
+        "{why}"
     );
 }

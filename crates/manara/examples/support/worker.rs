@@ -44,6 +44,8 @@ impl Worker {
         request.extend(10_000_u32.to_le_bytes());
         request.extend((medium.len() as u32).to_le_bytes());
         request.extend([u8::from(without_bars), key_frames_max]);
+        // A file, not pixels.
+        request.extend([0; 13]);
         request.extend_from_slice(medium);
         let stdin = self.0.stdin.as_mut().expect("stdin");
         stdin.write_all(&request).expect("asking");

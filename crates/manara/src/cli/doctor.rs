@@ -1,18 +1,19 @@
 //! `manara doctor`: what this machine offers and what it lacks, each with what to do about it.
 //!
 //! The sandbox is not guessed from the kernel's version: a worker is started as the server starts
-//! them, and asked what it managed to switch on.
+//! them, and asked what it managed to switch on. Nor is it guessed what ffmpeg can read: it is given a
+//! drawing in each format, as the server gives it media.
 
 use super::bank::table;
 use super::{Done, say, say_json};
+use crate::config::{self, Config, Overrides};
 use crate::console::text::plain;
 use crate::data_dir::DataDir;
-use crate::media::{BlockingPool, Layer, Layers, PoolOptions};
+use crate::media::{BlockingPool, Layer, Layers, Missing, PoolOptions, SAMPLES};
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Below this much free disk a server soon refuses events.
 const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     /// One array of objects.
     #[arg(long)]
     json: bool,
-    /// Start the worker without this layer of the sandbox, to see what is said of a machine that lacks it.
+    /// Start the worker and ffmpeg without this layer of the sandbox, to see what is said of a machine that lacks it.
     #[arg(long, value_name = "LAYER", hide = true)]
     without: Vec<String>,
 }
@@ -85,8 +86,11 @@ impl Check {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Done> {
-    let mut checks = sandbox(&arguments.without)?;
-    checks.extend([processor(), ffmpeg()]);
+    let (config, mut checks) = configuration(arguments.data.as_deref());
+    let pool = pool(&config, &arguments.without)?;
+    checks.extend(sandbox(&pool));
+    checks.push(processor());
+    checks.extend(ffmpeg(&pool));
     if let Some(data) = &arguments.data {
         checks.extend([disk(data), database(data)]);
     }
@@ -113,13 +117,35 @@ fn print(checks: &[Check]) -> Result<()> {
     say(table)
 }
 
-/// Asks a worker, started as the server starts them.
-fn sandbox(without: &[String]) -> Result<Vec<Check>> {
-    let mut options = PoolOptions::of_this_program().context("finding this program")?;
+/// What is configured; the defaults, and why, when that cannot be read.
+fn configuration(data: Option<&Path>) -> (Config, Vec<Check>) {
+    // Without a data directory there is no file, and only the environment is heeded.
+    let dir = data.and_then(|data| DataDir::open(data).ok());
+    let file = dir.map(|dir| dir.config()).unwrap_or_default();
+    match config::load(&file, false, &Overrides::default()) {
+        Ok(config) => (config, Vec::new()),
+        Err(error) => {
+            let hint = "the defaults are looked at instead: see `manara config show`";
+            let check = Check::off("configuration", format!("{error:#}"), hint);
+            (Config::default(), vec![check])
+        }
+    }
+}
+
+/// Decoders, started as the server starts them.
+fn pool(config: &Config, without: &[String]) -> Result<BlockingPool> {
+    let mut options = PoolOptions::of_this_program()
+        .context("finding this program")?
+        .with_ffmpeg(&config.media.ffmpeg);
     options.workers = 1;
     options.args.extend(without.iter().map(Into::into));
-    let pool = BlockingPool::start(&options).context("starting a media worker")?;
-    Ok(match pool.layers() {
+    options.ffmpeg.without(without);
+    BlockingPool::start(&options).context("starting a media worker")
+}
+
+/// Asks a worker.
+fn sandbox(pool: &BlockingPool) -> Vec<Check> {
+    match pool.layers() {
         Ok(layers) => Layer::ALL
             .into_iter()
             .map(|layer| check_of(layer, layers))
@@ -129,7 +155,7 @@ fn sandbox(without: &[String]) -> Result<Vec<Check>> {
             problem,
             "no media can be decoded: see that /proc is mounted and that this program may start itself",
         )],
-    })
+    }
 }
 
 fn check_of(layer: Layer, layers: Layers) -> Check {
@@ -196,22 +222,73 @@ fn simd_level() -> &'static str {
     "portable"
 }
 
-fn ffmpeg() -> Check {
+/// Gives ffmpeg what the server gives it, in its sandbox.
+fn ffmpeg(pool: &BlockingPool) -> Vec<Check> {
     let name = "ffmpeg";
-    match Command::new("ffmpeg").arg("-version").output() {
-        Ok(output) if output.status.success() => {
-            let said = String::from_utf8_lossy(&output.stdout);
-            Check::fine(name, said.lines().next().unwrap_or_default())
+    let program = match pool.ffmpeg().program() {
+        Ok(program) => program.display(),
+        Err(missing) => {
+            let found = missing.to_string();
+            return vec![match missing {
+                Missing::Off => Check::optional(name, found, "HEIC and AVIF are undecodable"),
+                Missing::NotInstalled(_) => Check::optional(
+                    name,
+                    found,
+                    "HEIC and AVIF are undecodable: install ffmpeg, or set media.ffmpeg",
+                ),
+                Missing::NotAProgram { .. } => Check::off(
+                    name,
+                    found,
+                    "HEIC and AVIF are undecodable: set media.ffmpeg to a program, or to \"\"",
+                ),
+            }];
         }
-        Ok(output) => Check::optional(
+    };
+    let version = match pool.ffmpeg_version() {
+        Ok(version) => version,
+        Err(problem) => {
+            let hint = "HEIC and AVIF are undecodable: media.ffmpeg has to be the program itself, not a script, with its libraries in the usual places";
+            return vec![Check::off(name, format!("{program}: {problem}"), hint)];
+        }
+    };
+    let (mut reads, mut problems) = (Vec::new(), Vec::new());
+    for (format, sample) in SAMPLES {
+        match pool.sign(bytes::Bytes::from_static(sample)).problem {
+            None => reads.push(*format),
+            Some(problem) => problems.push(problem),
+        }
+    }
+    let version = version.split(" Copyright").next().unwrap_or_default();
+    let mut found = format!("{program}, {version}");
+    if !reads.is_empty() {
+        found.push_str(&format!(", reads {}", reads.join(" and ")));
+    }
+    let check = if problems.is_empty() {
+        Check::fine(name, found)
+    } else {
+        found.push_str(&format!("; {}", problems.join("; ")));
+        let hint = "install an ffmpeg with decoders for HEVC (for HEIC) and for AV1 (for AVIF)";
+        Check::off(name, found, hint)
+    };
+    vec![check, ffmpeg_sandbox(pool)]
+}
+
+fn ffmpeg_sandbox(pool: &BlockingPool) -> Check {
+    let name = "ffmpeg sandbox";
+    match pool.ffmpeg_layers() {
+        Ok(layers) if layers.off().is_empty() => {
+            let abi = layers.landlock_abi().unwrap_or_default();
+            Check::fine(name, format!("every layer is on, landlock with ABI {abi}"))
+        }
+        Ok(layers) => Check::off(
             name,
-            format!("it does not run ({})", output.status),
-            "this Manara does not use it yet",
+            format!("without {}", layers.off().join(", ")),
+            "see the layers above, or do without ffmpeg (media.ffmpeg)",
         ),
-        Err(error) => Check::optional(
+        Err(problem) => Check::off(
             name,
-            format!("not installed ({error})"),
-            "not needed: HEIC, AVIF and video are undecodable in this version, with it or without",
+            problem,
+            "ffmpeg is started without its sandbox nowhere, so HEIC and AVIF are undecodable",
         ),
     }
 }

@@ -1,12 +1,17 @@
 //! The pool for code without an async runtime: the command line's `scan`, `hash`, `compare` and `doctor`.
 
+use super::ffmpeg::Ffmpeg;
 use super::pool::{NoPreview, Pool, PoolOptions, Preview, SignedMedia};
 use super::sandbox::Layers;
 use bytes::Bytes;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// How long ffmpeg may take to say what it is.
+const TELLING_TIME: Duration = Duration::from_secs(10);
 
 /// A [`Pool`] whose methods block.
 ///
@@ -16,6 +21,7 @@ use tokio::runtime::Runtime;
 #[derive(Debug)]
 pub(crate) struct BlockingPool {
     lanes: usize,
+    ffmpeg: Ffmpeg,
     idle: Mutex<Vec<Lane>>,
     freed: Condvar,
 }
@@ -49,6 +55,7 @@ impl BlockingPool {
         let idle = (0..lanes).map(|_| Lane::prepare(options.clone()));
         Ok(Self {
             lanes,
+            ffmpeg: options.ffmpeg.clone(),
             idle: Mutex::new(idle.collect::<io::Result<_>>()?),
             freed: Condvar::new(),
         })
@@ -67,6 +74,21 @@ impl BlockingPool {
     /// See [`Pool::layers`].
     pub(crate) fn layers(&self) -> Result<Layers, String> {
         self.on_a_lane(|lane| lane.runtime.block_on(lane.pool.layers()))
+    }
+
+    /// See [`Pool::ffmpeg`].
+    pub(crate) fn ffmpeg(&self) -> &Ffmpeg {
+        &self.ffmpeg
+    }
+
+    /// See [`Ffmpeg::version`].
+    pub(crate) fn ffmpeg_version(&self) -> Result<String, String> {
+        self.on_a_lane(|lane| lane.runtime.block_on(self.ffmpeg.version(TELLING_TIME)))
+    }
+
+    /// See [`Ffmpeg::layers`].
+    pub(crate) fn ffmpeg_layers(&self) -> Result<Layers, String> {
+        self.on_a_lane(|lane| lane.runtime.block_on(self.ffmpeg.layers(TELLING_TIME)))
     }
 
     /// See [`Pool::thumbnail`].

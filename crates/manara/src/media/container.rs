@@ -57,10 +57,10 @@ impl Format {
 /// What a file that is not one of our formats seems to be, for the explanation.
 pub(super) fn known_as(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
-        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => Some(match brand {
-            [b'a', b'v', b'i', ..] => "an AVIF image",
-            [b'h', b'e', b'i' | b'v', ..] | [b'm', b'i' | b's', b'f', b'1', ..] => "a HEIC image",
-            _ => "a video (MP4)",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(match heif(bytes) {
+            Some("AVIF") => "an AVIF image",
+            Some(_) => "a HEIC image",
+            None => "a video (MP4)",
         }),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Some("a video (WebM or Matroska)"),
         [b'%', b'P', b'D', b'F', ..] => Some("a PDF"),
@@ -70,6 +70,31 @@ pub(super) fn known_as(bytes: &[u8]) -> Option<&'static str> {
         [b'P', b'K', 3, 4, ..] => Some("a ZIP archive"),
         _ => None,
     }
+}
+
+/// Brands a file's type box may list.
+const BRANDS_MAX: usize = 64;
+
+/// `HEIC` or `AVIF`, when the file's type box names a brand of still pictures or of sequences of them
+/// (ISO/IEC 23008-12, annex B). A video may name none of these.
+pub(crate) fn heif(bytes: &[u8]) -> Option<&'static str> {
+    let (head, rest) = bytes.split_first_chunk::<8>()?;
+    let [a, b, c, d, b'f', b't', b'y', b'p'] = *head else {
+        return None;
+    };
+    let length = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(8);
+    let (words, _) = rest.get(..length).unwrap_or(rest).as_chunks::<4>();
+    // The second word is a version, which looks like no brand.
+    let mut found = None;
+    for brand in words.iter().take(BRANDS_MAX) {
+        match brand {
+            b"avif" | b"avis" => return Some("AVIF"),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"hevm" | b"hevs"
+            | b"mif1" | b"mif2" | b"msf1" | b"miaf" => found = Some("HEIC"),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// How many frames the file holds by its structure, at least 1. No frame is decoded.
@@ -242,7 +267,23 @@ mod tests {
         check_format(b"\xff\xd8", None, None);
         check_format(b"\0\0\0\x18ftypheic", None, Some("a HEIC image"));
         check_format(b"\0\0\0\x18ftypavif", None, Some("an AVIF image"));
+        check_format(
+            b"\0\0\0\x14ftypmif1\0\0\0\0heic",
+            None,
+            Some("a HEIC image"),
+        );
+        check_format(
+            b"\0\0\0\x14ftypmif1\0\0\0\0avif",
+            None,
+            Some("an AVIF image"),
+        );
         check_format(b"\0\0\0\x18ftypisom", None, Some("a video (MP4)"));
+        // What stands behind the box is no brand of it.
+        check_format(
+            b"\0\0\0\x10ftypisom\0\0\0\0avif",
+            None,
+            Some("a video (MP4)"),
+        );
         check_format(b"%PDF-1.7", None, Some("a PDF"));
     }
 

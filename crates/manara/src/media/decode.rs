@@ -124,10 +124,10 @@ pub(super) enum Problem {
     #[error("an empty file")]
     Empty,
     /// Another format, whose name is known.
-    #[error("{0}, not an image Manara reads (JPEG, PNG, GIF, WebP, BMP)")]
+    #[error("{0}, not an image Manara reads (JPEG, PNG, GIF, WebP, BMP, HEIC, AVIF)")]
     Other(&'static str),
     /// Another format.
-    #[error("not an image Manara reads (JPEG, PNG, GIF, WebP, BMP)")]
+    #[error("not an image Manara reads (JPEG, PNG, GIF, WebP, BMP, HEIC, AVIF)")]
     NotAnImage,
     /// The header says the image has no pixels.
     #[error("{width}×{height} px: there is nothing to see")]
@@ -187,6 +187,17 @@ pub(super) struct Picture {
     samples: Vec<u8>,
 }
 
+/// A picture that the server's side has had decoded elsewhere: what its RGB samples mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pixels {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// How many frames the file holds.
+    pub(super) frames: u32,
+    /// How the picture is to be turned for showing.
+    pub(super) orientation: Orientation,
+}
+
 /// What can be compared in an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Signs {
@@ -210,7 +221,31 @@ pub(super) struct Signs {
 
 /// Hashes an image. See the module for which pixels are taken.
 pub(super) fn sign(bytes: &[u8], limits: &Limits, extra: Extra) -> Result<Signs, Problem> {
-    let picture = picture(bytes, limits)?;
+    let (mut signs, first) = sign_picture(picture(bytes, limits)?, extra)?;
+    if let Some(first) = first {
+        let file = (format_of(bytes)?, bytes);
+        let (size, max) = ((signs.width, signs.height), extra.key_frames_max);
+        let found = key_frames::key_frames(file, limits, size, signs.frames, max, first);
+        signs.extra.extend(found.hashes);
+        signs.lacks_frames = found.broken;
+    }
+    Ok(signs)
+}
+
+/// Hashes pixels that came without a file. Of an animation they are all there is of it.
+pub(super) fn sign_pixels(
+    pixels: Pixels,
+    rgb: &[u8],
+    limits: &Limits,
+    extra: Extra,
+) -> Result<Signs, Problem> {
+    let (mut signs, first) = sign_picture(Picture::of_pixels(pixels, rgb, limits)?, extra)?;
+    signs.lacks_frames = first.is_some();
+    Ok(signs)
+}
+
+/// Hashes the picture; gives its looks when further frames are to be compared with it.
+fn sign_picture(picture: Picture, extra: Extra) -> Result<(Signs, Option<Look>), Problem> {
     let (width, height, frames) = (picture.width, picture.height, picture.frames);
     let (columns, rows) = (width as usize, height as usize);
     let displayed = as_dihedral(picture.orientation);
@@ -233,16 +268,9 @@ pub(super) fn sign(bytes: &[u8], limits: &Limits, extra: Extra) -> Result<Signs,
             signs.extra.push((Form::WithoutBars, hash));
         }
     }
-    if extra.key_frames_max > 0 && frames > 1 && !truncated {
-        let first = Look::of(&rgb, columns, rows, 3);
-        drop(rgb);
-        let file = (format_of(bytes)?, bytes);
-        let max = extra.key_frames_max;
-        let found = key_frames::key_frames(file, limits, (width, height), frames, max, first);
-        signs.extra.extend(found.hashes);
-        signs.lacks_frames = found.broken;
-    }
-    Ok(signs)
+    let wants_more = extra.key_frames_max > 0 && frames > 1 && !truncated;
+    let first = wants_more.then(|| Look::of(&rgb, columns, rows, 3));
+    Ok((signs, first))
 }
 
 /// The eight values of EXIF's orientation (CIPA DC-008, tag 274) are the eight dihedral forms.
@@ -274,9 +302,12 @@ impl From<PdqError> for Problem {
 /// It is encoded from pixels, so nothing of the upload reaches the reviewer's browser: no metadata, no
 /// second image, no bytes chosen by the uploader.
 pub(super) fn preview(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Problem> {
-    let shown = picture(bytes, limits)?
-        .into_shown(PREVIEW_SIDE_MAX)
-        .into_rgb8();
+    preview_of(picture(bytes, limits)?)
+}
+
+/// See [`preview`].
+pub(super) fn preview_of(picture: Picture) -> Result<Vec<u8>, Problem> {
+    let shown = picture.into_shown(PREVIEW_SIDE_MAX).into_rgb8();
     jpeg_within(
         PREVIEW_BYTES_MAX,
         shown.as_raw(),
@@ -287,9 +318,12 @@ pub(super) fn preview(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Problem>
 
 /// A small, grey and blurred JPEG: enough to tell items of a report apart, too little to be seen.
 pub(super) fn thumbnail(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Problem> {
-    let grey = picture(bytes, limits)?
-        .into_shown(THUMBNAIL_SIDE_MAX)
-        .into_luma8();
+    thumbnail_of(picture(bytes, limits)?)
+}
+
+/// See [`thumbnail`].
+pub(super) fn thumbnail_of(picture: Picture) -> Result<Vec<u8>, Problem> {
+    let grey = picture.into_shown(THUMBNAIL_SIDE_MAX).into_luma8();
     let (width, height) = grey.dimensions();
     let blurred = imageops::blur(&grey, (width.max(height) as f32 / 36.0).max(1.0));
     jpeg_within(
@@ -353,7 +387,7 @@ pub(super) fn format_of(bytes: &[u8]) -> Result<Format, Problem> {
 }
 
 /// Refuses what is too large, from the header alone and before anything is allocated for it.
-fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), Problem> {
+pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), Problem> {
     if width == 0 || height == 0 {
         return Err(Problem::NoPixels { width, height });
     }
@@ -572,7 +606,7 @@ fn ends_early(error: &ImageError) -> bool {
 }
 
 /// A decoder's own words, on one line and cut to a length that fits a table.
-fn brief(error: &impl std::fmt::Display) -> String {
+pub(super) fn brief(error: &impl std::fmt::Display) -> String {
     let mut text: String = error
         .to_string()
         .chars()
@@ -590,6 +624,27 @@ fn brief(error: &impl std::fmt::Display) -> String {
 }
 
 impl Picture {
+    /// A picture from its RGB samples.
+    pub(super) fn of_pixels(pixels: Pixels, rgb: &[u8], limits: &Limits) -> Result<Self, Problem> {
+        let (width, height) = (pixels.width, pixels.height);
+        check_size(width, height, limits)?;
+        if rgb.len() as u64 != u64::from(width) * u64::from(height) * 3 {
+            return Err(Problem::Damaged {
+                format: "picture",
+                detail: "as many samples as it has no place for".to_owned(),
+            });
+        }
+        Ok(Self {
+            width,
+            height,
+            frames: pixels.frames,
+            orientation: pixels.orientation,
+            incomplete: None,
+            channels: 3,
+            samples: rgb.to_vec(),
+        })
+    }
+
     /// Gives the canvas around a GIF's first frame the colour that Pillow gives it; it stays transparent.
     fn paint_behind(&mut self, frame: Option<GifFrame>) {
         let Some(frame) = frame.filter(|_| self.channels == 4) else {

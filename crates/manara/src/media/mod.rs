@@ -6,10 +6,14 @@
 //!                       │       └─────► thumbnail  (grey and blurred, for a report)
 //!                       │
 //!                       └─ pipe ─► manara media-worker ─ decode ─ hash ─ pipe ─► fixed-shape answer
+//!                                      ▲
+//!                     HEIC, AVIF ─ ffmpeg ─ RGB
 //! ```
 //! Image decoders read what strangers upload, so they run in worker processes ([`worker`]) with little
 //! memory and no rights ([`sandbox`]); this process walks headers at most ([`container`]) and believes nothing a
 //! worker says. What cannot be decoded is *undecodable*, with a reason, and never "clean".
+//!
+//! HEIC and AVIF are decoded by [`ffmpeg`] if there is one, in a sandbox of its own ([`confined`]).
 //!
 //! The network is the other way in: a URL in an event is chosen by a stranger, too. [`Fetcher`] goes to
 //! public addresses only, which it resolves and checks itself ([`address`]).
@@ -17,9 +21,12 @@
 mod address;
 mod bars;
 mod blocking;
+pub(crate) mod confined;
 mod container;
 mod decode;
 mod fetch;
+mod ffmpeg;
+mod heif;
 mod key_frames;
 mod pool;
 mod protocol;
@@ -29,10 +36,12 @@ mod sandbox;
 pub(crate) mod worker;
 
 pub(crate) use blocking::BlockingPool;
+pub(crate) use container::heif;
 pub(crate) use decode::Extra;
 #[cfg(test)]
 pub(crate) use decode::Form;
 pub(crate) use fetch::{FetchOptions, Fetcher};
+pub(crate) use ffmpeg::{Missing, SAMPLES};
 pub(crate) use pool::{Pool, PoolOptions, SignedMedia};
 pub(crate) use sandbox::{Layer, Layers};
 
@@ -40,6 +49,8 @@ use crate::config;
 
 /// The hidden subcommand that makes this program a media worker.
 pub(crate) const WORKER_COMMAND: &str = "media-worker";
+/// The hidden subcommand that takes rights from this program, which then becomes ffmpeg.
+pub(crate) const FFMPEG_COMMAND: &str = "media-ffmpeg";
 
 /// Which forms of an image are looked up beside the image as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

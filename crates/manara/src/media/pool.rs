@@ -8,7 +8,9 @@
 //! short of memory) or before it could read the medium: that says nothing about the medium.
 
 use super::Variants;
-use super::decode::{self, Extra, Form, Limits};
+use super::container;
+use super::decode::{self, Extra, Form, Limits, Pixels};
+use super::ffmpeg::Ffmpeg;
 use super::protocol::{ANSWER_HEAD, Answer, Kind, MEDIUM_BYTES_MAX, RequestHead, Unbelievable};
 use super::sandbox::Layers;
 use crate::config;
@@ -34,9 +36,9 @@ const INLINE_DIGEST_BYTES_MAX: usize = 256 * 1024;
 /// How much of what a worker says on stderr is kept.
 const STDERR_BYTES_MAX: usize = 2048;
 /// How much of a medium is on its way at a time; what Linux allows everybody.
-const PIPE_BYTES: usize = 1024 * 1024;
+pub(super) const PIPE_BYTES: usize = 1024 * 1024;
 /// How long a worker that closed its pipes may take to end by itself, so that its exit status tells why.
-const END_TIME: Duration = Duration::from_secs(1);
+pub(super) const END_TIME: Duration = Duration::from_secs(1);
 
 /// Memory is kept from one picture to the next, in huge pages: getting it anew from the kernel takes up
 /// to a third of the time of a large one. What is free beyond 128 MiB goes back. Other C libraries look
@@ -47,9 +49,9 @@ const GLIBC_TUNABLES: &str = "glibc.malloc.mmap_threshold=1073741824:\
 // Signal numbers of Linux, from signal(7).
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGXCPU: i32 = 24;
+pub(super) const SIGKILL: i32 = 9;
+pub(super) const SIGTERM: i32 = 15;
+pub(super) const SIGXCPU: i32 = 24;
 
 /// How a pool is set up.
 #[derive(Debug, Clone)]
@@ -67,6 +69,8 @@ pub(crate) struct PoolOptions {
     pub(crate) limits: Limits,
     /// What is hashed beside the image as stored.
     pub(crate) extra: Extra,
+    /// What decodes HEIC and AVIF.
+    pub(crate) ffmpeg: Ffmpeg,
 }
 
 impl PoolOptions {
@@ -78,10 +82,10 @@ impl PoolOptions {
         }
         options.job_timeout = Duration::from_millis(media.decode_timeout_ms);
         options.extra = Variants::from(media).extra;
-        Ok(options)
+        Ok(options.with_ffmpeg(&media.ffmpeg))
     }
 
-    /// Workers that are this program itself, enough of them to keep all cores busy.
+    /// Workers that are this program itself, enough of them to keep all cores busy, and no ffmpeg.
     pub(crate) fn of_this_program() -> io::Result<Self> {
         // The link leads to the program that runs, even after its file was replaced by a newer version.
         let running = Path::new("/proc/self/exe");
@@ -91,6 +95,7 @@ impl PoolOptions {
             env::current_exe()?
         };
         Ok(Self {
+            ffmpeg: Ffmpeg::by_setting("", program.clone()),
             workers: std::thread::available_parallelism().map_or(1, usize::from) + 1,
             program,
             args: vec![super::WORKER_COMMAND.into()],
@@ -98,6 +103,12 @@ impl PoolOptions {
             limits: Limits::default(),
             extra: Extra::NONE,
         })
+    }
+
+    /// With the ffmpeg that the setting `media.ffmpeg` names.
+    pub(crate) fn with_ffmpeg(mut self, setting: &str) -> Self {
+        self.ffmpeg = Ffmpeg::by_setting(setting, self.program.clone());
+        self
     }
 }
 
@@ -220,7 +231,7 @@ impl Pool {
 
     /// Which layers of the sandbox a worker managed to switch on.
     pub(crate) async fn layers(&self) -> Result<Layers, String> {
-        match self.ask_in_turn(Kind::Layers, &Bytes::new()).await? {
+        match self.ask_in_turn(Kind::Layers, None, &Bytes::new()).await? {
             Answer::Layers(layers) => Ok(layers),
             Answer::Problem(problem) => Err(problem),
             Answer::Jpeg(_) | Answer::Signs(_) => Err(nonsense(Unbelievable("its kind"))),
@@ -240,34 +251,62 @@ impl Pool {
         }
     }
 
+    /// What decodes HEIC and AVIF.
+    pub(crate) fn ffmpeg(&self) -> &Ffmpeg {
+        &self.0.options.ffmpeg
+    }
+
     /// Asks a worker about a medium that may be one.
     async fn ask(&self, kind: Kind, bytes: &Bytes) -> Result<Answer, String> {
-        decode::format_of(bytes).map_err(|problem| problem.to_string())?;
+        let heif = container::heif(bytes);
+        if heif.is_none() {
+            decode::format_of(bytes).map_err(|problem| problem.to_string())?;
+        }
         if bytes.len() > MEDIUM_BYTES_MAX {
             return Err(format!(
                 "{} bytes, the limit is {MEDIUM_BYTES_MAX}",
                 bytes.len()
             ));
         }
-        self.ask_in_turn(kind, bytes).await
+        self.ask_in_turn(kind, heif, bytes).await
     }
 
-    /// Asks a worker, and a second one if the first was lost through no fault of the medium.
-    async fn ask_in_turn(&self, kind: Kind, bytes: &Bytes) -> Result<Answer, String> {
+    /// Asks a worker, and a second one if the first was lost through no fault of the medium. HEIC and AVIF
+    /// are brought to pixels before; as that happens in turn, too, there are never more of them than workers.
+    async fn ask_in_turn(
+        &self,
+        kind: Kind,
+        heif: Option<&'static str>,
+        bytes: &Bytes,
+    ) -> Result<Answer, String> {
         let _slot = self
             .0
             .slots
             .acquire()
             .await
             .map_err(|_| "the media pool is closed".to_owned())?;
-        match self.ask_one(kind, bytes).await {
-            Err(Lost { innocent: true, .. }) => self.ask_one(kind, bytes).await,
+        let (pixels, bytes) = match heif {
+            Some(format) => {
+                let PoolOptions { ffmpeg, limits, .. } = &self.0.options;
+                let time = self.0.options.job_timeout;
+                let (pixels, rgb) = ffmpeg.decode(format, bytes, limits, time).await?;
+                (Some(pixels), &rgb.clone())
+            }
+            None => (None, bytes),
+        };
+        match self.ask_one(kind, pixels, bytes).await {
+            Err(Lost { innocent: true, .. }) => self.ask_one(kind, pixels, bytes).await,
             answered => answered,
         }
         .map_err(|lost| lost.problem)
     }
 
-    async fn ask_one(&self, kind: Kind, bytes: &Bytes) -> Result<Answer, Lost> {
+    async fn ask_one(
+        &self,
+        kind: Kind,
+        pixels: Option<Pixels>,
+        bytes: &Bytes,
+    ) -> Result<Answer, Lost> {
         let mut worker = match self.idle().pop() {
             Some(worker) => worker,
             None => Worker::start(&self.0.options).map_err(|error| Lost::never_started(&error))?,
@@ -279,6 +318,7 @@ impl Pool {
             limits: options.limits,
             extra: options.extra,
             time,
+            pixels,
             length: bytes.len(),
         };
         let asked = worker.ask(head, bytes);
@@ -504,7 +544,7 @@ fn cause_of_death(status: ExitStatus, last_words: &str, time: Duration) -> Lost 
     }
 }
 
-fn took_over(time: Duration) -> String {
+pub(super) fn took_over(time: Duration) -> String {
     if time.subsec_millis() == 0 {
         format!("took over {} s", time.as_secs())
     } else {
@@ -513,7 +553,7 @@ fn took_over(time: Duration) -> String {
 }
 
 /// Reads stderr to its end and keeps the last part.
-async fn read_last_words(mut stderr: ChildStderr) -> Vec<u8> {
+pub(super) async fn read_last_words(mut stderr: ChildStderr) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut part = [0; 512];
     while let Ok(count @ 1..) = stderr.read(&mut part).await {
@@ -525,4 +565,4 @@ async fn read_last_words(mut stderr: ChildStderr) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

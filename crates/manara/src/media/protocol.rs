@@ -2,19 +2,24 @@
 //!
 //! ```text
 //! request   kind u8 · pixels_max u64 · side_max u32 · alloc_bytes_max u64 · time_ms u32 · length u32 ·
-//!           without_bars u8 · key_frames_max u8 · bytes
+//!           without_bars u8 · key_frames_max u8 · orientation u8 · width u32 · height u32 · frames u32 ·
+//!           bytes
 //! answer    status u8 · retire u8 · length u32 · body
 //! signs     width u32 · height u32 · frames u32 · truncated u8 · lacks_frames u8 · displayed u8 ·
 //!           quality u8 · 8 × 32 bytes of PDQ · any number of extras
 //! extra     form u32 (0 without bars, n+1 frame n) · quality u8 · 32 bytes of PDQ
 //! layers    rlimit u8 · no_new_privs u8 · landlock_abi u8 · seccomp u8
 //! ```
+//! Orientation 0 means that the bytes are a file; 1 to 8, as in EXIF, that they are RGB samples of that width and
+//! height, which ffmpeg has decoded (see `ffmpeg`).
+//!
 //! Numbers are little-endian. A worker may have been taken over by what it decoded, so the pool
 //! believes no answer: every length has a limit, every body a fixed shape. The same program is always
 //! on both ends, so the protocol has no versions.
 
-use super::decode::{Extra, Form, Limits, PREVIEW_BYTES_MAX, Signs, THUMBNAIL_BYTES_MAX};
+use super::decode::{Extra, Form, Limits, PREVIEW_BYTES_MAX, Pixels, Signs, THUMBNAIL_BYTES_MAX};
 use super::sandbox::Layers;
+use image::metadata::Orientation;
 use manara_signal::Pdq;
 use manara_signal::pdq::{Dihedral, PdqHash};
 use std::io::{self, Read};
@@ -23,7 +28,7 @@ use std::time::Duration;
 /// Most bytes of one medium. The pool refuses more before asking a worker.
 pub(super) const MEDIUM_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Length of a request without its bytes.
-pub(super) const REQUEST_HEAD: usize = 31;
+pub(super) const REQUEST_HEAD: usize = 44;
 /// Length of an answer without its body.
 pub(super) const ANSWER_HEAD: usize = 6;
 const SIGNS_BYTES: usize = 16 + 8 * 32;
@@ -64,6 +69,8 @@ pub(super) struct RequestHead {
     pub(super) extra: Extra,
     /// How long the pool waits before it kills the worker.
     pub(super) time: Duration,
+    /// What the bytes are if they are not a file.
+    pub(super) pixels: Option<Pixels>,
     pub(super) length: usize,
 }
 
@@ -71,7 +78,9 @@ impl RequestHead {
     pub(super) fn encode(&self) -> [u8; REQUEST_HEAD] {
         let mut head = [0; REQUEST_HEAD];
         let millis = u32::try_from(self.time.as_millis()).unwrap_or(u32::MAX);
-        let fields: [&[u8]; 7] = [
+        let pixels = self.pixels.unwrap_or(NO_PIXELS);
+        let orientation = self.pixels.map_or(0, |p| p.orientation.to_exif());
+        let fields: [&[u8]; 11] = [
             &[self.kind as u8],
             &self.limits.pixels_max.to_le_bytes(),
             &self.limits.side_max.to_le_bytes(),
@@ -79,6 +88,10 @@ impl RequestHead {
             &millis.to_le_bytes(),
             &(self.length as u32).to_le_bytes(),
             &[u8::from(self.extra.without_bars), self.extra.key_frames_max],
+            &[orientation],
+            &pixels.width.to_le_bytes(),
+            &pixels.height.to_le_bytes(),
+            &pixels.frames.to_le_bytes(),
         ];
         let mut rest = &mut head[..];
         for field in fields {
@@ -106,6 +119,7 @@ impl RequestHead {
         let time = Duration::from_millis(u32::from_le_bytes(take(input)?).into());
         let length = u32::from_le_bytes(take(input)?) as usize;
         let [without_bars, key_frames_max] = take(input)?;
+        let pixels = read_pixels(input)?;
         if length > MEDIUM_BYTES_MAX {
             return Err(bad("a request over the size limit"));
         }
@@ -117,9 +131,34 @@ impl RequestHead {
                 key_frames_max,
             },
             time,
+            pixels,
             length,
         }))
     }
+}
+
+const NO_PIXELS: Pixels = Pixels {
+    width: 0,
+    height: 0,
+    frames: 0,
+    orientation: Orientation::NoTransforms,
+};
+
+fn read_pixels(input: &mut impl Read) -> io::Result<Option<Pixels>> {
+    let [orientation] = take(input)?;
+    let mut number = || take(input).map(u32::from_le_bytes);
+    let (width, height, frames) = (number()?, number()?, number()?);
+    if orientation == 0 {
+        return Ok(None);
+    }
+    let orientation =
+        Orientation::from_exif(orientation).ok_or_else(|| bad("an unknown orientation"))?;
+    Ok(Some(Pixels {
+        width,
+        height,
+        frames,
+        orientation,
+    }))
 }
 
 /// What a worker answers.
@@ -274,7 +313,7 @@ fn decode_extra(body: &mut &[u8], frames: u32) -> Option<(Form, PdqHash)> {
     Some((form, PdqHash { hash, quality }))
 }
 
-fn encode_layers(layers: Layers) -> [u8; LAYERS_BYTES] {
+pub(super) fn encode_layers(layers: Layers) -> [u8; LAYERS_BYTES] {
     let Layers {
         rlimit,
         no_new_privs,
@@ -289,7 +328,7 @@ fn encode_layers(layers: Layers) -> [u8; LAYERS_BYTES] {
     ]
 }
 
-fn decode_layers(body: &[u8]) -> Option<Layers> {
+pub(super) fn decode_layers(body: &[u8]) -> Option<Layers> {
     let &[
         rlimit @ 0..=1,
         no_new_privs @ 0..=1,
@@ -361,6 +400,7 @@ mod tests {
                 limits: Limits::default(),
                 extra: EXTRA,
                 time: Duration::from_secs(10),
+                pixels: None,
                 length: 77,
             };
             let mut bytes = &head.encode()[..];
@@ -377,6 +417,7 @@ mod tests {
             limits: Limits::default(),
             extra: EXTRA,
             time: Duration::ZERO,
+            pixels: None,
             length: MEDIUM_BYTES_MAX + 1,
         };
         assert!(RequestHead::read(&mut &head.encode()[..]).is_err());

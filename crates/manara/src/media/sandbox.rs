@@ -11,8 +11,8 @@
 //! the server and `manara doctor` pass it on.
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, Ruleset,
-    RulesetAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, RestrictionStatus,
+    Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
 };
 use rlimit::Resource;
 use seccompiler::{
@@ -23,13 +23,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 /// Address space of a worker, in bytes.
-const MEMORY_BYTES: u64 = 1536 * 1024 * 1024;
+pub(super) const MEMORY_BYTES: u64 = 1536 * 1024 * 1024;
 /// Processor time of a worker over its life, in seconds.
 pub(super) const LIFE_S: u64 = 600;
 /// What a file descriptor's number must stay under: stdin, stdout and stderr are all there is.
 const FILES: u64 = 3;
 /// The newest rules that this program knows; an older kernel enforces what it knows of them.
-const LANDLOCK_ABI: ABI = ABI::V6;
+pub(super) const LANDLOCK_ABI: ABI = ABI::V6;
 
 /// A layer of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,13 +147,18 @@ fn no_paths_no_network() -> Result<u8, RulesetError> {
         .scope(Scope::from_all(LANDLOCK_ABI))?
         .create()?
         .restrict_self()?;
-    Ok(match (status.ruleset, status.landlock) {
+    Ok(enforced(&status))
+}
+
+/// The ABI version that is enforced; 0 when none is.
+pub(super) fn enforced(status: &RestrictionStatus) -> u8 {
+    match (&status.ruleset, &status.landlock) {
         (RulesetStatus::NotEnforced, _) => 0,
         (_, LandlockStatus::Available { effective_abi, .. }) => {
-            effective_abi.min(LANDLOCK_ABI) as u8
+            (*effective_abi).min(LANDLOCK_ABI) as u8
         }
         _ => 0,
-    })
+    }
 }
 
 /// Everything that is not on the list fails with `EPERM`: a library that tries, say, to read a tuning

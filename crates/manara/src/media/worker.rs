@@ -8,7 +8,7 @@
 //! costs the process, which the pool replaces. Processor time has a limit per job: the soft limit is
 //! moved ahead before each one. So even with the pool gone a spinning decoder ends soon.
 
-use super::decode::{self, Problem};
+use super::decode::{self, Picture, Pixels, Problem};
 use super::protocol::{Answer, Kind, RequestHead};
 use super::sandbox::{self, LIFE_S, Layer, Layers};
 use anyhow::Context;
@@ -87,6 +87,9 @@ fn answer(request: &RequestHead, bytes: &[u8], layers: Layers) -> Answer {
     let work = || -> Result<Answer, Problem> {
         #[cfg(test)]
         faults::strike(bytes)?;
+        if let Some(pixels) = request.pixels {
+            return answer_pixels(request, pixels, bytes, layers);
+        }
         match request.kind {
             Kind::Sign => decode::sign(bytes, limits, request.extra)
                 .map(|signs| Answer::Signs(Box::new(signs))),
@@ -100,6 +103,24 @@ fn answer(request: &RequestHead, bytes: &[u8], layers: Layers) -> Answer {
         Ok(Ok(answer)) => answer,
         Ok(Err(problem)) => Answer::Problem(problem.to_string()),
         Err(_) => Answer::Problem(format!("the decoder failed on it{}", PANICKED_AT.take())),
+    }
+}
+
+/// The same of pixels that ffmpeg has decoded.
+fn answer_pixels(
+    request: &RequestHead,
+    pixels: Pixels,
+    rgb: &[u8],
+    layers: Layers,
+) -> Result<Answer, Problem> {
+    let limits = &request.limits;
+    let picture = || Picture::of_pixels(pixels, rgb, limits);
+    match request.kind {
+        Kind::Sign => decode::sign_pixels(pixels, rgb, limits, request.extra)
+            .map(|signs| Answer::Signs(Box::new(signs))),
+        Kind::Preview => decode::preview_of(picture()?).map(Answer::Jpeg),
+        Kind::Thumbnail => decode::thumbnail_of(picture()?).map(Answer::Jpeg),
+        Kind::Layers => Ok(Answer::Layers(layers)),
     }
 }
 

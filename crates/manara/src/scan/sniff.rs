@@ -1,10 +1,12 @@
 //! What a file is, from its first bytes; its name is not believed.
 
+use crate::media;
+
 /// What a scan does with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// A picture of a format that Manara decodes.
+    /// A picture of a format that Manara decodes, HEIC and AVIF with the help of ffmpeg.
     Image,
     /// Text: looked through for phrases and links.
     Text,
@@ -41,6 +43,7 @@ fn is_image(start: &[u8]) -> bool {
         || start.starts_with(b"GIF89a")
         || start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP")
         || is_bmp(start)
+        || media::heif(start).is_some()
 }
 
 /// "BM" also begins ordinary words, so the header's own size has to be one that exists.
@@ -84,6 +87,7 @@ mod tests {
         check(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Kind::Image);
         check(b"GIF89a\x01\0", Kind::Image);
         check(b"RIFF\x10\0\0\0WEBPVP8 ", Kind::Image);
+        check(b"\0\0\0\x10ftypavif\0\0\0\0", Kind::Image);
         check(b"BM\x10\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", Kind::Image);
     }
 

@@ -109,7 +109,7 @@ fn what_is_not_an_image_is_said_to_be_something_else() {
     refused(b"", "an empty file");
     refused(
         b"hello",
-        "not an image Manara reads (JPEG, PNG, GIF, WebP, BMP)",
+        "not an image Manara reads (JPEG, PNG, GIF, WebP, BMP, HEIC, AVIF)",
     );
     refused(
         b"\0\0\0\x18ftypheic\0\0\0\0",

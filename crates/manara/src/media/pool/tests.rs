@@ -35,7 +35,7 @@ fn worker_entry() {
 }
 
 /// A worker behind a shell script, which ends with the real one unless it ends before.
-fn behind(script: &str, arguments: &[&Path]) -> PoolOptions {
+pub(in super::super) fn behind(script: &str, arguments: &[&Path]) -> PoolOptions {
     let entry = module_path!()
         .split_once("::")
         .map(|(_, path)| format!("{path}::worker_entry"))
@@ -56,6 +56,7 @@ fn behind(script: &str, arguments: &[&Path]) -> PoolOptions {
         job_timeout: Duration::from_mins(1),
         limits: Limits::default(),
         extra: EVERYTHING,
+        ffmpeg: Ffmpeg::by_setting("", PathBuf::new()),
     }
 }
 
@@ -74,6 +75,7 @@ fn head(time: Duration, length: usize) -> RequestHead {
         limits: Limits::default(),
         extra: EVERYTHING,
         time,
+        pixels: None,
         length,
     }
 }
@@ -98,7 +100,7 @@ fn fault(name: &str) -> Bytes {
 }
 
 #[track_caller]
-fn check_decoded(signed: &SignedMedia) {
+pub(in super::super) fn check_decoded(signed: &SignedMedia) {
     assert_eq!(
         (signed.decoding, signed.problem.as_deref()),
         (Decoding::Decoded, None)
@@ -107,7 +109,7 @@ fn check_decoded(signed: &SignedMedia) {
 }
 
 #[track_caller]
-fn check_problem(signed: &SignedMedia, says: &str) {
+pub(in super::super) fn check_problem(signed: &SignedMedia, says: &str) {
     assert_eq!(signed.decoding, Decoding::Undecodable);
     let problem = signed.problem.as_deref().unwrap_or_default();
     assert!(problem.contains(says), "`{problem}` does not say `{says}`");
@@ -173,7 +175,7 @@ async fn hostile_files_cost_only_themselves() {
         (Vec::new(), "an empty file"),
         (
             b"plain text".to_vec(),
-            "not an image Manara reads (JPEG, PNG, GIF, WebP, BMP)",
+            "not an image Manara reads (JPEG, PNG, GIF, WebP, BMP, HEIC, AVIF)",
         ),
         (
             png(60_000, 60_000, 8, 2, &[], &zlib_of_zeros(258)),
