@@ -23,6 +23,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let extra = decode::Extra {
         without_bars: true,
+        reference_512: true,
         key_frames_max: 3,
     };
     if let Ok(signs) = decode::sign(data, &limits, extra) {

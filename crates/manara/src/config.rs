@@ -43,6 +43,10 @@ pub(crate) struct Limits {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the file"
+)]
 pub(crate) struct Media {
     pub(crate) workers: usize,
     pub(crate) decode_timeout_ms: u64,
@@ -52,6 +56,7 @@ pub(crate) struct Media {
     pub(crate) dihedral: bool,
     pub(crate) exif_orientation: bool,
     pub(crate) without_bars: bool,
+    pub(crate) reference_512: bool,
     pub(crate) key_frames_max: u8,
     /// A name to find in `PATH`, a whole path, or empty: no ffmpeg.
     pub(crate) ffmpeg: String,
@@ -107,6 +112,7 @@ impl Default for Config {
                 dihedral: true,
                 exif_orientation: true,
                 without_bars: true,
+                reference_512: false,
                 key_frames_max: 8,
                 ffmpeg: "ffmpeg".into(),
             },

@@ -23,6 +23,7 @@ pub(crate) fn kind(form: &str) -> &'static str {
         STORED => STORED,
         "exif_orientation" => "exif_orientation",
         "without_bars" => "without_bars",
+        "reference_512" => "reference_512",
         form if is_dihedral(form) => "dihedral",
         _ => "frame",
     }
@@ -41,6 +42,7 @@ pub(crate) fn in_words(form: &str) -> String {
         "flip_minus" => "mirrored on the diagonal from top right",
         "exif_orientation" => "as displayed",
         "without_bars" => "without its bars",
+        "reference_512" => "as Meta's command-line tools hash it",
         _ => match form.strip_prefix("frame_") {
             Some(number) => return format!("frame {number}"),
             None => form,

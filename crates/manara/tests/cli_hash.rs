@@ -33,6 +33,24 @@ fn an_image_has_exactly_its_signals_and_quality() {
 }
 
 #[test]
+fn a_large_image_is_hashed_in_the_form_that_is_asked_for() {
+    let folder = Folder::new();
+    folder.draw("large.png", &drawing(1, 700, 400));
+    folder.draw("small.png", &drawing(1, 500, 400));
+    let pdq = |form: &[&str], file: &str| {
+        let arguments = [&["hash", "--json"], form, &[file]].concat();
+        let lines = folder.run(&arguments).expect(0, &[]).json();
+        lines[0]["signals"]["pdq"].clone()
+    };
+    let (full, reference) = (["--pdq-form", "full"], ["--pdq-form", "reference-512"]);
+    assert_eq!(pdq(&[], "large.png"), pdq(&full, "large.png"));
+    assert_ne!(pdq(&full, "large.png"), pdq(&reference, "large.png"));
+    assert_eq!(pdq(&full, "small.png"), pdq(&reference, "small.png"));
+    let wrong = folder.run(&["hash", "--pdq-form", "half", "large.png"]);
+    wrong.expect(2, &["full, reference-512"]);
+}
+
+#[test]
 fn everything_else_has_its_digests() {
     let folder = Folder::new();
     folder.write("hello.txt", "hello");

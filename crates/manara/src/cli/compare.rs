@@ -15,6 +15,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
 use manara_model::Decoding;
+use manara_signal::pdq::PdqForm;
 use manara_signal::text::{Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, normalise};
 use manara_signal::{CanonicalUrl, Md5, Pdq, Sha256, Signal, SignalType};
 use serde::Serialize;
@@ -294,7 +295,7 @@ fn image(given: &str, content: Bytes) -> Result<Side> {
 
 fn sha256_of(path: &Path) -> Result<Sha256> {
     let mut found = None;
-    each(&[path.to_owned()], &mut |outcome| {
+    each(&[path.to_owned()], PdqForm::Full, &mut |outcome| {
         match outcome {
             Outcome::Item(item) => found = item.signals.get(SignalType::Sha256.name()).cloned(),
             Outcome::Failed { problem, .. } => bail!("{}: {problem}", path.display()),

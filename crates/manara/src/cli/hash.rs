@@ -4,13 +4,16 @@ use super::bank::table;
 use super::{Done, say, say_json};
 use crate::config::Config;
 use crate::console::text::plain;
+use crate::forms;
 use crate::matcher::{Matcher, PDQ_QUALITY_MIN};
 use crate::media::{Extra, Variants};
 use crate::scan::report::counted;
 use crate::scan::{Item, Kind, LeftOut, Outcome, Scanner, decoders};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::Table;
+use manara_signal::pdq::PdqForm;
 use manara_signal::text::{TEXT_MAX, normalise};
 use manara_signal::{Signal, SignalType};
 use serde::Serialize;
@@ -39,9 +42,22 @@ pub(crate) struct Arguments {
     /// Also print the md5.
     #[arg(long)]
     all: bool,
+    /// Which pixels of an image are hashed: all of them, as threatexchange and HMA do, or those of a
+    /// 512x512 grid, as Meta's command-line tools do.
+    #[arg(long, value_name = "FORM", default_value = PdqForm::Full.name(), value_parser = pdq_form())]
+    pdq_form: PdqForm,
     /// Also print what texts say once normalised: the strict and the folded key.
     #[arg(long)]
     text: bool,
+}
+
+fn pdq_form() -> impl TypedValueParser<Value = PdqForm> {
+    PossibleValuesParser::new(PdqForm::ALL.map(PdqForm::name)).map(|name| {
+        PdqForm::ALL
+            .into_iter()
+            .find(|form| form.name() == name)
+            .unwrap_or_default()
+    })
 }
 
 #[derive(Serialize)]
@@ -81,7 +97,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
 
     let (mut printed, mut failed) = (0_u64, 0_u64);
     let mut table = table(["path", "type", "signal", "quality"]);
-    each(&paths, &mut |outcome| match outcome {
+    each(&paths, arguments.pdq_form, &mut |outcome| match outcome {
         Outcome::Item(item) => {
             printed += 1;
             let hashed = hashed(*item, arguments, spooled)?;
@@ -121,15 +137,29 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 /// Signs everything below the paths: a scan that compares with nothing.
-pub(super) fn each(paths: &[PathBuf], sink: &mut dyn FnMut(Outcome) -> Result<()>) -> Result<()> {
+pub(super) fn each(
+    paths: &[PathBuf],
+    form: PdqForm,
+    sink: &mut dyn FnMut(Outcome) -> Result<()>,
+) -> Result<()> {
+    let reference_512 = form == PdqForm::Reference512;
+    let extra = Extra {
+        reference_512,
+        ..Extra::NONE
+    };
     let (matcher, pool) = (
         Matcher::default(),
-        decoders(&Config::default().media, Extra::NONE)?,
+        decoders(&Config::default().media, extra)?,
     );
     let scanner = Scanner {
         matcher: &matcher,
         pool: &pool,
         variants: Variants::NONE,
+        shown: if reference_512 {
+            "reference_512"
+        } else {
+            forms::STORED
+        },
         events: false,
         distance_max: 0,
         thumbnails: AtomicUsize::new(0),
@@ -222,7 +252,7 @@ pub(super) fn quality_in_words(quality: u8) -> String {
 /// enough in it.
 pub(super) fn signals_of_file(path: &Path) -> Result<Vec<Signal>> {
     let (mut signals, mut problem) = (Vec::new(), None);
-    each(&[path.to_owned()], &mut |outcome| {
+    each(&[path.to_owned()], PdqForm::Full, &mut |outcome| {
         match outcome {
             Outcome::Item(item) if signals.is_empty() => {
                 if let Some(why) = &item.undecodable {

@@ -10,7 +10,7 @@ use crate::matcher::{Change, Matcher, PDQ_DISTANCE_MAX, PDQ_QUALITY_MIN};
 use crate::media::Variants;
 use crate::scan::report::{About, Findings, Known, THUMBNAILS_MAX, counted, how, place};
 use crate::scan::{Excerpt, Hit, Item, LeftOut, Outcome, Scanner, decoders};
-use crate::{banks, clock};
+use crate::{banks, clock, forms};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -77,6 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
         matcher: &banks.matcher,
         pool: &pool,
         variants,
+        shown: forms::STORED,
         events: true,
         distance_max: arguments.max_distance,
         thumbnails: AtomicUsize::new(if arguments.html.is_some() {

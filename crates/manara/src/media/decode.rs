@@ -36,7 +36,7 @@ use image::error::LimitErrorKind;
 use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageError, RgbImage};
-use manara_signal::pdq::{self, Dihedral, PdqError, PdqHash};
+use manara_signal::pdq::{self, Dihedral, PdqError, PdqForm, PdqHash};
 use std::io::Cursor;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
@@ -87,6 +87,8 @@ impl Default for Limits {
 pub(crate) struct Extra {
     /// The picture without the bars at its edges, or the page around it, if it has some.
     pub(crate) without_bars: bool,
+    /// The picture as Meta's command-line tools hash it, if that is another.
+    pub(crate) reference_512: bool,
     /// Most further frames of an animation.
     pub(crate) key_frames_max: u8,
 }
@@ -95,6 +97,7 @@ impl Extra {
     /// Nothing.
     pub(crate) const NONE: Self = Self {
         without_bars: false,
+        reference_512: false,
         key_frames_max: 0,
     };
 }
@@ -103,6 +106,8 @@ impl Extra {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     WithoutBars,
+    /// [`pdq::PdqForm::Reference512`].
+    Reference512,
     /// This frame of the animation, counted from 0.
     Frame(u32),
 }
@@ -112,6 +117,7 @@ impl std::fmt::Display for Form {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::WithoutBars => f.write_str("without_bars"),
+            Self::Reference512 => f.write_str("reference_512"),
             Self::Frame(number) => write!(f, "frame_{number}"),
         }
     }
@@ -261,6 +267,11 @@ fn sign_picture(picture: Picture, extra: Extra) -> Result<(Signs, Option<Look>),
         pdq: pdq::dihedral_rgb(&rgb, columns, rows)?,
         extra: Vec::new(),
     };
+    // A picture of that size or smaller has the same hash in both forms.
+    if extra.reference_512 && columns.max(rows) > pdq::REFERENCE_SIDE {
+        let hash = pdq::hash_rgb_as(PdqForm::Reference512, &rgb, columns, rows)?;
+        signs.extra.push((Form::Reference512, hash));
+    }
     if extra.without_bars {
         for inside in bars::inside(&rgb, columns, rows) {
             let cut = inside.cut(&rgb, columns);

@@ -162,6 +162,7 @@ mod tests {
     fn signed(bytes: &[u8], key_frames_max: u8) -> Signs {
         let extra = Extra {
             without_bars: false,
+            reference_512: false,
             key_frames_max,
         };
         sign(bytes, &Limits::default(), extra).expect("an image")
@@ -170,7 +171,7 @@ mod tests {
     fn numbers(signs: &Signs) -> Vec<u32> {
         let number = |(form, _): &(Form, PdqHash)| match form {
             Form::Frame(number) => *number,
-            Form::WithoutBars => panic!("a still form"),
+            Form::WithoutBars | Form::Reference512 => panic!("a still form"),
         };
         signs.extra.iter().map(number).collect()
     }

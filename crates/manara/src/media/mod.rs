@@ -78,6 +78,7 @@ impl From<&config::Media> for Variants {
             exif_orientation: config.exif_orientation,
             extra: Extra {
                 without_bars: config.without_bars,
+                reference_512: config.reference_512,
                 key_frames_max: config.key_frames_max,
             },
         }

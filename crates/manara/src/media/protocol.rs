@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! request   kind u8 · pixels_max u64 · side_max u32 · alloc_bytes_max u64 · time_ms u32 · length u32 ·
-//!           without_bars u8 · key_frames_max u8 · orientation u8 · width u32 · height u32 · frames u32 ·
+//!           forms u8 (1 without bars, 2 reference-512) · key_frames_max u8 · orientation u8 · width u32 · height u32 · frames u32 ·
 //!           bytes
 //! answer    status u8 · retire u8 · length u32 · body
 //! signs     width u32 · height u32 · frames u32 · truncated u8 · lacks_frames u8 · displayed u8 ·
 //!           quality u8 · 8 × 32 bytes of PDQ · any number of extras
-//! extra     form u32 (0 without bars, n+1 frame n) · quality u8 · 32 bytes of PDQ
+//! extra     form u32 (0 without bars, 1 reference-512, n+2 frame n) · quality u8 · 32 bytes of PDQ
 //! layers    rlimit u8 · no_new_privs u8 · landlock_abi u8 · seccomp u8
 //! ```
 //! Orientation 0 means that the bytes are a file; 1 to 8, as in EXIF, that they are RGB samples of that width and
@@ -33,8 +33,11 @@ pub(super) const REQUEST_HEAD: usize = 44;
 pub(super) const ANSWER_HEAD: usize = 6;
 const SIGNS_BYTES: usize = 16 + 8 * 32;
 const EXTRA_BYTES: usize = 5 + 32;
-/// Three ways to cut bars off, and as many frames as can be asked for.
-const EXTRAS_MAX: usize = 3 + u8::MAX as usize;
+/// Three ways to cut bars off, reference-512, and as many frames as can be asked for.
+const EXTRAS_MAX: usize = 4 + u8::MAX as usize;
+// Bits of `forms` in a request.
+const WITHOUT_BARS: u8 = 1;
+const REFERENCE_512: u8 = 2;
 const LAYERS_BYTES: usize = 4;
 const PROBLEM_BYTES_MAX: usize = 1024;
 
@@ -77,6 +80,13 @@ pub(super) struct RequestHead {
 impl RequestHead {
     pub(super) fn encode(&self) -> [u8; REQUEST_HEAD] {
         let mut head = [0; REQUEST_HEAD];
+        let mut forms = 0;
+        if self.extra.without_bars {
+            forms |= WITHOUT_BARS;
+        }
+        if self.extra.reference_512 {
+            forms |= REFERENCE_512;
+        }
         let millis = u32::try_from(self.time.as_millis()).unwrap_or(u32::MAX);
         let pixels = self.pixels.unwrap_or(NO_PIXELS);
         let orientation = self.pixels.map_or(0, |p| p.orientation.to_exif());
@@ -87,7 +97,7 @@ impl RequestHead {
             &self.limits.alloc_bytes_max.to_le_bytes(),
             &millis.to_le_bytes(),
             &(self.length as u32).to_le_bytes(),
-            &[u8::from(self.extra.without_bars), self.extra.key_frames_max],
+            &[forms, self.extra.key_frames_max],
             &[orientation],
             &pixels.width.to_le_bytes(),
             &pixels.height.to_le_bytes(),
@@ -118,7 +128,7 @@ impl RequestHead {
         };
         let time = Duration::from_millis(u32::from_le_bytes(take(input)?).into());
         let length = u32::from_le_bytes(take(input)?) as usize;
-        let [without_bars, key_frames_max] = take(input)?;
+        let [forms, key_frames_max] = take(input)?;
         let pixels = read_pixels(input)?;
         if length > MEDIUM_BYTES_MAX {
             return Err(bad("a request over the size limit"));
@@ -127,7 +137,8 @@ impl RequestHead {
             kind,
             limits,
             extra: Extra {
-                without_bars: without_bars == 1,
+                without_bars: forms & WITHOUT_BARS != 0,
+                reference_512: forms & REFERENCE_512 != 0,
                 key_frames_max,
             },
             time,
@@ -260,7 +271,8 @@ fn encode_signs(signs: &Signs) -> Vec<u8> {
     for (form, hash) in signs.extra.iter().take(EXTRAS_MAX) {
         let form = match form {
             Form::WithoutBars => 0,
-            Form::Frame(number) => number.saturating_add(1),
+            Form::Reference512 => 1,
+            Form::Frame(number) => number.saturating_add(2),
         };
         body.extend_from_slice(&form.to_le_bytes());
         body.push(hash.quality);
@@ -303,10 +315,11 @@ fn decode_signs(mut body: &[u8]) -> Option<Signs> {
 }
 
 fn decode_extra(body: &mut &[u8], frames: u32) -> Option<(Form, PdqHash)> {
-    let form = match number(body)?.checked_sub(1) {
-        None => Form::WithoutBars,
-        Some(number) if number < frames => Form::Frame(number),
-        Some(_) => return None,
+    let form = match number(body)? {
+        0 => Form::WithoutBars,
+        1 => Form::Reference512,
+        number if number - 2 < frames => Form::Frame(number - 2),
+        _ => return None,
     };
     let [quality] = take(body).ok().filter(|[quality]| *quality <= 100)?;
     let hash = Pdq(take(body).ok()?);
@@ -377,12 +390,17 @@ mod tests {
             lacks_frames: false,
             displayed: Dihedral::Rotate270,
             pdq,
-            extra: vec![(Form::WithoutBars, pdq[1]), (Form::Frame(2), pdq[2])],
+            extra: vec![
+                (Form::WithoutBars, pdq[1]),
+                (Form::Reference512, pdq[3]),
+                (Form::Frame(2), pdq[2]),
+            ],
         }
     }
 
     const EXTRA: Extra = Extra {
         without_bars: true,
+        reference_512: true,
         key_frames_max: 8,
     };
     const LAYERS: Layers = Layers {

@@ -21,6 +21,7 @@ pub(crate) use sniff::{Kind, SNIFF_BYTES, sniff};
 pub(crate) use walk::LeftOut;
 
 use crate::config::Media;
+use crate::forms;
 use crate::matcher::{Matcher, MediaSignals, PDQ_QUALITY_MIN};
 use crate::media::{BlockingPool, Extra, PoolOptions, Variants};
 use anyhow::Context;
@@ -137,6 +138,8 @@ pub(crate) struct Scanner<'a> {
     pub(crate) matcher: &'a Matcher,
     pub(crate) pool: &'a BlockingPool,
     pub(crate) variants: Variants,
+    /// The form whose hash is shown of an image.
+    pub(crate) shown: &'static str,
     /// Whether `*.ndjson` and `*.jsonl` files are events, or texts like any other.
     pub(crate) events: bool,
     /// The widest PDQ distance that counts as a match.
@@ -169,13 +172,16 @@ impl Item {
         }
     }
 
-    fn keep_signals(&mut self, signals: &MediaSignals) {
-        let first = signals.pdq.first().map(|(hash, _)| Signal::Pdq(hash.hash));
-        for signal in signals.exact.iter().cloned().chain(first) {
+    /// Of the image's hashes the one in this form, or as stored when that form is the same.
+    fn keep_signals(&mut self, signals: &MediaSignals, form: &str) {
+        let in_form = signals.pdq.iter().find(|(_, name)| name == form);
+        let shown = in_form.or(signals.pdq.first()).map(|(hash, _)| *hash);
+        let pdq = shown.map(|shown| Signal::Pdq(shown.hash));
+        for signal in signals.exact.iter().cloned().chain(pdq) {
             self.signals
                 .insert(signal.signal_type().name(), signal.encode());
         }
-        self.quality = signals.facts.quality;
+        self.quality = shown.map_or(signals.facts.quality, |shown| Some(shown.quality));
         self.note_quality(signals);
     }
 
@@ -329,7 +335,7 @@ impl Scanner<'_> {
                     .unwrap_or_else(|| "not readable as an image".to_owned()),
             );
         }
-        item.keep_signals(&signals);
+        item.keep_signals(&signals, self.shown);
         let matches = self.near_enough(self.matcher.matches_of_medium("image", &signals));
         if !matches.is_empty() {
             self.picture(item, content);
@@ -370,7 +376,7 @@ impl Scanner<'_> {
             exact: hashing.finish(),
             pdq: Vec::new(),
         };
-        item.keep_signals(&signals);
+        item.keep_signals(&signals, forms::STORED);
         item.matches.extend(
             self.matcher
                 .matches_of_medium("file", &signals)

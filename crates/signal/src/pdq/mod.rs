@@ -20,7 +20,7 @@ mod rows;
 mod simd;
 mod transform;
 
-pub use rows::RowHasher;
+pub use rows::{REFERENCE_SIDE, RowHasher};
 #[doc(hidden)]
 pub use simd::Level;
 

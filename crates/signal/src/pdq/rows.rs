@@ -8,8 +8,8 @@ use crate::pdq::Pdq;
 /// An image smaller than this in either direction has the zero hash and quality 0.
 const SIDE_MIN: usize = 5;
 
-/// Side of the square that [`PdqForm::Reference512`] picks.
-const REFERENCE_SIDE: usize = 512;
+/// Side of the square that [`PdqForm::Reference512`] picks; up to it the two forms agree.
+pub const REFERENCE_SIDE: usize = 512;
 
 /// Bounds what is reserved for an image of which nothing has been seen but its size.
 const PIXELS_MAX: usize = 1 << 30;

@@ -8,6 +8,7 @@ use image::{GenericImageView, ImageFormat};
 fn signed(bytes: &[u8]) -> Result<Signs, Problem> {
     let everything = Extra {
         without_bars: true,
+        reference_512: true,
         key_frames_max: 8,
     };
     sign(bytes, &Limits::default(), everything)
@@ -501,4 +502,27 @@ fn the_picture_without_bars_has_a_hash_of_its_own() {
             .extra,
         []
     );
+}
+
+#[test]
+fn a_large_picture_has_a_hash_in_the_form_of_metas_tools() {
+    let extra = Extra {
+        reference_512: true,
+        ..Extra::NONE
+    };
+    let signed = |width: u32, height: u32| {
+        let drawn = drawing(width, height, 3);
+        let (columns, rows) = (width as usize, height as usize);
+        let expected =
+            pdq::hash_rgb_as(PdqForm::Reference512, &drawn, columns, rows).expect("pixels");
+        let file = encoded(&drawn, ImageFormat::Png);
+        let signs = sign(&file, &Limits::default(), extra).expect("an image");
+        (signs, expected)
+    };
+    let (signs, expected) = signed(700, 300);
+    assert_eq!(signs.extra, [(Form::Reference512, expected)]);
+    assert_ne!(signs.pdq[0].hash, expected.hash);
+    let (signs, expected) = signed(512, 300);
+    assert_eq!(signs.extra, []);
+    assert_eq!(signs.pdq[0], expected);
 }

@@ -62,6 +62,7 @@ pub(in super::super) fn behind(script: &str, arguments: &[&Path]) -> PoolOptions
 
 const EVERYTHING: Extra = Extra {
     without_bars: true,
+    reference_512: true,
     key_frames_max: 8,
 };
 
