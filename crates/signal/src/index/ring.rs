@@ -166,7 +166,7 @@ pub(super) struct Ring<'a> {
     pub(super) slots: &'a [u32],
 }
 
-/// Sorts the hashes into all tables, whose arrays must be of the shape's lengths.
+/// Sorts the hashes into all tables, whose arrays must be of the shape's lengths, with all starts 0.
 ///
 /// A counting sort writes all over its table, and soon waits for memory at each hash. So the hashes
 /// are first dealt out by the upper half of their bucket, which writes in few places at a time; a
@@ -190,11 +190,28 @@ pub(super) fn build(
     let mut room = Memory::zeroed(8 * shape.hashes);
     let dealt: &mut [u64] = bytemuck::cast_slice_mut(room.bytes_mut());
     for (i, ((starts, prints), counts)) in starts.zip(prints).zip(&counts).enumerate() {
+        let (prints, padding) = prints.split_at_mut(shape.hashes);
+        padding.fill(0);
+        if i == 0 {
+            first_table(shape, hashes, starts, prints);
+            continue;
+        }
+        let slots = slots.next().unwrap_or_default();
         deal(shape, i, hashes, counts, dealt);
-        // The hashes themselves are in the order of table 0.
-        let slots = if i == 0 { None } else { slots.next() };
-        let slots = slots.unwrap_or_default();
         sort_shares(shape, dealt, counts, starts, prints, slots);
+    }
+}
+
+/// The hashes are in the order of table 0.
+fn first_table(shape: Shape, hashes: &[Words], starts: &mut [u32], prints: &mut [u16]) {
+    for (hash, print) in hashes.iter().zip(prints) {
+        starts[shape.bucket(chunk(hash, 0)) + 1] += 1;
+        *print = chunk(hash, 1);
+    }
+    let mut before = 0;
+    for start in starts {
+        before += *start;
+        *start = before;
     }
 }
 
@@ -258,9 +275,7 @@ fn sort_shares(
         for hash in hashes {
             let end = &mut ends[bucket(*hash)];
             prints[*end] = *hash as u16;
-            if let Some(slot) = slots.get_mut(*end) {
-                *slot = (hash >> 32) as u32;
-            }
+            slots[*end] = (hash >> 32) as u32;
             *end += 1;
         }
     }
