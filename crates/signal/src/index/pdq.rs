@@ -254,7 +254,7 @@ impl PdqIndex {
         let mut index = Self::default();
         loop {
             let segment = match left.size_hint() {
-                (least, Some(most)) if least == most => build(least, &mut left),
+                (least, Some(most)) if least == most && least > 0 => build(least, &mut left),
                 _ => {
                     let some: Vec<Entry> = left.by_ref().take(ENTRIES_MAX).collect();
                     build(some.len(), &mut some.into_iter())
@@ -865,6 +865,36 @@ mod tests {
         assert_eq!(index.len(), 2);
         assert_eq!(found(&index, &Pdq([255; 32]), 31), [(0, 1)]);
         assert_eq!(found(&index, &Pdq([0; 32]), 31), []);
+    }
+
+    #[test]
+    fn however_many_entries_are_announced_all_are_in() {
+        struct Announced<I>(I, (usize, Option<usize>));
+        impl<I: Iterator> Iterator for Announced<I> {
+            type Item = I::Item;
+            fn next(&mut self) -> Option<I::Item> {
+                self.0.next()
+            }
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.1
+            }
+        }
+        let mut random = Random(9);
+        let entries: BTreeMap<u64, Pdq> = (0..3000).map(|key| (key, random.hash())).collect();
+        let query = random.changed(entries[&1500], 20);
+        for said in [
+            (3000, Some(3000)),
+            (0, None),
+            (7, Some(9000)),
+            (1000, Some(1000)),
+            (5000, Some(5000)),
+            (0, Some(0)),
+        ] {
+            let all = entries.iter().map(|(key, hash)| (*key, *hash));
+            let index = PdqIndex::from_entries(Announced(all, said));
+            assert_eq!(index.len(), 3000, "{said:?}");
+            assert_eq!(found(&index, &query, 31), brute(&entries, &query, 31));
+        }
     }
 
     #[derive(Debug, Clone)]

@@ -457,3 +457,123 @@ impl<'a> Rest<'a> {
         bytemuck::try_cast_slice_mut(bytes).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(seed: u64) -> Words {
+        std::array::from_fn(|w| spread(4 * seed + w as u64 + 1))
+    }
+
+    /// Every array is what its description says, for these entries.
+    #[track_caller]
+    fn check(entries: &[Entry]) {
+        let mut filling = Filling::take(entries.len(), &mut entries.iter().copied());
+        assert!(filling.entries().eq(entries.iter().copied()));
+        let segment = filling.build().ok().unwrap();
+        assert_eq!(segment.members(), entries.len());
+
+        let (view, mut kept) = (segment.view(), Vec::new());
+        for (hash, key, place) in view.entries() {
+            assert_eq!(segment.place(key), Some(place));
+            kept.push((hash, key));
+        }
+        let mut sorted = entries.to_vec();
+        sorted.sort_unstable();
+        kept.sort_unstable();
+        assert_eq!(kept, sorted);
+        assert_eq!(segment.place(u64::MAX), None);
+
+        let Ring {
+            shape,
+            hashes,
+            starts,
+            prints,
+            slots,
+        } = view.ring;
+        assert!(hashes.is_sorted_by(|a, b| a < b));
+        let room = shape.all_prints() / ring::CHUNKS;
+        for i in 0..ring::CHUNKS {
+            let starts = &starts[i * ((1 << shape.bits) + 1)..][..(1 << shape.bits) + 1];
+            assert_eq!(
+                (starts[0], starts[1 << shape.bits]),
+                (0, hashes.len() as u32)
+            );
+            let mut seen = vec![false; hashes.len()];
+            for (bucket, ends) in starts.windows(2).enumerate() {
+                for at in ends[0] as usize..ends[1] as usize {
+                    let slot = match i.checked_sub(1) {
+                        Some(before) => slots[before * hashes.len() + at] as usize,
+                        None => at,
+                    };
+                    let chunk = |i| ring::chunk(&hashes[slot], i % ring::CHUNKS);
+                    assert_eq!(usize::from(chunk(i)) >> (16 - shape.bits), bucket);
+                    assert_eq!(prints[i * room + at], chunk(i + 1));
+                    assert!(!std::mem::replace(&mut seen[slot], true));
+                }
+            }
+            assert!(seen.iter().all(|seen| *seen), "table {i}");
+        }
+        assert!(segment.memory() <= 160 * entries.len() + (1 << 14));
+    }
+
+    /// Sizes at which the number of shares, of buckets, or of keys to a bucket changes, and odd ones.
+    #[test]
+    fn every_size_is_sorted_into_its_tables() {
+        let turns = [1 << 8, 1 << 10, 1 << 12, 1 << 13, 1 << 16].map(|turn| [turn - 1, turn]);
+        let sizes = (0..70).chain(turns.into_iter().flatten());
+        for size in sizes.chain([1 << 13 | 1, 99_991]) {
+            let entries: Vec<Entry> = (0..size).map(|key| (words(key), 7 * key)).collect();
+            check(&entries);
+        }
+    }
+
+    #[test]
+    fn copies_are_stored_once_whether_few_or_many() {
+        for different in [1, 2, 1000, 9_200, 9_400, 9_999] {
+            let hash = |key: u64| words(key % different);
+            let entries: Vec<Entry> = (0..10_000).map(|key| (hash(key), key)).collect();
+            check(&entries);
+            let filling = Filling::take(10_000, &mut entries.iter().copied());
+            let segment = filling.build().ok().unwrap();
+            assert_eq!(segment.view().ring.hashes.len(), different as usize);
+        }
+    }
+
+    #[test]
+    fn hashes_that_begin_alike_are_sorted_too() {
+        for equal in [8, 16, 40, 56, 64, 130, 192, 250] {
+            let hash = |key| {
+                let (mut hash, like) = (words(key), words(0));
+                for (w, word) in hash.iter_mut().enumerate() {
+                    let equal = (equal as u32).saturating_sub(64 * w as u32);
+                    let mask = u64::MAX.checked_shr(equal).unwrap_or(0);
+                    *word = (like[w] & !mask) | (*word & mask);
+                }
+                hash
+            };
+            let entries: Vec<Entry> = (0..5000).map(|key| (hash(key), key)).collect();
+            check(&entries);
+        }
+    }
+
+    #[test]
+    fn fewer_entries_than_announced_take_no_more_room() {
+        let entries: Vec<Entry> = (0..5000).map(|key| (words(key), key)).collect();
+        let mut filling = Filling::take(9000, &mut entries.iter().copied());
+        assert!(filling.entries().eq(entries.iter().copied()));
+        assert_eq!(filling.build().ok().unwrap().members(), 5000);
+    }
+
+    #[test]
+    fn entries_with_one_key_are_given_back_as_they_were() {
+        for twice in [1, 7, 4999] {
+            let key = |at: u64| if at == twice { 0 } else { at };
+            let entries: Vec<Entry> = (0..5000).map(|at| (words(at), key(at))).collect();
+            let filling = Filling::take(5000, &mut entries.iter().copied());
+            let mut given_back = filling.build().err().unwrap();
+            assert!(given_back.entries().eq(entries.iter().copied()));
+        }
+    }
+}
