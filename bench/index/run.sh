@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The PDQ index beside threatexchange's PDQIndex and faiss's linear scan: the same hashes, the same queries,
-# each asked once, radius 31, on one core.
+# each asked once, radius 31, on one core. A build begins with the hashes in memory and ends with an index to ask.
 #   bench/index/run.sh [HASHES...]     (default 1000 10000 100000 1000000; 10000000 takes 6 min, 100000000 20 GB)
 # Needs Python with numpy, faiss-cpu and threatexchange. Prints JSON lines; draws docs/img/index-*.svg of them
 # when PLOTS=1.
@@ -21,7 +21,8 @@ for hashes in "${sizes[@]}"; do
   python3 - "$work/manara" <<'PY' | tee -a "$results"
 import json, sys
 f = json.load(open(sys.argv[1]))
-common = {"hashes": int(f["hashes"]), "build_s": f["build_wall_s"], "bytes_per_hash": round(f["resident_bytes_per_hash"])}
+common = {"hashes": int(f["hashes"]), "build_s": f["build_wall_s"], "build_cpu_s": f["build_s"],
+          "build_peak_bytes_per_hash": round(f["build_peak_bytes_per_hash"]), "bytes_per_hash": round(f["resident_bytes_per_hash"])}
 print(json.dumps({"engine": "manara", **common, "queries_per_s": f["single_wall_q_s"], "recall": f["single_recall"]}))
 print(json.dumps({"engine": "manara, stream", "hashes": common["hashes"], "queries_per_s": f["stream_q_s"], "recall": f["stream_recall"]}))
 print(json.dumps({"engine": "manara, bulk", "hashes": common["hashes"], "queries_per_s": f["bulk_q_s"], "recall": f["bulk_recall"]}))

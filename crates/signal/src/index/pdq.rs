@@ -17,7 +17,7 @@
 
 use super::ring::{self, RADIUS_MAX, Words};
 use super::segment::{ENTRIES_MAX, Entry, Filling, Segment};
-use super::simd::{self, Isa, Job};
+use super::simd::{Isa, Job, Level};
 use crate::pdq::Pdq;
 use std::collections::HashMap;
 use std::fmt;
@@ -85,6 +85,7 @@ pub struct PdqIndex {
     recent: Recent,
     parts: Vec<Part>,
     under_way: Option<UnderWay>,
+    level: Level,
 }
 
 /// A segment, and which of its members have been removed since.
@@ -277,6 +278,7 @@ impl PdqIndex {
             recent,
             parts,
             under_way: None,
+            level: Level::default(),
         }
     }
 
@@ -328,6 +330,7 @@ impl PdqIndex {
             recent: self.recent.clone(),
             parts: self.parts.clone(),
             under_way: None,
+            level: self.level,
         }
     }
 
@@ -527,6 +530,12 @@ impl PdqIndex {
         }
     }
 
+    /// Looks up with these instructions, to measure them beside others.
+    #[doc(hidden)]
+    pub fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
     fn search(
         &self,
         queries: &[Words],
@@ -534,7 +543,7 @@ impl PdqIndex {
         order: &[(u32, u8)],
         hit: impl FnMut(u32, PdqHit),
     ) {
-        simd::dispatch(Search {
+        self.level.run(Search {
             index: self,
             queries,
             radius,
