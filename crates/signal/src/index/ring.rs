@@ -203,10 +203,10 @@ pub(super) fn build(
     };
     let counts = first_table(shape, hashes, first_starts, first_prints);
     let mut room_for_last = None;
-    let mut i = 1;
-    while i < CHUNKS {
+    let mut first = 1;
+    while first < CHUNKS {
         // What is dealt takes twice the room of slots; one slot more may be lost to alignment.
-        let fitting = ((CHUNKS - 1 - i) / 3).min(TOGETHER);
+        let fitting = ((CHUNKS - 1 - first) / 3).min(TOGETHER);
         let together = fitting.max(1);
         let (sorted, later) = slots.split_at_mut(together * shape.hashes);
         let dealt = if fitting > 0 {
@@ -215,13 +215,12 @@ pub(super) fn build(
             let room = room_for_last.get_or_insert_with(|| Memory::zeroed(8 * shape.hashes));
             bytemuck::cast_slice_mut(room.bytes_mut())
         };
-        let counts = counts.get(i..i + together).unwrap_or_default();
-        match counts {
-            [a] => deal(shape, i, hashes, [a], dealt),
-            [a, b] => deal(shape, i, hashes, [a, b], dealt),
-            [a, b, c] => deal(shape, i, hashes, [a, b, c], dealt),
-            [a, b, c, d] => deal(shape, i, hashes, [a, b, c, d], dealt),
-            _ => {}
+        let counts = counts.get(first..first + together).unwrap_or_default();
+        match together {
+            1 => deal::<1>(shape, first, hashes, counts, dealt),
+            2 => deal::<2>(shape, first, hashes, counts, dealt),
+            3 => deal::<3>(shape, first, hashes, counts, dealt),
+            _ => deal::<TOGETHER>(shape, first, hashes, counts, dealt),
         }
         let dealt = dealt.chunks_exact(shape.hashes).zip(counts);
         let sorted = sorted.chunks_exact_mut(shape.hashes).zip(&mut tables);
@@ -229,7 +228,7 @@ pub(super) fn build(
             sort_shares(shape, dealt, counts, starts, prints, slots);
         }
         slots = later;
-        i += together;
+        first += together;
     }
 }
 
@@ -275,24 +274,23 @@ impl Shape {
     }
 }
 
-/// Deals the hashes out by the share of chunk `i`, each as slot, chunk and following chunk, packed;
-/// then those of the next chunk, for as many as there are counts.
+/// Deals the hashes out by the share of chunk `first`, each as slot, chunk and following chunk, packed;
+/// after them by that of the next chunk, and so on for `N` tables.
 fn deal<const N: usize>(
     shape: Shape,
-    i: usize,
+    first: usize,
     hashes: &[Words],
-    counts: [&[u32; SHARES]; N],
+    counts: &[[u32; SHARES]],
     dealt: &mut [u64],
 ) {
     let mut before = 0;
-    let mut ends = counts.map(|counts| {
-        counts.map(|count| {
-            before += count as usize;
-            before - count as usize
-        })
-    });
+    let mut ends = [[0; SHARES]; N];
+    for (end, count) in ends.iter_mut().flatten().zip(counts.iter().flatten()) {
+        *end = before;
+        before += *count as usize;
+    }
     for (slot, hash) in (0_u64..).zip(hashes) {
-        for (i, ends) in (i..).zip(&mut ends) {
+        for (i, ends) in (first..).zip(&mut ends) {
             let (here, next) = (chunk(hash, i), chunk(hash, (i + 1) % CHUNKS));
             let end = &mut ends[shape.share(here)];
             dealt[*end] = slot << 32 | u64::from(here) << 16 | u64::from(next);

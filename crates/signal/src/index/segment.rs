@@ -495,7 +495,8 @@ mod tests {
         assert!(hashes.is_sorted_by(|a, b| a < b));
         let room = shape.all_prints() / ring::CHUNKS;
         for i in 0..ring::CHUNKS {
-            let starts = &starts[i * ((1 << shape.bits) + 1)..][..(1 << shape.bits) + 1];
+            let buckets = 1 << shape.bits;
+            let starts = &starts[i * (buckets + 1)..][..=buckets];
             assert_eq!(
                 (starts[0], starts[1 << shape.bits]),
                 (0, hashes.len() as u32)
