@@ -21,4 +21,6 @@ mod snapshot;
 
 pub use exact::ExactIndex;
 pub use pdq::{Done, PdqHit, PdqIndex, Work};
+#[doc(hidden)]
+pub use simd::Level;
 pub use snapshot::SnapshotError;

@@ -16,8 +16,8 @@
 //! ```
 
 use super::ring::{self, RADIUS_MAX, Words};
-use super::segment::{ENTRIES_MAX, Entry, Segment};
-use super::simd::{self, Isa, Job};
+use super::segment::{ENTRIES_MAX, Entry, Filling, Segment};
+use super::simd::{Isa, Job, Level};
 use crate::pdq::Pdq;
 use std::collections::HashMap;
 use std::fmt;
@@ -85,6 +85,7 @@ pub struct PdqIndex {
     recent: Recent,
     parts: Vec<Part>,
     under_way: Option<UnderWay>,
+    level: Level,
 }
 
 /// A segment, and which of its members have been removed since.
@@ -179,28 +180,35 @@ impl Work {
     /// Does the work: under half a microsecond a hash among millions, and half as much among fewer.
     pub fn run(self) -> Done {
         let len = |(segment, gone): &(Arc<Segment>, Gone)| segment.members() - gone.count;
-        let mut entries: Vec<Entry> = Vec::with_capacity(self.parts.iter().map(len).sum());
-        for (segment, gone) in &self.parts {
+        let count = self.parts.iter().map(len).sum();
+        let mut entries = self.parts.iter().flat_map(|(segment, gone)| {
             let all = segment.view().entries();
             let left = all.filter(|(.., place)| !gone.has(*place));
-            entries.extend(left.map(|(hash, key, _)| (hash, key)));
-        }
+            left.map(|(hash, key, _)| (hash, key))
+        });
+        let segment = build(count, &mut entries);
+        drop(entries);
         Done {
-            segment: build(entries),
+            segment,
             replaced: self.parts.into_iter().map(|(segment, _)| segment).collect(),
             token: self.token,
         }
     }
 }
 
-/// Builds a segment. Of entries with the same key the last stays.
-fn build(mut entries: Vec<Entry>) -> Segment {
+/// Builds a segment of the next `count` entries. Of those with the same key the last stays.
+fn build(count: usize, entries: &mut impl Iterator<Item = Entry>) -> Segment {
+    let mut filling = Filling::take(count, entries);
     loop {
-        if let Ok(segment) = Segment::build(&entries) {
-            return segment;
+        filling = match filling.build() {
+            Ok(segment) => return segment,
+            Err(mut same) => {
+                let last: HashMap<u64, Words> =
+                    same.entries().map(|(hash, key)| (key, hash)).collect();
+                let count = last.len();
+                Filling::take(count, &mut last.into_iter().map(|(key, hash)| (hash, key)))
+            }
         }
-        let last: HashMap<u64, Words> = entries.iter().map(|(hash, key)| (*key, *hash)).collect();
-        entries = last.into_iter().map(|(key, hash)| (hash, key)).collect();
     }
 }
 
@@ -239,19 +247,23 @@ impl PdqIndex {
 
     /// Builds an index of many hashes at once, far quicker than one by one. Of entries with the
     /// same key the last stays.
+    ///
+    /// It takes least memory when the entries know how many they are, as those of a `Vec` do.
     pub fn from_entries(entries: impl IntoIterator<Item = (u64, Pdq)>) -> Self {
+        let entries = entries.into_iter();
+        let mut left = entries.map(|(key, hash)| (ring::sheared(hash.words()), key));
         let mut index = Self::default();
-        let mut left = entries
-            .into_iter()
-            .map(|(key, hash)| (ring::sheared(hash.words()), key));
         loop {
-            let room = left.size_hint().0.min(ENTRIES_MAX);
-            let mut entries = Vec::with_capacity(room);
-            entries.extend(left.by_ref().take(ENTRIES_MAX));
-            if entries.is_empty() {
+            let segment = match left.size_hint() {
+                (least, Some(most)) if least == most && least > 0 => build(least, &mut left),
+                _ => {
+                    let some: Vec<Entry> = left.by_ref().take(ENTRIES_MAX).collect();
+                    build(some.len(), &mut some.into_iter())
+                }
+            };
+            if segment.members() == 0 {
                 return index;
             }
-            let segment = build(entries);
             for earlier in &mut index.parts {
                 for key in segment.keys() {
                     earlier.remove(*key);
@@ -266,6 +278,7 @@ impl PdqIndex {
             recent,
             parts,
             under_way: None,
+            level: Level::default(),
         }
     }
 
@@ -317,6 +330,7 @@ impl PdqIndex {
             recent: self.recent.clone(),
             parts: self.parts.clone(),
             under_way: None,
+            level: self.level,
         }
     }
 
@@ -361,7 +375,7 @@ impl PdqIndex {
     /// Makes a segment of the recent hashes.
     fn seal(&mut self) {
         let recent = std::mem::take(&mut self.recent);
-        let segment = build(recent.entries().collect());
+        let segment = build(recent.keys.len(), &mut recent.entries());
         self.parts.push(Part::new(segment));
     }
 
@@ -376,7 +390,10 @@ impl PdqIndex {
             let mut replaced = done.replaced.iter();
             !replaced.any(|segment| Arc::ptr_eq(segment, &part.segment))
         });
-        let mut new = Part::new(std::mem::replace(&mut done.segment, build(Vec::new())));
+        let mut new = Part::new(std::mem::replace(
+            &mut done.segment,
+            build(0, &mut std::iter::empty()),
+        ));
         for key in removed {
             new.remove(*key);
         }
@@ -513,6 +530,12 @@ impl PdqIndex {
         }
     }
 
+    /// Looks up with these instructions, to measure them beside others.
+    #[doc(hidden)]
+    pub fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
     fn search(
         &self,
         queries: &[Words],
@@ -520,7 +543,7 @@ impl PdqIndex {
         order: &[(u32, u8)],
         hit: impl FnMut(u32, PdqHit),
     ) {
-        simd::dispatch(Search {
+        self.level.run(Search {
             index: self,
             queries,
             radius,
@@ -851,6 +874,36 @@ mod tests {
         assert_eq!(index.len(), 2);
         assert_eq!(found(&index, &Pdq([255; 32]), 31), [(0, 1)]);
         assert_eq!(found(&index, &Pdq([0; 32]), 31), []);
+    }
+
+    #[test]
+    fn however_many_entries_are_announced_all_are_in() {
+        struct Announced<I>(I, (usize, Option<usize>));
+        impl<I: Iterator> Iterator for Announced<I> {
+            type Item = I::Item;
+            fn next(&mut self) -> Option<I::Item> {
+                self.0.next()
+            }
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                self.1
+            }
+        }
+        let mut random = Random(9);
+        let entries: BTreeMap<u64, Pdq> = (0..3000).map(|key| (key, random.hash())).collect();
+        let query = random.changed(entries[&1500], 20);
+        for said in [
+            (3000, Some(3000)),
+            (0, None),
+            (7, Some(9000)),
+            (1000, Some(1000)),
+            (5000, Some(5000)),
+            (0, Some(0)),
+        ] {
+            let all = entries.iter().map(|(key, hash)| (*key, *hash));
+            let index = PdqIndex::from_entries(Announced(all, said));
+            assert_eq!(index.len(), 3000, "{said:?}");
+            assert_eq!(found(&index, &query, 31), brute(&entries, &query, 31));
+        }
     }
 
     #[derive(Debug, Clone)]

@@ -43,14 +43,22 @@ pub(super) const CHUNKS: usize = 16;
 pub(super) const RADIUS_MAX: u32 = 63;
 
 /// Rearranges bits so that chunk `c` has bit `i` of row `(i + c) mod 16`. Distances stay the same.
+#[inline]
 pub(super) fn sheared(words: Words) -> Words {
-    let mut rows: [u16; CHUNKS] = std::array::from_fn(|i| chunk(&words, i));
     // Bit column `i` must move by `i` rows: by 1, 2, 4 and 8 for the binary digits of `i`.
-    for (shift, moving) in [(1, 0xaaaa), (2, 0xcccc), (4, 0xf0f0), (8, 0xff00_u16)] {
-        rows = std::array::from_fn(|c| (rows[c] & !moving) | (rows[(c + shift) % CHUNKS] & moving));
-    }
-    let word = |w: usize| (0..4).fold(0, |word, i| word << 16 | u64::from(rows[4 * w + i]));
-    std::array::from_fn(word)
+    let up = |words: Words, rows: u32| -> Words {
+        std::array::from_fn(|w| words[w] << (16 * rows) | words[(w + 1) % 4] >> (64 - 16 * rows))
+    };
+    let moved = |words: Words, to: Words, columns: u16| -> Words {
+        let mask = u64::from(columns) * 0x0001_0001_0001_0001;
+        std::array::from_fn(|w| (words[w] & !mask) | (to[w] & mask))
+    };
+    let words = moved(words, up(words, 1), 0xaaaa);
+    let words = moved(words, up(words, 2), 0xcccc);
+    let [a, b, c, d] = words;
+    let words = moved(words, [b, c, d, a], 0xf0f0);
+    let [a, b, c, d] = words;
+    moved(words, [c, d, a, b], 0xff00)
 }
 
 #[inline(always)]
@@ -166,36 +174,86 @@ pub(super) struct Ring<'a> {
     pub(super) slots: &'a [u32],
 }
 
-/// Sorts the hashes into all tables, whose arrays must be of the shape's lengths.
+/// Sorts the hashes into all tables, whose arrays must be of the shape's lengths, with all starts 0.
 ///
 /// A counting sort writes all over its table, and soon waits for memory at each hash. So the hashes
 /// are first dealt out by the upper half of their bucket, which writes in few places at a time; a
-/// share then fits into the processor's cache, where it is sorted.
+/// share then fits into the processor's cache, where it is sorted. Several tables are dealt at once,
+/// to read the hashes less often, into memory where the slots of later tables will be.
 pub(super) fn build(
     shape: Shape,
     hashes: &[Words],
     starts: &mut [u32],
     prints: &mut [u16],
-    slots: &mut [u32],
+    mut slots: &mut [u32],
 ) {
-    let starts = starts.chunks_exact_mut(shape.starts());
-    let prints = prints.chunks_exact_mut(shape.prints().max(1));
-    let mut slots = slots.chunks_exact_mut(shape.hashes.max(1));
-    let mut counts = [[0_u32; SHARES]; CHUNKS];
-    for hash in hashes {
+    if hashes.is_empty() {
+        return;
+    }
+    let mut tables = starts
+        .chunks_exact_mut(shape.starts())
+        .zip(prints.chunks_exact_mut(shape.prints()))
+        .map(|(starts, prints)| {
+            let (prints, padding) = prints.split_at_mut(shape.hashes);
+            padding.fill(0);
+            (starts, prints)
+        });
+    let Some((first_starts, first_prints)) = tables.next() else {
+        return;
+    };
+    let counts = first_table(shape, hashes, first_starts, first_prints);
+    let mut room_for_last = None;
+    let mut first = 1;
+    while first < CHUNKS {
+        // What is dealt takes twice the room of slots; one slot more may be lost to alignment.
+        let fitting = ((CHUNKS - 1 - first) / 3).min(TOGETHER);
+        let together = fitting.max(1);
+        let (sorted, later) = slots.split_at_mut(together * shape.hashes);
+        let dealt = if fitting > 0 {
+            bytemuck::pod_align_to_mut(later).1
+        } else {
+            let room = room_for_last.get_or_insert_with(|| Memory::zeroed(8 * shape.hashes));
+            bytemuck::cast_slice_mut(room.bytes_mut())
+        };
+        let counts = counts.get(first..first + together).unwrap_or_default();
+        match together {
+            1 => deal::<1>(shape, first, hashes, counts, dealt),
+            2 => deal::<2>(shape, first, hashes, counts, dealt),
+            3 => deal::<3>(shape, first, hashes, counts, dealt),
+            _ => deal::<TOGETHER>(shape, first, hashes, counts, dealt),
+        }
+        let dealt = dealt.chunks_exact(shape.hashes).zip(counts);
+        let sorted = sorted.chunks_exact_mut(shape.hashes).zip(&mut tables);
+        for ((slots, (starts, prints)), (dealt, counts)) in sorted.zip(dealt) {
+            sort_shares(shape, dealt, counts, starts, prints, slots);
+        }
+        slots = later;
+        first += together;
+    }
+}
+
+/// Most tables that are dealt at once.
+const TOGETHER: usize = 4;
+
+/// For each table, how many hashes are in each share.
+type Counts = [[u32; SHARES]; CHUNKS];
+
+/// Fills table 0, which the hashes are in the order of, and counts for the others.
+fn first_table(shape: Shape, hashes: &[Words], starts: &mut [u32], prints: &mut [u16]) -> Counts {
+    let mut counts = [[0; SHARES]; CHUNKS];
+    for (hash, print) in hashes.iter().zip(prints) {
+        starts[shape.bucket(chunk(hash, 0)) + 1] += 1;
+        *print = chunk(hash, 1);
         for (i, counts) in counts.iter_mut().enumerate() {
             counts[shape.share(chunk(hash, i))] += 1;
         }
     }
-    let mut room = Memory::zeroed(8 * shape.hashes);
-    let dealt: &mut [u64] = bytemuck::cast_slice_mut(room.bytes_mut());
-    for (i, ((starts, prints), counts)) in starts.zip(prints).zip(&counts).enumerate() {
-        deal(shape, i, hashes, counts, dealt);
-        // The hashes themselves are in the order of table 0.
-        let slots = if i == 0 { None } else { slots.next() };
-        let slots = slots.unwrap_or_default();
-        sort_shares(shape, dealt, counts, starts, prints, slots);
+    let mut before = 0;
+    for start in starts {
+        before += *start;
+        *start = before;
     }
+    counts
 }
 
 /// Most shares into which a table is dealt.
@@ -216,18 +274,28 @@ impl Shape {
     }
 }
 
-/// Deals the hashes out by the share of chunk `i`, each as slot, chunk and following chunk, packed.
-fn deal(shape: Shape, i: usize, hashes: &[Words], counts: &[u32; SHARES], dealt: &mut [u64]) {
+/// Deals the hashes out by the share of chunk `first`, each as slot, chunk and following chunk, packed;
+/// after them by that of the next chunk, and so on for `N` tables.
+fn deal<const N: usize>(
+    shape: Shape,
+    first: usize,
+    hashes: &[Words],
+    counts: &[[u32; SHARES]],
+    dealt: &mut [u64],
+) {
     let mut before = 0;
-    let mut ends = counts.map(|count| {
-        before += count as usize;
-        before - count as usize
-    });
+    let mut ends = [[0; SHARES]; N];
+    for (end, count) in ends.iter_mut().flatten().zip(counts.iter().flatten()) {
+        *end = before;
+        before += *count as usize;
+    }
     for (slot, hash) in (0_u64..).zip(hashes) {
-        let (here, next) = (chunk(hash, i), chunk(hash, (i + 1) % CHUNKS));
-        let end = &mut ends[shape.share(here)];
-        dealt[*end] = slot << 32 | u64::from(here) << 16 | u64::from(next);
-        *end += 1;
+        for (i, ends) in (first..).zip(&mut ends) {
+            let (here, next) = (chunk(hash, i), chunk(hash, (i + 1) % CHUNKS));
+            let end = &mut ends[shape.share(here)];
+            dealt[*end] = slot << 32 | u64::from(here) << 16 | u64::from(next);
+            *end += 1;
+        }
     }
 }
 
@@ -258,9 +326,7 @@ fn sort_shares(
         for hash in hashes {
             let end = &mut ends[bucket(*hash)];
             prints[*end] = *hash as u16;
-            if let Some(slot) = slots.get_mut(*end) {
-                *slot = (hash >> 32) as u32;
-            }
+            slots[*end] = (hash >> 32) as u32;
             *end += 1;
         }
     }

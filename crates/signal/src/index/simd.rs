@@ -1,7 +1,7 @@
 //! Comparing many fingerprints at once, with the widest instructions that this processor has.
 //!
-//! All `unsafe` code of the crate is here. Work is written once, as a [`Job`] over an [`Isa`], and
-//! [`dispatch`] compiles and runs it for the processor found.
+//! Work is written once, as a [`Job`] over an [`Isa`]; [`Level::run`] compiles and runs it for the
+//! processor found.
 #![allow(
     unsafe_code,
     reason = "instructions beyond the baseline and prefetching can only be called from unsafe code"
@@ -23,33 +23,92 @@ pub(super) trait Job {
     fn run<I: Isa>(self, isa: I) -> Self::Out;
 }
 
-/// Runs the job with the widest instructions of this processor.
-#[inline]
-pub(super) fn dispatch<J: Job>(job: J) -> J::Out {
+/// Which instructions are compared with; all give the same answers.
+///
+/// There is a value only for what this processor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
     #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(isa) = x86::Avx512::detect() {
-            return isa.run(job);
-        }
-        if let Some(isa) = x86::Avx2::detect() {
-            return isa.run(job);
+    Avx512(x86::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    Portable,
+}
+
+impl Level {
+    /// Those of this processor, the widest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let wide = [
+            x86::Avx512::detect().map(Kind::Avx512),
+            x86::Avx2::detect().map(Kind::Avx2),
+        ];
+        #[cfg(target_arch = "aarch64")]
+        let wide = [Some(Kind::Neon)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let wide: [Option<Kind>; 0] = [];
+        let wide = wide.into_iter().flatten();
+        wide.chain([Kind::Portable]).map(Self)
+    }
+
+    /// How it is called in benchmarks.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
+            Kind::Portable => "portable",
         }
     }
-    job.run(Portable)
+
+    /// Runs the job with these instructions.
+    #[inline]
+    pub(super) fn run<J: Job>(self, job: J) -> J::Out {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(isa) => isa.run(job),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(isa) => isa.run(job),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => job.run(arm::Neon),
+            Kind::Portable => job.run(Portable),
+        }
+    }
+}
+
+/// The widest of this processor.
+impl Default for Level {
+    fn default() -> Self {
+        Self::available().next().unwrap_or(Self(Kind::Portable))
+    }
 }
 
 /// Asks for the cache line of `slice[at]`; nothing happens if there is none.
 #[inline(always)]
 pub(super) fn prefetch<T>(slice: &[T], at: usize) {
+    let line = slice.as_ptr().wrapping_add(at);
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint that never faults, whatever the address; the pointer is computed
     // by wrapping and is not read through.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(slice.as_ptr().wrapping_add(at).cast());
+        _mm_prefetch::<_MM_HINT_T0>(line.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (slice, at);
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above; the library has no stable function for it. It changes no register or memory.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = line;
 }
 
 /// What every processor can do.
@@ -75,7 +134,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     /// AVX-512 with its population count. A value of this type proves that the processor has it.
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(super) struct Avx512(());
 
     impl Avx512 {
@@ -123,7 +182,7 @@ mod x86 {
     }
 
     /// AVX2. A value of this type proves that the processor has it.
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(super) struct Avx2(());
 
     impl Avx2 {
@@ -189,6 +248,48 @@ mod x86 {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    #![allow(
+        clippy::wildcard_imports,
+        reason = "intrinsics are named so that they clash with nothing"
+    )]
+    use super::{BLOCK, Isa};
+    use bytemuck::must_cast;
+    use std::arch::aarch64::*;
+
+    /// NEON, which every processor of this architecture has.
+    #[derive(Clone, Copy)]
+    pub(super) struct Neon;
+
+    /// For each lane of eight, its bit.
+    const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
+
+    impl Isa for Neon {
+        #[inline(always)]
+        fn near(self, block: &[u16; BLOCK], from: u16, most: u32) -> u32 {
+            #[target_feature(enable = "neon")]
+            #[inline]
+            fn near(block: &[u16; BLOCK], from: u16, most: u32) -> u32 {
+                let eights: [uint16x8_t; 4] = must_cast(*block);
+                let (from, most) = (vdupq_n_u16(from), vdupq_n_u16(most as u16));
+                let near = |eight| {
+                    let differ = vreinterpretq_u8_u16(veorq_u16(eight, from));
+                    vmovn_u16(vcleq_u16(vpaddlq_u8(vcntq_u8(differ)), most))
+                };
+                let bits = |a, b| vandq_u8(vcombine_u8(near(a), near(b)), must_cast(BITS));
+                let [a, b, c, d] = eights;
+                // Eight bits are added up to a byte in three steps.
+                let twos = vpaddq_u8(bits(a, b), bits(c, d));
+                let fours = vpaddq_u8(twos, twos);
+                vgetq_lane_u32::<0>(vreinterpretq_u32_u8(vpaddq_u8(fours, fours)))
+            }
+            // SAFETY: NEON is part of the architecture.
+            unsafe { near(block, from, most) }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,13 +306,16 @@ mod tests {
             }
         }
         let job = || Near(block, from, most);
-        let mut answers = vec![job().run(Portable), dispatch(job())];
-        #[cfg(target_arch = "x86_64")]
-        {
-            answers.extend(x86::Avx512::detect().map(|isa| isa.run(job())));
-            answers.extend(x86::Avx2::detect().map(|isa| isa.run(job())));
-        }
-        answers
+        Level::available().map(|level| level.run(job())).collect()
+    }
+
+    #[test]
+    fn there_is_a_level_for_every_processor() {
+        let names: Vec<&str> = Level::available().map(Level::name).collect();
+        assert_eq!(names.last(), Some(&"portable"));
+        assert_eq!(Level::default().name(), names[0]);
+        #[cfg(target_arch = "aarch64")]
+        assert_eq!(names[0], "neon");
     }
 
     fn expected(block: &[u16; BLOCK], from: u16, most: u32) -> u32 {

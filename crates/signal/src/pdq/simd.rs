@@ -1,8 +1,8 @@
 //! Sixteen `f32` side by side, in whatever registers the processor has, and the choice between them.
 //!
-//! This is the one module of the crate with `unsafe` code, and it is needed for one reason: the
-//! compiler may assume SSE2 (on x86-64) or NEON (on `AArch64`) only, so that wider instructions must be
-//! asked for by name, and calling one on a processor without it would be undefined. Nothing here
+//! The `unsafe` code here is needed for one reason: the compiler may assume SSE2 (on x86-64) or NEON (on
+//! `AArch64`) only, so that wider instructions must be asked for by name, and calling one on a processor
+//! without it would be undefined; by name, it wants that for every instruction. Nothing here
 //! touches memory through a pointer: arrays are turned into registers and back by value.
 //!
 //! An operation acts on each lane alone and rounds as IEEE 754 demands, in registers of any width
@@ -18,8 +18,14 @@
 )]
 
 use super::blur::{Blur, STRIP, luma_of};
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use bytemuck::must_cast;
+#[cfg(target_arch = "aarch64")]
+#[allow(
+    clippy::wildcard_imports,
+    reason = "some twenty instructions; the lint is silent in test builds"
+)]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 #[allow(
     clippy::wildcard_imports,
@@ -142,10 +148,10 @@ fn luma_of_four(p: &[u8; 16]) -> [f32; 4] {
     [word(0), word(3), word(6), word(9)]
 }
 
-/// Registers of an x86-64 processor, as many as it takes for sixteen values.
-#[cfg(target_arch = "x86_64")]
+/// Registers, as many as it takes for sixteen values.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! registers {
-    ($name:ident, $register:ty, $count:literal, gather: $gather:expr, quarters: $quarters:expr, luma: $luma:expr,
+    ($name:ident, $register:ty, $count:literal, quarter: $quarter:ty, gather: $gather:expr, quarters: $quarters:expr, luma: $luma:expr,
      $splat:ident, $add:ident, $subtract:ident, $times:ident, $over:ident,
      $low:ident, $high:ident, $shuffle:ident) => {
         #[derive(Clone, Copy)]
@@ -178,7 +184,7 @@ macro_rules! registers {
 
             #[inline(always)]
             fn gather(quarters: [&[f32; 4]; 4]) -> Self {
-                let quarters: [__m128; 4] = quarters.map(|quarter| must_cast(*quarter));
+                let quarters: [$quarter; 4] = quarters.map(|quarter| must_cast(*quarter));
                 Self(unsafe { $gather(quarters) })
             }
 
@@ -236,7 +242,7 @@ macro_rules! registers {
 }
 
 #[cfg(target_arch = "x86_64")]
-registers!(Sse2, __m128, 4, gather: gather_sse2, quarters: quarters_sse2,
+registers!(Sse2, __m128, 4, quarter: __m128, gather: gather_sse2, quarters: quarters_sse2,
     luma: |[a, b, c, d]: [&[u8; 16]; 4]| {
         unsafe { [luma_sse2(a), luma_sse2(b), luma_sse2(c), luma_sse2(d)] }
     },
@@ -258,7 +264,7 @@ fn quarters_sse2([a, b, c, d]: [[__m128; 4]; 4]) -> [[__m128; 4]; 4] {
 }
 
 #[cfg(target_arch = "x86_64")]
-registers!(Avx2, __m256, 2,
+registers!(Avx2, __m256, 2, quarter: __m128,
     gather: |[a, b, c, d]: [__m128; 4]| [_mm256_set_m128(b, a), _mm256_set_m128(d, c)],
     quarters: quarters_avx2,
     luma: |pixels: [&[u8; 16]; 4]| {
@@ -269,7 +275,7 @@ registers!(Avx2, __m256, 2,
     _mm256_unpacklo_ps, _mm256_unpackhi_ps, _mm256_shuffle_ps);
 
 #[cfg(target_arch = "x86_64")]
-registers!(Avx512, __m512, 1,
+registers!(Avx512, __m512, 1, quarter: __m128,
     gather: |[a, b, c, d]: [__m128; 4]| {
         let ab = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(a), b);
         [_mm512_insertf32x4::<3>(_mm512_insertf32x4::<2>(ab, c), d)]
@@ -281,6 +287,53 @@ registers!(Avx512, __m512, 1,
     },
     _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
     _mm512_unpacklo_ps, _mm512_unpackhi_ps, _mm512_shuffle_ps);
+
+#[cfg(target_arch = "aarch64")]
+registers!(Neon, float32x4_t, 4, quarter: float32x4_t, gather: gather_neon, quarters: quarters_neon,
+    luma: |pixels: [&[u8; 16]; 4]| pixels.map(|four| unsafe { luma_neon(must_cast(*four)) }),
+    vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32, vdivq_f32,
+    vzip1q_f32, vzip2q_f32, halves_neon);
+
+#[cfg(target_arch = "aarch64")]
+#[inline]
+#[target_feature(enable = "neon")]
+fn gather_neon(quarters: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    quarters
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline]
+#[target_feature(enable = "neon")]
+fn quarters_neon([a, b, c, d]: [[float32x4_t; 4]; 4]) -> [[float32x4_t; 4]; 4] {
+    [0, 1, 2, 3].map(|i| [a[i], b[i], c[i], d[i]])
+}
+
+/// The first halves of both, or the last, named as x86-64 does.
+#[cfg(target_arch = "aarch64")]
+#[inline]
+#[target_feature(enable = "neon")]
+fn halves_neon<const WHICH: i32>(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    let (a, b) = (vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b));
+    vreinterpretq_f32_f64(match WHICH {
+        0x44 => vzip1q_f64(a, b),
+        _ => vzip2q_f64(a, b),
+    })
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline]
+#[target_feature(enable = "neon")]
+fn luma_neon(pixels: uint8x16_t) -> float32x4_t {
+    // Every third byte, as a number of four.
+    let colour = |first: u8| {
+        let places: [[u8; 4]; 4] = [0, 3, 6, 9].map(|pixel| [first + pixel, 255, 255, 255]);
+        vreinterpretq_u32_u8(vqtbl1q_u8(pixels, must_cast(places)))
+    };
+    let thousandths = vmulq_n_u32(colour(0), 299);
+    let thousandths = vmlaq_n_u32(thousandths, colour(1), 587);
+    let thousandths = vmlaq_n_u32(thousandths, colour(2), 114);
+    vdivq_f32(vcvtq_f32_u32(thousandths), vdupq_n_f32(1000.0))
+}
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
@@ -385,6 +438,8 @@ enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Level {
@@ -401,7 +456,9 @@ impl Level {
             wide.map(|(_, kind)| kind)
                 .chain([Kind::Sse2, Kind::Portable])
         };
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let kinds = [Kind::Neon, Kind::Portable].into_iter();
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let kinds = [Kind::Portable].into_iter();
         kinds.map(Self)
     }
@@ -421,6 +478,8 @@ impl Level {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
         }
     }
 
@@ -430,6 +489,8 @@ impl Level {
             Kind::Portable => blur.strip::<Portable>(pixels),
             #[cfg(target_arch = "x86_64")]
             Kind::Sse2 => blur.strip::<Sse2>(pixels),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => blur.strip::<Neon>(pixels),
             // SAFETY: `available`, where every level comes from, has seen that the processor has it.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe { strip_avx2(blur, pixels) },
