@@ -6,6 +6,7 @@
 //! and buttons. So there are up to three ways to cut, and each that gives something else is compared.
 //! Bars thinner than 2 % of their side are left; a picture that is flat all over has none.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// How far a sample may be from its bar's colour.
@@ -51,19 +52,29 @@ struct Pixels<'a> {
     height: usize,
 }
 
+/// How thick the bars are above, below, left and right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Thick {
+    top: usize,
+    bottom: usize,
+    left: usize,
+    right: usize,
+}
+
 /// Finds the bars of an RGB picture, in every way that gives something else; none when it has none.
 /// Cuts within 1 % of each other have nearly the same hash, and count as one.
 pub(super) fn inside(rgb: &[u8], width: usize, height: usize) -> Vec<Inside> {
     let pixels = Pixels { rgb, width, height };
     let mut found: Vec<Inside> = Vec::new();
-    for way in [
-        pixels.within_bars(&NOISY),
-        pixels.within_bars(&CLEAN),
-        pixels.on_a_page(),
-    ]
-    .into_iter()
-    .flatten()
-    {
+    // What is flat by the strictest measure is flat by the others, so they go on from there.
+    let clean = pixels.bars(&CLEAN, Thick::default());
+    let noisy = pixels.bars(&NOISY, clean);
+    let ways = [
+        pixels.between(noisy),
+        pixels.between(clean),
+        pixels.on_a_page(clean),
+    ];
+    for way in ways.into_iter().flatten() {
         if !found.iter().any(|known| pixels.is_same(known, &way)) {
             found.push(way);
         }
@@ -72,14 +83,6 @@ pub(super) fn inside(rgb: &[u8], width: usize, height: usize) -> Vec<Inside> {
 }
 
 impl Pixels<'_> {
-    fn at(&self, x: usize, y: usize) -> [u8; 3] {
-        let at = (y * self.width + x) * 3;
-        let found = self.rgb.get(at..at + 3);
-        found
-            .and_then(|pixel| pixel.try_into().ok())
-            .unwrap_or_default()
-    }
-
     fn is_same(&self, one: &Inside, other: &Inside) -> bool {
         let near = |one: &Range<usize>, other: &Range<usize>, side: usize| {
             let off = side / 100;
@@ -88,76 +91,161 @@ impl Pixels<'_> {
         near(&one.columns, &other.columns, self.width) && near(&one.rows, &other.rows, self.height)
     }
 
-    fn within_bars(&self, flat: &Flatness) -> Option<Inside> {
-        let (top, bottom) = self.above_and_below(flat);
+    /// The bars on all sides; `known` of them are flat.
+    fn bars(&self, flat: &Flatness, known: Thick) -> Thick {
+        let all = 0..self.height;
+        Thick {
+            top: bar(flat, known.top, |y| self.row(y), self.height),
+            bottom: bar(
+                flat,
+                known.bottom,
+                |y| self.row(self.height - 1 - y),
+                self.height,
+            ),
+            // Over the whole side, corners included: the picture's own background beside black bars is no bar.
+            left: self.left(flat, known.left, &all),
+            right: self.right(flat, known.right, &all),
+        }
+    }
+
+    fn left(&self, flat: &Flatness, known: usize, rows: &Range<usize>) -> usize {
+        bar(flat, known, |x| self.column(x, rows), self.width)
+    }
+
+    fn right(&self, flat: &Flatness, known: usize, rows: &Range<usize>) -> usize {
+        let from_right = |x| self.column(self.width - 1 - x, rows);
+        bar(flat, known, from_right, self.width)
+    }
+
+    fn between(&self, bars: Thick) -> Option<Inside> {
+        let (top, bottom) = (
+            worth(bars.top, self.height),
+            worth(bars.bottom, self.height),
+        );
+        let (left, right) = (worth(bars.left, self.width), worth(bars.right, self.width));
         let rows = left_of(self.height, top, bottom, LEFT_PARTS_MAX)?;
-        // Over the whole side, corners included: the picture's own background beside black bars is no bar.
-        let (left, right) = self.beside(flat, 0..self.height);
-        let left = worth(left, self.width);
-        let right = worth(right, self.width);
         let columns = left_of(self.width, left, right, LEFT_PARTS_MAX)?;
         (top + bottom + left + right > 0).then_some(Inside { columns, rows })
     }
 
     /// Writing and buttons are above and below the picture; beside it, the page is bare.
-    fn on_a_page(&self) -> Option<Inside> {
-        let (top, bottom) = self.above_and_below(&PAGE);
+    fn on_a_page(&self, clean: Thick) -> Option<Inside> {
+        let top = bar(&PAGE, clean.top, |y| self.row(y), self.height);
+        let below = |y| self.row(self.height - 1 - y);
+        let bottom = bar(&PAGE, clean.bottom, below, self.height);
+        let (top, bottom) = (worth(top, self.height), worth(bottom, self.height));
         if top + bottom == 0 {
             return None;
         }
         let rows = left_of(self.height, top, bottom, LEFT_OF_PAGE_PARTS_MAX)?;
-        let (left, right) = self.beside(&NOISY, rows.clone());
+        let (left, right) = (self.left(&NOISY, 0, &rows), self.right(&NOISY, 0, &rows));
         let columns = left_of(self.width, left, right, LEFT_OF_PAGE_PARTS_MAX)?;
         Some(Inside { columns, rows })
     }
 
-    fn above_and_below(&self, flat: &Flatness) -> (usize, usize) {
-        let (lines, length) = (self.height, self.width);
-        let top = bar(lines, length, flat, |y, x| self.at(x, y));
-        let bottom = bar(lines, length, flat, |y, x| self.at(x, lines - 1 - y));
-        (worth(top, lines), worth(bottom, lines))
+    fn row(&self, y: usize) -> Line<'_> {
+        let stride = self.width * 3;
+        let samples = self.rgb.get(y * stride..(y + 1) * stride);
+        Line {
+            samples: samples.unwrap_or_default(),
+            step: 3,
+        }
     }
 
-    fn beside(&self, flat: &Flatness, rows: Range<usize>) -> (usize, usize) {
-        let (lines, length, first) = (self.width, rows.len(), rows.start);
-        let left = bar(lines, length, flat, |x, y| self.at(x, first + y));
-        let right = bar(lines, length, flat, |x, y| {
-            self.at(lines - 1 - x, first + y)
-        });
-        (left, right)
+    fn column(&self, x: usize, rows: &Range<usize>) -> Line<'_> {
+        let stride = self.width * 3;
+        let samples = self.rgb.get(rows.start * stride + x * 3..rows.end * stride);
+        Line {
+            samples: samples.unwrap_or_default(),
+            step: stride,
+        }
+    }
+}
+
+/// How many of the first of `lines` lines are a bar, of which `known` are.
+fn bar<'a>(flat: &Flatness, known: usize, line: impl Fn(usize) -> Line<'a>, lines: usize) -> usize {
+    if lines == 0 {
+        return 0;
+    }
+    let colour = line(0).mean();
+    let is_flat = |at: &usize| line(*at).is_flat(colour, flat);
+    known + (known..lines).take_while(is_flat).count()
+}
+
+/// A row or a column.
+struct Line<'a> {
+    /// From its first pixel on.
+    samples: &'a [u8],
+    /// From one pixel to the next.
+    step: usize,
+}
+
+impl Line<'_> {
+    fn pixels(&self) -> impl Iterator<Item = [u8; 3]> {
+        let pixels = self.samples.chunks(self.step.max(3));
+        pixels.filter_map(|pixel| pixel.first_chunk().copied())
+    }
+
+    fn mean(&self) -> [u8; 3] {
+        let (mut sums, mut count) = ([0_u64; 3], 0_u64);
+        for pixel in self.pixels() {
+            sums.iter_mut()
+                .zip(pixel)
+                .for_each(|(sum, sample)| *sum += u64::from(sample));
+            count += 1;
+        }
+        sums.map(|sum| (sum / count.max(1)) as u8)
+    }
+
+    fn is_flat(&self, colour: [u8; 3], flat: &Flatness) -> bool {
+        let length = self.samples.len().div_ceil(self.step.max(3));
+        let outliers_max = length / flat.pixels_per_outlier;
+        let is_far = |pixel: [u8; 3]| {
+            let mut far = false;
+            for (sample, of_bar) in pixel.into_iter().zip(colour) {
+                far |= sample.abs_diff(of_bar) > flat.sample_off_max;
+            }
+            far
+        };
+        // A stretch at a time without a branch, for most of the work is in lines that are flat.
+        const STRETCH: usize = 64;
+        let mut outliers = 0;
+        for stretch in self.samples.chunks(STRETCH * self.step.max(3)) {
+            let stretch = Line {
+                samples: stretch,
+                step: self.step,
+            };
+            outliers += stretch
+                .pixels()
+                .map(|pixel| usize::from(is_far(pixel)))
+                .sum::<usize>();
+            if outliers > outliers_max {
+                return false;
+            }
+        }
+        true
     }
 }
 
 impl Inside {
-    /// The pixels inside.
-    pub(super) fn cut(&self, rgb: &[u8], width: usize) -> Vec<u8> {
+    /// The pixels inside; rows that are whole need not be copied.
+    pub(super) fn cut<'a>(&self, rgb: &'a [u8], width: usize) -> Cow<'a, [u8]> {
+        let stride = width * 3;
+        if self.columns == (0..width) {
+            let inside = rgb.get(self.rows.start * stride..self.rows.end * stride);
+            return Cow::Borrowed(inside.unwrap_or_default());
+        }
         let mut cut = Vec::with_capacity(self.columns.len() * self.rows.len() * 3);
         for row in rgb
-            .chunks_exact(width.max(1) * 3)
+            .chunks_exact(stride.max(3))
             .skip(self.rows.start)
             .take(self.rows.len())
         {
             let inside = row.get(self.columns.start * 3..self.columns.end * 3);
             cut.extend_from_slice(inside.unwrap_or_default());
         }
-        cut
+        Cow::Owned(cut)
     }
-}
-
-/// How many of the first of `lines` lines of `length` pixels are a bar.
-fn bar(
-    lines: usize,
-    length: usize,
-    flat: &Flatness,
-    pixel: impl Fn(usize, usize) -> [u8; 3],
-) -> usize {
-    let colour = mean((0..length).map(|at| pixel(0, at)));
-    let outliers_max = length / flat.pixels_per_outlier;
-    let is_flat = |line: &usize| {
-        let far = |at: &usize| is_far(pixel(*line, *at), colour, flat.sample_off_max);
-        (0..length).filter(far).take(outliers_max + 1).count() <= outliers_max
-    };
-    (0..lines).take_while(is_flat).count()
 }
 
 /// A bar too thin to be one counts for nothing.
@@ -167,24 +255,6 @@ fn worth(thick: usize, side: usize) -> usize {
     } else {
         0
     }
-}
-
-fn mean(pixels: impl Iterator<Item = [u8; 3]>) -> [u8; 3] {
-    let (mut sums, mut count) = ([0_u64; 3], 0_u64);
-    for pixel in pixels {
-        sums.iter_mut()
-            .zip(pixel)
-            .for_each(|(sum, sample)| *sum += u64::from(sample));
-        count += 1;
-    }
-    sums.map(|sum| (sum / count.max(1)) as u8)
-}
-
-fn is_far(pixel: [u8; 3], colour: [u8; 3], sample_off_max: u8) -> bool {
-    pixel
-        .iter()
-        .zip(colour)
-        .any(|(a, b)| a.abs_diff(b) > sample_off_max)
 }
 
 /// What two bars leave of a side, if it is enough to be a picture.
@@ -231,7 +301,7 @@ mod tests {
             (&found.columns, &found.rows),
             (&(left..left + 200), &(top..top + 150))
         );
-        assert_eq!(found.cut(&framed, width), *drawing.as_raw());
+        assert_eq!(found.cut(&framed, width).as_ref(), drawing.as_raw());
 
         let noisy = image::load_from_memory(&jpeg_of(&framed, 60))
             .expect("a JPEG")
