@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # `manara scan` of many JPEGs on all cores, beside decoding and hashing them on one thread with nothing around.
 #   bench/scan/run.sh [FILES]      (default 10000; needs Python with numpy and pillow)
-# The yardstick's threads do nothing else, one on each core at the same time: what they take together is the sum.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 files=${1:-10000}

@@ -179,6 +179,14 @@ fn parse(bytes: &Bytes) -> Result<Lookup, Problem> {
         )
     };
     let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
+    // Fields would also be taken from an array, in order, which nobody means.
+    if !text.trim_start().starts_with('{') {
+        return Err(invalid(
+            String::new(),
+            "a lookup is a JSON object, and this is not one".to_owned(),
+            "send {\"signals\": [{\"type\": \"pdq\", \"value\": \"…\"}]}",
+        ));
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     let lookup: Lookup = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -425,5 +433,13 @@ mod tests {
         let (lower, upper) = ("ab".repeat(32), "AB".repeat(32));
         assert_eq!(of(&lower), of(&upper));
         assert!(of(&lower).is_ok());
+    }
+
+    #[test]
+    fn a_request_is_an_object() {
+        for json in ["[1]", "[]", "17", "\"signals\"", ""] {
+            check_refused(json, 422, "", "is a JSON object");
+        }
+        check_refused("{", 400, "", "not JSON");
     }
 }
