@@ -113,7 +113,7 @@ fn row(acts: &mut [Act]) {
 }
 
 /// What the cores get done when all are kept busy, by threads that decode, and by a pool of workers,
-/// which are one more than cores, as the server and `scan` start them.
+/// which are two more than cores, as the server and `scan` start them.
 fn busy_cores(program: &str) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("\nimages a second on {cores} cores kept busy, 3 rounds");
@@ -124,7 +124,7 @@ fn busy_cores(program: &str) {
                 let image = &image;
                 move || in_process(image)
             });
-            let workers = busy(cores + 1, || {
+            let workers = busy(cores + 2, || {
                 let (mut worker, image) = (Worker::start(program), &image);
                 move || {
                     worker.sign(image, false, 0);

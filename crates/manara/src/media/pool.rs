@@ -56,8 +56,8 @@ pub(super) const SIGXCPU: i32 = 24;
 /// How a pool is set up.
 #[derive(Debug, Clone)]
 pub(crate) struct PoolOptions {
-    /// Most workers at a time, at least 1. One more than cores keeps all cores busy: it decodes while
-    /// another waits for its next medium.
+    /// Most workers at a time, at least 1. Two more than cores keep all cores busy: they decode while
+    /// others wait for their next medium.
     pub(crate) workers: usize,
     /// The program that is started as a worker.
     pub(crate) program: PathBuf,
@@ -96,7 +96,7 @@ impl PoolOptions {
         };
         Ok(Self {
             ffmpeg: Ffmpeg::by_setting("", program.clone()),
-            workers: std::thread::available_parallelism().map_or(1, usize::from) + 1,
+            workers: std::thread::available_parallelism().map_or(1, usize::from) + 2,
             program,
             args: vec![super::WORKER_COMMAND.into()],
             job_timeout: Duration::from_secs(10),
