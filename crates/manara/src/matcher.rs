@@ -27,7 +27,7 @@ const MATCHES_MAX: usize = 64;
 /// Most image hashes looked up in one stream, while changes to the banks wait.
 const LOOKUPS_MAX: usize = 1024;
 /// The same in bulk, where all that is found is in memory at once.
-const BULK_MAX: usize = 256;
+const BULK_MAX: usize = 64;
 
 const MEMBER_BITS: u32 = 44;
 

@@ -3,16 +3,15 @@
 
 use super::score::{Came, Score};
 use super::world::{Planned, PlantedKind, World};
+use crate::config::Config;
 use crate::matcher::{Change, Matcher, MediaSignals};
+use crate::media::{SignedMedia, Variants};
+use crate::pipeline::signals_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use manara_model::{
-    DecisionId, Decoding, Event, Facts, MediaFacts, Medium, MemberId, Origin, actions_of,
-};
+use manara_model::{DecisionId, Event, Facts, MediaFacts, Medium, MemberId, Origin, actions_of};
 use manara_rules::{RuleSet, Schema, Source, compile};
-use manara_signal::digest::sha256;
-use manara_signal::pdq::{Dihedral, Pdq, PdqHash, dihedral_rgb};
-use manara_signal::{Signal, SignalType};
+use manara_signal::Signal;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -58,48 +57,14 @@ fn matcher(world: &World) -> Matcher {
     matcher
 }
 
+/// As the server does, in this process.
 fn sign(medium: &Medium) -> MediaSignals {
-    let facts = |decoding, quality| MediaFacts {
-        decoding,
-        problem: None,
-        width: 0,
-        height: 0,
-        quality,
-    };
     let Some(data) = &medium.data else {
-        let hash = Pdq::from_hex(&medium.signals[&SignalType::Pdq]).unwrap();
-        let quality = medium.quality.unwrap();
-        let pdq = vec![(PdqHash { hash, quality }, Dihedral::NAMES[0].into())];
-        return MediaSignals {
-            facts: facts(Decoding::SignalsOnly, Some(quality)),
-            exact: vec![],
-            pdq,
-        };
+        return MediaSignals::sent(medium);
     };
     let file = STANDARD.decode(data).unwrap();
-    let exact = vec![Signal::Sha256(sha256(&file))];
-    let Ok(image) = image::load_from_memory(&file).map(|image| image.to_rgb8()) else {
-        return MediaSignals {
-            facts: facts(Decoding::Undecodable, None),
-            exact,
-            pdq: vec![],
-        };
-    };
-    let forms = dihedral_rgb(
-        image.as_raw(),
-        image.width() as usize,
-        image.height() as usize,
-    )
-    .unwrap();
-    let quality = Some(forms[0].quality);
-    MediaSignals {
-        facts: facts(Decoding::Decoded, quality),
-        exact,
-        pdq: forms
-            .into_iter()
-            .zip(Dihedral::NAMES.map(Into::into))
-            .collect(),
-    }
+    let variants = Variants::from(&Config::default().media);
+    signals_of(&SignedMedia::of_file(&file, variants.extra), variants)
 }
 
 /// The answer as the server would give it.

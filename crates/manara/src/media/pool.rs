@@ -9,7 +9,7 @@
 
 use super::Variants;
 use super::container;
-use super::decode::{self, Extra, Form, Limits, Pixels};
+use super::decode::{self, Extra, Form, Limits, Pixels, Signs};
 use super::ffmpeg::Ffmpeg;
 use super::protocol::{ANSWER_HEAD, Answer, Kind, MEDIUM_BYTES_MAX, RequestHead, Unbelievable};
 use super::sandbox::Layers;
@@ -138,6 +138,50 @@ pub(crate) struct SignedMedia {
     pub(crate) extra: Vec<(Form, PdqHash)>,
 }
 
+impl SignedMedia {
+    fn of(signs: Result<Signs, String>, sha256: Sha256, md5: Md5) -> Self {
+        let (signs, problem) = match signs {
+            Ok(signs) => {
+                let problem = match &signs {
+                    signs if signs.truncated => Some(decode::Problem::Truncated.to_string()),
+                    signs if signs.lacks_frames => Some(decode::Problem::LaterFrame.to_string()),
+                    _ => None,
+                };
+                (Some(signs), problem)
+            }
+            Err(problem) => (None, Some(problem)),
+        };
+        let decoding = if problem.is_none() {
+            Decoding::Decoded
+        } else {
+            Decoding::Undecodable
+        };
+        let (width, height, frames) = signs
+            .as_ref()
+            .map_or((0, 0, 0), |s| (s.width, s.height, s.frames));
+        Self {
+            sha256,
+            md5,
+            decoding,
+            problem,
+            width,
+            height,
+            frames,
+            pdq: signs.as_ref().map(|s| s.pdq),
+            displayed: signs.as_ref().map_or(Dihedral::Original, |s| s.displayed),
+            extra: signs.map(|s| s.extra).unwrap_or_default(),
+        }
+    }
+
+    /// As a worker would sign it, without one.
+    #[cfg(test)]
+    pub(crate) fn of_file(file: &[u8], extra: Extra) -> Self {
+        let signs = decode::sign(file, &Limits::default(), extra);
+        let signs = signs.map_err(|problem| problem.to_string());
+        Self::of(signs, digest::sha256(file), digest::md5(file))
+    }
+}
+
 /// An image made from a medium, safe to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Preview {
@@ -182,40 +226,12 @@ impl Pool {
     /// Digests and hashes of one medium. Always answers; what cannot be decoded says why.
     pub(crate) async fn sign(&self, bytes: Bytes) -> SignedMedia {
         let (answer, (sha256, md5)) = tokio::join!(self.ask(Kind::Sign, &bytes), digests(&bytes));
-        let (signs, problem) = match answer {
-            Ok(Answer::Signs(signs)) => {
-                let problem = match &*signs {
-                    signs if signs.truncated => Some(decode::Problem::Truncated.to_string()),
-                    signs if signs.lacks_frames => Some(decode::Problem::LaterFrame.to_string()),
-                    _ => None,
-                };
-                (Some(signs), problem)
-            }
-            Ok(Answer::Problem(problem)) | Err(problem) => (None, Some(problem)),
-            Ok(Answer::Jpeg(_) | Answer::Layers(_)) => {
-                (None, Some(nonsense(Unbelievable("its kind"))))
-            }
+        let signs = match answer {
+            Ok(Answer::Signs(signs)) => Ok(*signs),
+            Ok(Answer::Problem(problem)) | Err(problem) => Err(problem),
+            Ok(Answer::Jpeg(_) | Answer::Layers(_)) => Err(nonsense(Unbelievable("its kind"))),
         };
-        let decoding = if problem.is_none() {
-            Decoding::Decoded
-        } else {
-            Decoding::Undecodable
-        };
-        let (width, height, frames) = signs
-            .as_ref()
-            .map_or((0, 0, 0), |s| (s.width, s.height, s.frames));
-        SignedMedia {
-            sha256,
-            md5,
-            decoding,
-            problem,
-            width,
-            height,
-            frames,
-            pdq: signs.as_ref().map(|s| s.pdq),
-            displayed: signs.as_ref().map_or(Dihedral::Original, |s| s.displayed),
-            extra: signs.map(|s| s.extra).unwrap_or_default(),
-        }
+        SignedMedia::of(signs, sha256, md5)
     }
 
     /// A re-encoded JPEG of at most 768 pixels a side, turned as its EXIF orientation says. This and
