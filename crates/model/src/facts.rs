@@ -4,6 +4,7 @@ use crate::{BankName, Event, MemberId};
 use jiff::Timestamp;
 use manara_signal::{Pdq, SignalType};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A part of an original text, in bytes of its UTF-8 form, end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,6 +53,52 @@ pub struct Match {
     /// Beside a form: how far the image as stored is from the member, if it was found as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance_stored: Option<u32>,
+    /// Why rules do not see it, if they do not. It is recorded all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Withheld>,
+}
+
+/// Why a match has no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Withheld {
+    /// The bank is in shadow.
+    BankShadow,
+    /// The member is in shadow.
+    MemberShadow,
+    /// The member is in quarantine, because it matched far more than it used to.
+    Quarantine,
+    /// The event is not in the share for which the bank counts.
+    EnableRatio,
+    /// A member of a negative bank was found in the same place, at least as near.
+    Vetoed {
+        /// The negative bank.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        bank: BankName,
+        /// Its member.
+        #[cfg_attr(feature = "openapi", schema(value_type = i64))]
+        member: MemberId,
+        /// How far that one is.
+        distance: u32,
+    },
+}
+
+/// As a reviewer reads it: `vetoed by SAFE 12 at distance 3`.
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BankShadow => f.write_str("the bank is in shadow"),
+            Self::MemberShadow => f.write_str("the member is in shadow"),
+            Self::Quarantine => f.write_str("the member is in quarantine"),
+            Self::EnableRatio => f.write_str("the event is outside the bank's enable ratio"),
+            Self::Vetoed {
+                bank,
+                member,
+                distance,
+            } => write!(f, "vetoed by {bank} {member} at distance {distance}"),
+        }
+    }
 }
 
 impl Match {
@@ -107,7 +154,7 @@ pub struct Facts<'a> {
     pub event: &'a Event,
     /// One entry for each of the event's media, in order.
     pub media: &'a [MediaFacts],
-    /// All matches against enabled banks, within each signal type's widest distance.
+    /// The matches that count: against enabled banks, none of them withheld.
     pub matches: &'a [Match],
     /// When Manara received the event.
     pub received_at: Timestamp,

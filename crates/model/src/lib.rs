@@ -5,7 +5,9 @@
 //! | **event** | something that happened on the platform | [`Event`] |
 //! | **entity** | what it happened to: `account`, `space`, `content`, `media`, `destination`, `payee` | [`Entity`], [`EntityType`] |
 //! | **signal** | a comparable value taken from content, of a signal type | [`manara_signal::Signal`] |
-//! | **bank** | a named set of members (signals with provenance) | [`BankName`], [`Member`] |
+//! | **bank** | a named set of members (signals with provenance) | [`Bank`], [`Member`] |
+//! | **negative bank** | one whose matches forbid those of other banks | [`BankSettings::vetoes`] |
+//! | **opinion** | what somebody holds of a member | [`Opinion`] |
 //! | **match** | signal × member × distance | [`Match`] |
 //! | **facts** | everything a rule may look at | [`Facts`] |
 //! | **verdict** | a rule that fired, with its evidence | [`Verdict`] |
@@ -25,9 +27,12 @@ mod facts;
 mod ids;
 
 pub use action::{Action, ActionKind, Detail, Entity, EntityType};
-pub use bank::{Bank, BankName, Member, MemberId};
+pub use bank::{
+    Bank, BankMode, BankName, BankSettings, Exchange, Member, MemberId, MemberMode, MemberSettings,
+    NewMember, Opinion, Ratio, SettingsError, Stance, TAGS_MAX, Tag,
+};
 pub use case::{Case, CaseState, Consequence, History, Judgement, Outcome, Refused};
 pub use decision::{Author, Decision, Effect, Mode, Traced, Verdict, actions_of};
 pub use event::{Account, Content, Event, EventError, Medium, MediumKind, Origin, Space, Warning};
-pub use facts::{Decoding, Facts, Match, MediaFacts, Span};
+pub use facts::{Decoding, Facts, Match, MediaFacts, Span, Withheld};
 pub use ids::{ActionId, CaseId, DecisionId, IdError, Name};

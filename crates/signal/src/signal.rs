@@ -68,6 +68,12 @@ impl SignalType {
         }
     }
 
+    /// The widest distance at which a bank may let two signals match: 31 bits for `pdq`, since the
+    /// index answers for no more; 0 for the exact types.
+    pub const fn widest_distance(self) -> u32 {
+        self.default_distance()
+    }
+
     /// The distance up to which two signals match unless a bank says otherwise: 31 bits for `pdq`,
     /// as its authors recommend, 0 for the exact types.
     pub const fn default_distance(self) -> u32 {
