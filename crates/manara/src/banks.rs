@@ -3,7 +3,7 @@
 use crate::matcher::{Change, Matcher};
 use crate::snapshot::{self, Head};
 use anyhow::Context;
-use manara_model::{BankName, MemberId};
+use manara_model::{BankName, MemberId, MemberSettings};
 use manara_signal::index::PdqIndex;
 use manara_signal::pdq::Pdq;
 use manara_signal::{Signal, SignalType};
@@ -27,7 +27,18 @@ pub(crate) fn load(store: &Store, matcher: &Matcher) -> Result<BankCursor, Store
                 bank,
                 member,
                 signal: Signal::Pdq(hash),
-            } => hashes.push((bank, member, hash)),
+                settings,
+                ..
+            } => {
+                if settings != MemberSettings::default() {
+                    others.push(Change::Set {
+                        bank: bank.clone(),
+                        member,
+                        settings,
+                    });
+                }
+                hashes.push((bank, member, hash));
+            }
             change => put(matcher, &mut others, change),
         })
     })?;
@@ -199,17 +210,29 @@ fn put(matcher: &Matcher, batch: &mut Vec<Change>, change: BankChange) {
         BankChange::Bank {
             name,
             enabled,
-            distance,
-            dihedral,
-        } => matcher.set_bank(&name, enabled, distance, dihedral),
+            settings,
+        } => matcher.set_bank(&name, enabled, settings),
         BankChange::Member {
             bank,
             member,
             signal,
+            settings,
+            ..
         } => batch.push(Change::Add {
             bank,
             member,
             signal,
+            settings,
+        }),
+        BankChange::Settings {
+            bank,
+            member,
+            settings,
+            ..
+        } => batch.push(Change::Set {
+            bank,
+            member,
+            settings,
         }),
         BankChange::Removed {
             bank,

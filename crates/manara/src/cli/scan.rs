@@ -171,7 +171,7 @@ impl Banks {
                     file.display()
                 );
             }
-            self.matcher.set_bank(name, true, Bank::DISTANCE_MAX, true);
+            self.matcher.set_bank(name, true, BankSettings::default());
             let mut others = Vec::new();
             for row in BankFile::open(file)? {
                 let row = row?;
@@ -407,6 +407,12 @@ fn end(findings: &Findings, took: Duration) -> Result<Done> {
         eprintln!(
             "… and {} more undecodable; --json names all",
             HumanCount(totals.undecodable - NAMED_MAX)
+        );
+    }
+    if totals.withheld > 0 {
+        eprintln!(
+            "{} had no effect, because a bank or member is in shadow or a negative bank forbids it: --json says which",
+            counted(totals.withheld, "further match")
         );
     }
     if totals.quality_too_low > 0 {
