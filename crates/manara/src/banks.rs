@@ -250,7 +250,7 @@ fn put(matcher: &Matcher, batch: &mut Vec<Change>, change: BankChange) {
 mod tests {
     use super::*;
     use crate::matcher::MediaSignals;
-    use manara_model::Author;
+    use manara_model::{Author, BankSettings};
     use manara_signal::pdq::PdqHash;
     use manara_store::Options;
 
@@ -279,7 +279,9 @@ mod tests {
         let members: Vec<_> = members.chain([(slogan, String::new())]).collect();
         store
             .write_blocking(move |tx| {
-                tx.create_bank_with(&bank, "", members, &Author::System, crate::clock::now())
+                let members = members.into_iter().map(Into::into).collect();
+                let (settings, now) = (BankSettings::default(), crate::clock::now());
+                tx.create_bank_with(&bank, "", &settings, members, &Author::System, now)
             })
             .unwrap();
         store
@@ -310,7 +312,8 @@ mod tests {
             .write_blocking(move |tx| {
                 let now = crate::clock::now();
                 let added = Signal::Pdq(hash(HASHES + 5));
-                let made = tx.add_member(&bank, &added, "", &Author::System, now)?;
+                let made =
+                    tx.add_member(&bank, (added, String::new()).into(), &Author::System, now)?;
                 let gone = tx.remove_member(&bank, MemberId(3), "", &Author::System, now)?;
                 Ok(made.map(|_| *gone.get()))
             })

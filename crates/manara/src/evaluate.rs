@@ -1,9 +1,9 @@
 //! The rules on one event, with the matches that count; and on what they would have said had those
 //! that are withheld counted too.
 
+use jiff::Timestamp;
 use manara_model::{Event, Facts, Match, MediaFacts, Mode, Verdict};
 use manara_rules::RuleSet;
-use jiff::Timestamp;
 
 /// What rules look at, besides matches.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +132,10 @@ mod tests {
                 distance: 0,
             })
         };
-        check(&[found(1, vetoed())], &[unknown, ("slogan", Mode::Shadow, &[1])]);
+        check(
+            &[found(1, vetoed())],
+            &[unknown, ("slogan", Mode::Shadow, &[1])],
+        );
         // One that counts is enough, and is the evidence.
         check(
             &[found(2, None), found(1, Some(Withheld::MemberShadow))],

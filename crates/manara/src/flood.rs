@@ -100,13 +100,19 @@ impl Flood {
         let mut members = self.lock();
         for hits in kept {
             let track = members.entry(hits.member).or_default();
-            add(&mut track.hours, hits.hour, hits.hits);
+            let kept = u32::try_from(hits.hits).unwrap_or(u32::MAX);
+            add(&mut track.hours, hits.hour, kept);
         }
     }
 
     /// Counts what an event that was received `at` this time matched. Gives the members that it was too much
     /// for; each once, until [`Flood::forgive`].
-    pub(crate) fn note(&self, at: Timestamp, decision: DecisionId, matches: &[Match]) -> Vec<Tripped> {
+    pub(crate) fn note(
+        &self,
+        at: Timestamp,
+        decision: DecisionId,
+        matches: &[Match],
+    ) -> Vec<Tripped> {
         let mut tripped = Vec::new();
         if matches.is_empty() {
             return tripped;
@@ -166,14 +172,14 @@ impl Track {
         add(&mut self.hours, hour, counts);
         match self.unkept.last_mut().filter(|last| last.hour == hour) {
             Some(last) => {
-                last.hits += counts;
-                last.withheld += 1 - counts;
+                last.hits += u64::from(counts);
+                last.withheld += u64::from(1 - counts);
             }
             None => self.unkept.push(MemberHits {
                 member: found.member,
                 hour,
-                hits: counts,
-                withheld: 1 - counts,
+                hits: u64::from(counts),
+                withheld: u64::from(1 - counts),
             }),
         }
         if counts == 1 {
@@ -273,7 +279,10 @@ mod tests {
     /// Plays hits at these minutes; says after which of them the member tripped.
     #[track_caller]
     fn check(flood: &Flood, minutes: impl IntoIterator<Item = i64>, expect: &[usize]) {
-        let matches = [found(MEMBER, "content.text", None), found(MEMBER, "space.name", None)];
+        let matches = [
+            found(MEMBER, "content.text", None),
+            found(MEMBER, "space.name", None),
+        ];
         let tripped = minutes.into_iter().enumerate().filter_map(|(n, minute)| {
             let tripped = flood.note(at(minute), decision(n as u128), &matches);
             (!tripped.is_empty()).then_some(n)
@@ -291,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_member_that_always_matches_much_is_left_alone() {
-        let usual = |per_hour: u32| {
+        let usual = |per_hour: u64| {
             let hours = (hour_of(at(0)) - 48)..hour_of(at(0));
             hours.map(move |hour| MemberHits {
                 member: MemberId(MEMBER),
@@ -323,12 +332,20 @@ mod tests {
             hits_min: 30,
             ..Quarantine::default()
         });
-        let matches = [found(MEMBER, "content.text", None), found(8, "content.text", None)];
+        let matches = [
+            found(MEMBER, "content.text", None),
+            found(8, "content.text", None),
+        ];
         let tripped: Vec<Tripped> = (0..30)
             .flat_map(|n| flood.note(at(0), decision(n), &matches))
             .collect();
         assert_eq!(tripped.len(), 2);
-        let Tripped { hits, baseline, samples, .. } = &tripped[0];
+        let Tripped {
+            hits,
+            baseline,
+            samples,
+            ..
+        } = &tripped[0];
         assert_eq!((*hits, *baseline, samples.len()), (30, 0.0, SAMPLES_MAX));
         assert_eq!(samples[0], decision(29));
         flood.forgive(MemberId(MEMBER));
@@ -341,7 +358,7 @@ mod tests {
         check(&flood, [0, 1, 61], &[]);
         let shadow = [found(MEMBER, "content.text", Some(Withheld::BankShadow))];
         flood.note(at(61), decision(9), &shadow);
-        let kept: Vec<(i64, u32, u32)> = flood
+        let kept: Vec<(i64, u64, u64)> = flood
             .take_unkept(at(61))
             .iter()
             .map(|h| (h.hour - hour_of(at(0)), h.hits, h.withheld))

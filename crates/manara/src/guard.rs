@@ -54,7 +54,8 @@ impl Guard {
     /// lookup on.
     pub(crate) fn note(&self, matcher: &Matcher, decision: &Decision, matches: &[Match]) {
         for withheld in matches.iter().filter_map(|m| m.withheld.as_ref()) {
-            metrics::counter!("manara_matches_withheld_total", "why" => withheld.word()).increment(1);
+            metrics::counter!("manara_matches_withheld_total", "why" => withheld.word())
+                .increment(1);
         }
         for tripped in self.flood.note(decision.at, decision.id, matches) {
             self.flood.forgive(tripped.member);
@@ -129,7 +130,15 @@ impl Guarding {
         let written = self.store.write(move |tx| {
             let now = clock::now();
             tx.quarantine(
-                &name, member, &reason, &samples, &queue, &policy, PRIORITY, &Author::System, now,
+                &name,
+                member,
+                &reason,
+                &samples,
+                &queue,
+                &policy,
+                PRIORITY,
+                &Author::System,
+                now,
             )
         });
         if let Err(error) = written.await {
@@ -190,7 +199,9 @@ impl Looking {
     }
 
     async fn keep(&self, cursor: BankCursor) -> Result<(), StoreError> {
-        let write = self.store.write(move |tx| tx.set_progress(PROGRESS, &cursor));
+        let write = self
+            .store
+            .write(move |tx| tx.set_progress(PROGRESS, &cursor));
         write.await
     }
 
@@ -204,7 +215,11 @@ impl Looking {
             metrics::counter!("manara_found_later_total").increment(looked.matched);
             tracing::info!(
                 "{} new members match {} of {} events seen recently: {} cases, {} left out",
-                looked.members, looked.matched, looked.seen, looked.cases, looked.left_out
+                looked.members,
+                looked.matched,
+                looked.seen,
+                looked.cases,
+                looked.left_out
             );
         }
         self.store

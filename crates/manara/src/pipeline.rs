@@ -16,8 +16,8 @@ use base64::Engine;
 use bytes::Bytes;
 use jiff::Timestamp;
 use manara_model::{
-    Action, ActionKind, Author, Decision, Event, Match, MediaFacts, MediaForm, Medium, Mode, Origin,
-    Traced, Verdict, Warning, actions_of,
+    Action, ActionKind, Author, Decision, Event, Match, MediaFacts, MediaForm, Medium, Mode,
+    Origin, Traced, Verdict, Warning, actions_of,
 };
 use manara_signal::pdq::{Dihedral, PdqHash};
 use manara_signal::{Signal, SignalType};

@@ -14,7 +14,7 @@ use crate::{banks, clock, forms};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
-use manara_model::{Bank, BankName, MemberId};
+use manara_model::{BankName, BankSettings, MemberId, MemberSettings};
 use manara_signal::Signal;
 use manara_store::Store;
 use serde::Serialize;
@@ -185,6 +185,7 @@ impl Banks {
                         bank: name.clone(),
                         member,
                         signal,
+                        settings: MemberSettings::default(),
                     }),
                 }
                 if others.len() >= BATCH {

@@ -56,6 +56,7 @@ fn matcher(world: &World) -> Matcher {
         bank: bank.parse().unwrap(),
         member: MemberId(id),
         signal: Signal::parse(member.signal_type, &member.value).unwrap(),
+        settings: MemberSettings::default(),
     }));
     matcher
 }

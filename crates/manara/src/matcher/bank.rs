@@ -22,7 +22,8 @@ pub(crate) struct Occasion {
 impl Occasion {
     /// An event that was received at this time.
     pub(crate) fn of_event(event: &Event, received_at: Timestamp) -> Self {
-        let number = rapidhash_v3(event.source.as_bytes()) ^ rapidhash_v3(event.id.as_bytes()).rotate_left(1);
+        let number = rapidhash_v3(event.source.as_bytes())
+            ^ rapidhash_v3(event.id.as_bytes()).rotate_left(1);
         Self {
             at: received_at,
             number: Some(number),
@@ -161,7 +162,8 @@ impl Banks {
         let own = self.special.get(&near.key);
         let settings = &bank.settings;
         let is_past = |end: Option<Timestamp>| end.is_some_and(|end| end <= occasion.at);
-        if !bank.enabled || is_past(settings.expires_at) || is_past(own.and_then(|o| o.expires_at)) {
+        if !bank.enabled || is_past(settings.expires_at) || is_past(own.and_then(|o| o.expires_at))
+        {
             return None;
         }
         let narrower = own.and_then(|own| own.distance).unwrap_or(u32::MAX);

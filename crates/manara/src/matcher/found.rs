@@ -68,12 +68,7 @@ impl Found {
         }
     }
 
-    pub(super) fn link(
-        &mut self,
-        indexes: &Indexes,
-        link: &str,
-        field: impl FnOnce() -> String,
-    ) {
+    pub(super) fn link(&mut self, indexes: &Indexes, link: &str, field: impl FnOnce() -> String) {
         // A link that is not a URL has no canonical form, and so nothing to compare.
         if let Ok(url) = CanonicalUrl::parse(link) {
             self.exact(indexes, &Signal::Url(url), field, None);
@@ -148,7 +143,11 @@ impl Found {
         span: Option<Span>,
     ) -> Option<&mut Match> {
         let (bank, member, withheld) = indexes.banks.takes(near, self.occasion)?;
-        let place = (near.key, field.to_owned(), span.map_or(0, |span| span.start));
+        let place = (
+            near.key,
+            field.to_owned(),
+            span.map_or(0, |span| span.start),
+        );
         match self.places.entry(place) {
             Entry::Occupied(place) => {
                 let (_, known) = self.matches.get_mut(*place.get())?;

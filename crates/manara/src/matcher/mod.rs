@@ -9,7 +9,9 @@ mod found;
 
 pub(crate) use bank::Occasion;
 
-use crate::{clock, forms};
+#[cfg(test)]
+use crate::clock;
+use crate::forms;
 use bank::Banks;
 use found::Found;
 use jiff::Timestamp;

@@ -141,11 +141,11 @@ fn events_looked_up_together_get_what_each_would_alone() {
         (0..n % 4).map(|_| medium_of(&forms)).collect()
     };
     let media: Vec<Vec<MediaSignals>> = (0..400).map(of_event).collect();
-    let json =
-        br#"{"id":"1","source":"s","type":"post.created","time":"2026-11-22T10:15:00Z"}"#;
+    let json = br#"{"id":"1","source":"s","type":"post.created","time":"2026-11-22T10:15:00Z"}"#;
     let (event, _) = Event::from_json(json, manara_model::Origin::Http).unwrap();
     assert!(media.iter().flatten().count() * 3 > LOOKUPS_MAX);
-    let together = matcher.matches_of_events(media.iter().map(|media| (&event, &media[..], event.time)));
+    let together =
+        matcher.matches_of_events(media.iter().map(|media| (&event, &media[..], event.time)));
     assert_eq!(together.len(), media.len());
     for (matches, media) in together.iter().zip(&media) {
         assert_eq!(matches, &matcher.matches(&event, media));
@@ -228,8 +228,7 @@ fn a_removed_member_is_in_no_later_answer() {
     let near = |member: i64| {
         let mut hash = Pdq([0; 32]);
         for (bytes, salt) in hash.0.chunks_exact_mut(8).zip(1_u64..) {
-            let mixed =
-                (member as u64 / 10 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ (salt << 17));
+            let mixed = (member as u64 / 10 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ (salt << 17));
             bytes.copy_from_slice(&mixed.rotate_left(23).to_le_bytes());
         }
         hash
@@ -315,12 +314,17 @@ fn slogans(slogans: &[&str], safe: &[&str]) -> Matcher {
     let matcher = Matcher::default();
     let phrase = |text: &str| Signal::parse(SignalType::Text, text).unwrap();
     let add = |bank: &str, first: i64, phrases: &[&str]| {
-        matcher.apply(phrases.iter().zip(first..).map(|(text, member)| Change::Add {
-            bank: bank.parse().unwrap(),
-            member: MemberId(member),
-            signal: phrase(text),
-            settings: MemberSettings::default(),
-        }));
+        matcher.apply(
+            phrases
+                .iter()
+                .zip(first..)
+                .map(|(text, member)| Change::Add {
+                    bank: bank.parse().unwrap(),
+                    member: MemberId(member),
+                    signal: phrase(text),
+                    settings: MemberSettings::default(),
+                }),
+        );
     };
     add("SLOGANS", 1, slogans);
     add("SAFE", 101, safe);
@@ -348,9 +352,15 @@ fn said(matcher: &Matcher, text: &str) -> Vec<String> {
 fn a_negative_bank_forbids_what_it_covers() {
     let matcher = slogans(&["grey banner", "rise"], &["museum of the grey banner"]);
     let vetoed = "1: vetoed by SAFE 101 at distance 0";
-    assert_eq!(said(&matcher, "the Museum of the Grey Banner opens"), [vetoed]);
+    assert_eq!(
+        said(&matcher, "the Museum of the Grey Banner opens"),
+        [vetoed]
+    );
     // The other phrase is not covered, and neither is another occurrence of the first.
-    assert_eq!(said(&matcher, "Museum of the grey banner, rise!"), ["2", vetoed]);
+    assert_eq!(
+        said(&matcher, "Museum of the grey banner, rise!"),
+        ["2", vetoed]
+    );
     let twice = "museum of the grey banner? Under the grey banner!";
     assert_eq!(said(&matcher, twice), ["1"]);
     // A negative bank that is off, or in shadow, forbids nothing.
@@ -386,8 +396,14 @@ fn an_image_is_vetoed_by_what_is_at_least_as_near() {
     };
     assert_eq!(found(2), ["TVEC 2", "SAFE 18"]);
     assert_eq!(found(9), ["TVEC 9", "SAFE 11"]);
-    assert_eq!(found(10), ["SAFE 10", "TVEC 10: vetoed by SAFE 2 at distance 10"]);
-    assert_eq!(found(25), ["SAFE 5", "TVEC 25: vetoed by SAFE 2 at distance 5"]);
+    assert_eq!(
+        found(10),
+        ["SAFE 10", "TVEC 10: vetoed by SAFE 2 at distance 10"]
+    );
+    assert_eq!(
+        found(25),
+        ["SAFE 5", "TVEC 25: vetoed by SAFE 2 at distance 5"]
+    );
 }
 
 #[test]
@@ -411,8 +427,14 @@ fn what_is_in_shadow_is_found_without_effect() {
     set(1, MemberSettings::default());
     assert_eq!(said(&matcher, text), ["1", "2"]);
     assert!(matcher.quarantine(&bank, MemberId(2)));
-    assert!(!matcher.quarantine(&bank, MemberId(2)), "it is there already");
-    assert_eq!(said(&matcher, text), ["1", "2: the member is in quarantine"]);
+    assert!(
+        !matcher.quarantine(&bank, MemberId(2)),
+        "it is there already"
+    );
+    assert_eq!(
+        said(&matcher, text),
+        ["1", "2: the member is in quarantine"]
+    );
     // Whoever vouches for a member lets it match whatever it matches.
     let vouched = MemberSettings {
         vouched: true,

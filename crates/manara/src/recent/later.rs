@@ -64,7 +64,10 @@ pub(crate) fn look(
                 return;
             };
             looked.matched += 1;
-            let key = (Reverse(priority(&event.event, nearest)), Reverse(event.leaf));
+            let key = (
+                Reverse(priority(&event.event, nearest)),
+                Reverse(event.leaf),
+            );
             candidates.insert(key, event);
             if candidates.len() > room {
                 candidates.pop_last();
@@ -80,7 +83,7 @@ pub(crate) fn look(
         tried += 1;
         if let Some(later) = evaluate(store, live, rules, &event, &members, priority)? {
             let opened = store.write_blocking(move |tx| tx.record_later(later));
-            looked.cases += u64::from(*opened.context("opening a case")?.get());
+            looked.cases += u64::from(opened.context("opening a case")?);
         }
     }
     looked.left_out = looked.matched - kept + (kept - tried);
@@ -99,27 +102,55 @@ fn members_since(
     let mut settled = Vec::new();
     let next = store.read(|reader| {
         let next = reader.bank_changes(cursor, &mut |change| match change {
-            BankChange::Bank { name, enabled, settings } => {
+            BankChange::Bank {
+                name,
+                enabled,
+                settings,
+            } => {
                 let counts = enabled && settings.mode == BankMode::Live && !settings.is_negative();
                 alone.set_bank(&name, counts, settings);
                 if counts {
                     live.insert(name);
                 }
             }
-            BankChange::Member { bank, member, signal, settings, .. } => {
+            BankChange::Member {
+                bank,
+                member,
+                signal,
+                settings,
+                ..
+            } => {
                 if settings.mode == MemberMode::Live && live.contains(&bank) {
                     members.insert((bank.clone(), member));
-                    changes.push(Change::Add { bank, member, signal, settings });
+                    changes.push(Change::Add {
+                        bank,
+                        member,
+                        signal,
+                        settings,
+                    });
                 }
             }
-            BankChange::Settings { bank, member, settings, .. } => {
+            BankChange::Settings {
+                bank,
+                member,
+                settings,
+                ..
+            } => {
                 if settings.mode == MemberMode::Live && live.contains(&bank) {
                     settled.push(member);
                 }
             }
-            BankChange::Removed { bank, member, signal_type } => {
+            BankChange::Removed {
+                bank,
+                member,
+                signal_type,
+            } => {
                 members.remove(&(bank.clone(), member));
-                changes.push(Change::Remove { bank, member, signal_type });
+                changes.push(Change::Remove {
+                    bank,
+                    member,
+                    signal_type,
+                });
             }
         })?;
         for id in settled {
@@ -127,7 +158,12 @@ fn members_since(
                 && members.insert((bank.clone(), id))
             {
                 let (signal, settings) = (member.signal, member.settings);
-                changes.push(Change::Add { bank, member: id, signal, settings });
+                changes.push(Change::Add {
+                    bank,
+                    member: id,
+                    signal,
+                    settings,
+                });
             }
         }
         Ok::<_, StoreError>(next)

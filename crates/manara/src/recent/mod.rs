@@ -16,7 +16,6 @@ use crate::forms;
 use crate::matcher::{Matcher, MediaSignals};
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{Match, MediaFacts, Medium};
-use manara_signal::Signal;
 use manara_signal::pdq::PdqHash;
 use manara_store::{Reader, RecentEvent, StoreError};
 use serde::{Deserialize, Serialize};
@@ -100,7 +99,9 @@ pub(crate) fn sweep(
 /// What was looked up of an event's media when it came.
 pub(crate) fn signals_of(event: &RecentEvent) -> Vec<MediaSignals> {
     let media = event.event.media().iter().zip(&event.media);
-    media.map(|(medium, facts)| of_medium(medium, facts)).collect()
+    media
+        .map(|(medium, facts)| of_medium(medium, facts))
+        .collect()
 }
 
 fn of_medium(medium: &Medium, facts: &MediaFacts) -> MediaSignals {
@@ -124,11 +125,5 @@ fn of_medium(medium: &Medium, facts: &MediaFacts) -> MediaSignals {
     }
 }
 
-/// A matcher that knows nothing but these members, each as its bank says; negative banks are of no
-/// effect, since their members are missing.
-pub(crate) fn is_image(signal: &Signal) -> bool {
-    matches!(signal, Signal::Pdq(_))
-}
-
 /// The name of the form that is the image as stored.
-pub(crate) const STORED: &str = forms::STORED;
+const STORED: &str = forms::STORED;

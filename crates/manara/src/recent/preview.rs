@@ -2,13 +2,13 @@
 
 use super::{Window, sweep};
 use crate::matcher::{Change, Matcher};
-use crate::scan::report::Excerpt;
+use crate::scan::Excerpt;
 use jiff::Timestamp;
 use manara_model::{
-    BankMode, BankName, BankSettings, DecisionId, Match, MemberId, MemberMode, MemberSettings,
-    NewMember, Withheld,
+    BankMode, BankName, BankSettings, DecisionId, Event, Match, MemberId, MemberMode,
+    MemberSettings, NewMember, Ratio, Span, Withheld,
 };
-use manara_store::{BankChange, BankCursor, Reader, RecentEvent, StoreError};
+use manara_store::{BankChange, BankCursor, Reader, StoreError};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
@@ -16,6 +16,17 @@ use std::collections::{HashMap, HashSet};
 const SAMPLES_MAX: usize = 20;
 /// Members that were counted one by one; beyond, only their sum is.
 const MEMBERS_COUNTED_MAX: usize = 100_000;
+
+/// From so many events on a change can be too wide.
+const WIDE_EVENTS: u64 = 20;
+/// And from this share of all events on it is.
+const WIDE_SHARE: f64 = 0.01;
+
+/// Whether something matches so much of what was recently seen that it must not go live unseen: a
+/// hundredth of all events, and at least twenty.
+pub(crate) fn is_wide(matched: u64, seen: u64) -> bool {
+    matched >= WIDE_EVENTS && matched as f64 >= seen as f64 * WIDE_SHARE
+}
 
 /// What is thought of.
 #[derive(Debug, Clone)]
@@ -135,7 +146,9 @@ pub(crate) fn preview(
             }
         }
         if preview.samples.len() < SAMPLES_MAX {
-            preview.samples.push(sample(&seen, first));
+            let event = (&seen.event, seen.decision, seen.received_at);
+            let shown = sample(event, &first.field, first.span, first.distance);
+            preview.samples.push(shown);
         }
     })?;
     preview.accounts = accounts.len() as u64;
@@ -147,17 +160,23 @@ pub(crate) fn preview(
     Ok(preview)
 }
 
-fn sample(seen: &RecentEvent, found: &Match) -> Sample {
-    let text = seen.event.text_at(&found.field);
+/// An event as it is shown: the field in question, and the part of it.
+pub(super) fn sample(
+    (event, decision, received_at): (&Event, DecisionId, Timestamp),
+    field: &str,
+    span: Option<Span>,
+    distance: u32,
+) -> Sample {
+    let text = event.text_at(field);
     Sample {
-        source: seen.event.source.clone(),
-        id: seen.event.id.clone(),
-        decision: seen.decision,
-        received_at: seen.received_at,
-        account: seen.event.account.as_ref().map(|a| a.id.clone()),
-        field: found.field.clone(),
-        distance: found.distance,
-        excerpt: text.map(|text| match found.span {
+        source: event.source.clone(),
+        id: event.id.clone(),
+        decision,
+        received_at,
+        account: event.account.as_ref().map(|a| a.id.clone()),
+        field: field.to_owned(),
+        distance,
+        excerpt: text.map(|text| match span {
             Some(span) => Excerpt::of(text, span),
             None => Excerpt::whole(text),
         }),
@@ -185,7 +204,11 @@ fn matchers(
     let mut negative: HashSet<BankName> = HashSet::new();
     let mut batch = (Vec::new(), Vec::new());
     reader.bank_changes(&BankCursor::default(), &mut |change| match change {
-        BankChange::Bank { name, enabled, settings } => {
+        BankChange::Bank {
+            name,
+            enabled,
+            settings,
+        } => {
             let is_this = name == *bank;
             if is_this || settings.vetoes.contains(bank) {
                 let now = live(settings);
@@ -203,7 +226,13 @@ fn matchers(
                 }
             }
         }
-        BankChange::Member { bank: of, member, signal, settings, .. } => {
+        BankChange::Member {
+            bank: of,
+            member,
+            signal,
+            settings,
+            ..
+        } => {
             let wanted = match thought {
                 Thought::Add(_) => false,
                 Thought::Member(it, _) => of == *bank && member == *it,
@@ -252,7 +281,7 @@ fn matchers(
 fn live(settings: BankSettings) -> BankSettings {
     BankSettings {
         mode: BankMode::Live,
-        enable_ratio: manara_model::Ratio::ALL,
+        enable_ratio: Ratio::ALL,
         ..settings
     }
 }

@@ -168,10 +168,8 @@ fn signed(
 
 /// Looks up signed events together.
 fn matched(scanner: &Scanner<'_>, signed: Vec<SignedEvent>) -> impl Iterator<Item = Outcome> {
-    let now = clock::now();
-    let events = signed
-        .iter()
-        .map(|it| (&it.event, &it.signals[..], now));
+    let now = crate::clock::now();
+    let events = signed.iter().map(|it| (&it.event, &it.signals[..], now));
     let matches = scanner.matcher.matches_of_events(events);
     signed.into_iter().zip(matches).map(|(signed, matches)| {
         let SignedEvent {

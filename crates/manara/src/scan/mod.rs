@@ -174,7 +174,8 @@ impl Item {
     /// Parts the matches that count from those that have no effect; what negative banks hold is
     /// neither.
     fn set_aside(&mut self, matcher: &Matcher) {
-        self.matches.retain(|hit| !matcher.is_negative(&hit.found.bank));
+        self.matches
+            .retain(|hit| !matcher.is_negative(&hit.found.bank));
         let withheld = |hit: &mut Hit| hit.found.withheld.is_some();
         self.withheld = self.matches.extract_if(.., withheld).collect();
     }
