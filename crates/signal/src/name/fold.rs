@@ -24,6 +24,8 @@ pub(super) struct Glyph {
     /// Its bytes in the original.
     pub(super) start: u32,
     pub(super) end: u32,
+    /// Whether it stands for three or more of the same, which is emphasis.
+    pub(super) stretched: bool,
 }
 
 /// A word of a name: glyphs `start..end`.
@@ -47,6 +49,16 @@ impl Folded {
         self.glyphs.get(word.start..word.end).unwrap_or_default()
     }
 
+    /// What is written for [`Folded::letters`], if it differs.
+    pub(super) fn written(&self) -> Option<String> {
+        let glyphs = || self.glyphs.iter().filter(|g| !is_symbol(g.folded));
+        let foreign = |g: &Glyph| g.written != g.folded && g.written != 'I';
+        glyphs().any(foreign).then(|| {
+            let write = |g: &Glyph| if foreign(g) { g.written } else { g.folded };
+            glyphs().map(write).collect()
+        })
+    }
+
     /// The letters and digits, symbols that stand for letters left out as the separators are.
     pub(super) fn letters(&self) -> String {
         let glyphs = self.glyphs.iter().filter(|g| !is_symbol(g.folded));
@@ -61,7 +73,12 @@ pub(super) fn is_symbol(c: char) -> bool {
 
 /// Whether a character is part of a word.
 pub(super) fn is_letter(c: char) -> bool {
-    c.is_alphanumeric() || !c.is_ascii() && is_combining_mark(c)
+    match c {
+        '\0'..='\x7f' => c.is_ascii_alphanumeric(),
+        // Most Arabic letters, without a look into a table.
+        '\u{620}'..='\u{64a}' => true,
+        _ => c.is_alphanumeric() || is_combining_mark(c),
+    }
 }
 
 /// Takes a name apart.
@@ -88,6 +105,7 @@ pub(super) fn fold(name: &str) -> Folded {
             typed,
             start: span.start as u32,
             end: span.end as u32,
+            stretched: span.len() >= 3 * typed.len_utf8() && c.is_alphabetic(),
         };
         let begins = apart || lower_before && typed.is_uppercase();
         out.push(glyph, begins, apart);

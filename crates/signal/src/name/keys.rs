@@ -23,6 +23,8 @@ use std::fmt;
 pub struct NameKeys {
     text: Box<str>,
     folded: String,
+    /// What is written for the folded letters, where letters of other scripts are.
+    written: Option<String>,
     stems: Vec<(Stem, Option<Spoken>)>,
 }
 
@@ -51,6 +53,7 @@ impl NameKeys {
         Self {
             text: text.into(),
             folded: folded.letters(),
+            written: folded.written(),
             stems: stems.collect(),
         }
     }
@@ -102,6 +105,11 @@ impl NameKeys {
         }
         steps.extend(self.sounds().map(|sounds| step("sounds", sounds)));
         steps
+    }
+
+    /// What is written for [`NameKeys::folded`], letter by letter.
+    pub(super) fn written(&self) -> &str {
+        self.written.as_deref().unwrap_or(&self.folded)
     }
 
     pub(super) fn stems(&self) -> &[(Stem, Option<Spoken>)] {

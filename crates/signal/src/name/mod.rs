@@ -91,13 +91,13 @@ pub enum NameError {
         "a name of nothing but a counter (`{counter}`) would match too many: give the name it counts"
     )]
     OnlyCounter {
-        /// What was given, normalised.
+        /// What was given.
         counter: Box<str>,
     },
     /// Nothing but words that any returning account adds.
     #[error("a name of nothing but `{word}` would match too many: give the name it was added to")]
     OnlyAddedWord {
-        /// What was given, normalised.
+        /// What was given.
         word: Box<str>,
     },
 }
@@ -134,7 +134,7 @@ fn refuse(keys: &NameKeys) -> Result<(), NameError> {
     let (first, second) = (chars.next(), chars.next());
     let digits = folded.bytes().all(|byte| byte.is_ascii_digit());
     let counter = || NameError::OnlyCounter {
-        counter: folded.into(),
+        counter: keys.text().into(),
     };
     let Some(first) = first else {
         return Err(NameError::Empty);
@@ -160,7 +160,7 @@ fn refuse(keys: &NameKeys) -> Result<(), NameError> {
         counter()
     } else {
         NameError::OnlyAddedWord {
-            word: folded.into(),
+            word: keys.text().into(),
         }
     })
 }

@@ -6,7 +6,7 @@
 //! [`FURTHER`] points, so that more reasons never score higher.
 
 use super::keys::NameKeys;
-use super::stem::{Letter, Stem, WEIGHT_MIN, WEIGHT_TELLING, weight};
+use super::stem::{Letter, STRETCHED, Stem, WEIGHT_MIN, WEIGHT_TELLING, weight};
 use super::translit::{Spoken, Writing};
 use super::words::WordKind;
 use std::fmt;
@@ -157,7 +157,10 @@ pub(super) fn compare_keys(a: &NameKeys, b: &NameKeys) -> Option<Comparison> {
         return Some(Comparison::new(vec![Reason::Identical]));
     }
     if a.folded() == b.folded() {
-        return Some(Comparison::new(vec![Reason::SameLetters]));
+        let imitated = look_alikes(a.written(), b.written());
+        return Some(Comparison::new(vec![
+            imitated.unwrap_or(Reason::SameLetters),
+        ]));
     }
     let mut best: Option<Comparison> = None;
     let mut consider = |reasons: Option<Vec<Reason>>| {
@@ -180,6 +183,18 @@ pub(super) fn compare_keys(a: &NameKeys, b: &NameKeys) -> Option<Comparison> {
     best
 }
 
+/// Letters of other scripts in the place of those they look like.
+fn look_alikes(a: &str, b: &str) -> Option<Reason> {
+    let mut pairs = Vec::new();
+    for (a, b) in a.chars().zip(b.chars()).filter(|(a, b)| a != b) {
+        let pair = if a.is_ascii() { (b, a) } else { (a, b) };
+        if pairs.len() < PAIRS_MAX && !pairs.contains(&pair) {
+            pairs.push(pair);
+        }
+    }
+    (!pairs.is_empty()).then_some(Reason::LookAlike(pairs))
+}
+
 /// The route of equal stems.
 fn same_stem(a: &Stem, b: &Stem) -> Option<Vec<Reason>> {
     if a.key != b.key || weight(&a.letters) < WEIGHT_MIN {
@@ -193,7 +208,12 @@ fn same_stem(a: &Stem, b: &Stem) -> Option<Vec<Reason>> {
     letters_differ(&a.letters, &b.letters, &mut reasons);
     parts_differ(a, b, &mut reasons);
     if reasons.is_empty() {
-        reasons.push(Reason::Rearranged);
+        let parts = !a.counters.is_empty() || !a.added.is_empty();
+        reasons.push(if parts {
+            Reason::Rearranged
+        } else {
+            Reason::SameLetters
+        });
     }
     Some(reasons)
 }
@@ -290,10 +310,12 @@ const PAIRS_MAX: usize = 4;
 pub(super) fn letters_differ(a: &[Letter], b: &[Letter], reasons: &mut Vec<Reason>) {
     let (mut looks, mut digits, mut doubled) = (Vec::new(), Vec::new(), None);
     for (a, b) in a.iter().zip(b) {
-        if a.count != b.count && doubled.is_none() {
+        let stretched = a.count == STRETCHED || b.count == STRETCHED;
+        if a.count != b.count && !stretched && doubled.is_none() {
             doubled = Some(a.read);
         }
-        if a.written == b.written {
+        // A capital `I` between small letters may be just that.
+        if a.written == b.written || a.written.eq_ignore_ascii_case(&b.written) {
             continue;
         }
         let (disguise, letter) = if is_disguise(b) && !is_disguise(a) {

@@ -14,9 +14,12 @@ pub(super) struct Letter {
     /// The letter; [`UPRIGHT`] where it may be `i` or `l`.
     pub(super) read: char,
     pub(super) written: char,
-    /// How often it stands there in a row, at most 2: more is emphasis.
+    /// How often it stands there in a row, 1 or 2; [`STRETCHED`] is emphasis.
     pub(super) count: u8,
 }
+
+/// Counted for a letter written three times or more, which stands for any number of it.
+pub(super) const STRETCHED: u8 = 3;
 
 /// Read for a stroke that may be `i` or `l`: the digit 1, a capital `I` inside a word, `!`.
 pub(super) const UPRIGHT: char = '|';
@@ -111,11 +114,24 @@ pub(super) fn read_letters(text: &str) -> Vec<Letter> {
 
 /// The key of some letters, repeated ones once.
 pub(super) fn key_of(letters: &[Letter]) -> String {
-    let mut once = Vec::with_capacity(letters.len());
+    let mut key = String::with_capacity(letters.len() * 2);
+    let mut before: Option<Letter> = None;
     for letter in letters {
-        push_once(&mut once, *letter);
+        match &before {
+            Some(last) if repeats(last, letter) => {}
+            _ => {
+                key.push(letter.key());
+                before = Some(*letter);
+            }
+        }
     }
-    once.iter().map(Letter::key).collect()
+    key
+}
+
+/// Whether a letter is the one before it once more. A stroke beside an `l` may be an `i`.
+fn repeats(last: &Letter, letter: &Letter) -> bool {
+    let counts = letter.read.is_ascii_digit() || letter.read != UPRIGHT && !is_letter(letter.read);
+    last.read == letter.read && !counts
 }
 
 /// The letters of a name for a search inside it: every digit that can be a letter is one, unless
@@ -142,7 +158,10 @@ fn glyph_letter(glyph: &Glyph) -> Letter {
             written: glyph.folded,
             count: 1,
         },
-        None => letter(glyph.folded, glyph.written),
+        None => Letter {
+            count: if glyph.stretched { STRETCHED } else { 1 },
+            ..letter(glyph.folded, glyph.written)
+        },
     }
 }
 
@@ -179,13 +198,8 @@ fn is_digit_letter(c: char) -> bool {
 
 pub(super) fn push_once(letters: &mut Vec<Letter>, letter: Letter) {
     match letters.last_mut() {
-        Some(last)
-            if last.same(&letter) && is_letter(letter.read) && !letter.read.is_ascii_digit() =>
-        {
-            last.count = 2;
-            if last.read == UPRIGHT {
-                last.read = letter.read;
-            }
+        Some(last) if repeats(last, &letter) => {
+            last.count = last.count.max(letter.count).max(2);
         }
         _ => letters.push(letter),
     }
@@ -271,7 +285,7 @@ impl Stem {
             return None;
         }
         if place.roman && lead + trail == 0 && body.glyphs.len() <= 5 {
-            let word: String = body.glyphs.iter().map(|g| g.folded).collect();
+            let word = as_typed(&body.glyphs);
             if let Some(value) = roman(&word).filter(|_| word.len() > 1 || place.last) {
                 self.counters.push(value.to_string().into());
                 return None;
@@ -336,6 +350,21 @@ impl Stem {
         }
         body
     }
+}
+
+/// The letters with repeated ones as often as they were typed: `III`.
+fn as_typed(glyphs: &[Glyph]) -> String {
+    let times = |g: &Glyph| {
+        if g.typed.is_ascii() {
+            (g.end - g.start).min(4)
+        } else {
+            1
+        }
+    };
+    let letters = glyphs
+        .iter()
+        .flat_map(|g| std::iter::repeat_n(g.folded, times(g) as usize));
+    letters.collect()
 }
 
 /// Most digits in a row that are letters; more are a year or another number.

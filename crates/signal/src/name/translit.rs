@@ -16,9 +16,10 @@
 //! | `f` | ف | f ph v |
 //! | (none) | ء ع ؤ ئ ا و ي | vowels, w, y, 2, 3 |
 //!
-//! A long vowel written in Arabic must stand in the Latin name too (ا as a or e, و as o, u or w, ي as
+//! Names are looked up by these classes, and then compared letter by letter: `sh` is ش but not س, `q` is ق
+//! but not ج ([`fits`]). A long vowel written in Arabic must stand in the Latin name too (ا as a or e, و as o, u or w, ي as
 //! i, e or y), and a Latin w or y in the Arabic one. The article is left out with its assimilated
-//! forms (`al-ramad`, `ar-ramad`), and so is a final t or h (`raya`, `rayah`, `rayat`). For names run
+//! forms (`al-ramad`, `ar-ramad`), and so is the ending ة with its t or h (`raya`, `rayah`, `rayat`). For names run
 //! together there is a second reading with the article's `l`, and a third with it assimilated.
 //! Sources of the table: ISO 233, ALA-LC and the spellings of Arabic chat.
 
@@ -39,12 +40,31 @@ mod vowel {
 pub(super) struct Sounds {
     /// Classes of consonants, see the table.
     pub(super) consonants: String,
-    /// Before each consonant and after the last: what is written there, or must be.
-    between: Vec<u8>,
-    /// Arabic only: what may be written there.
-    allowed: Vec<u8>,
+    /// What stands before the first consonant.
+    lead: Gap,
+    /// Of each consonant, the letter it is written with (Latin digraphs as one, see [`latin_sound`])
+    /// and what stands after it.
+    letters: Vec<(char, Gap)>,
     /// Arabic only: consonants and long vowels.
     units: usize,
+}
+
+/// What stands between two consonants: vowels that are written there, or must be; Arabic only, what
+/// may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Gap {
+    vowels: u8,
+    allowed: u8,
+}
+
+impl Gap {
+    /// Whether what stands here in Arabic may be said as what stands there in Latin.
+    fn said_as(self, latin: Self) -> bool {
+        let hard = |bit: u8, vowel: u8| latin.vowels & bit == 0 || self.allowed & vowel > 0;
+        self.vowels & !latin.vowels == 0
+            && hard(vowel::HARD_W, vowel::W)
+            && hard(vowel::HARD_Y, vowel::Y)
+    }
 }
 
 /// In which letters a name is written.
@@ -66,14 +86,6 @@ const CONSONANTS_MIN: usize = 4;
 const UNITS_MIN: usize = 6;
 
 impl Sounds {
-    fn new() -> Self {
-        Self {
-            between: vec![0],
-            allowed: vec![0],
-            ..Self::default()
-        }
-    }
-
     /// Whether there is enough of it to look up.
     pub(super) fn tells(&self) -> bool {
         self.consonants.len() >= CONSONANTS_MIN
@@ -81,60 +93,56 @@ impl Sounds {
 
     /// Whether an Arabic name (`self`) may be said as a Latin one.
     pub(super) fn said_as(&self, latin: &Self) -> bool {
-        let hard = |bits: u8| {
-            let w = if bits & vowel::HARD_W > 0 {
-                vowel::W
-            } else {
-                0
-            };
-            w | if bits & vowel::HARD_Y > 0 {
-                vowel::Y
-            } else {
-                0
-            }
-        };
-        let needed = self.between.iter().zip(&latin.between);
-        let allowed = self.allowed.iter().zip(&latin.between);
+        let mut pairs = self.letters.iter().zip(&latin.letters);
         self.tells()
             && self.units >= UNITS_MIN
             && self.consonants == latin.consonants
-            && needed.into_iter().all(|(needs, has)| needs & !has == 0)
-            && allowed.into_iter().all(|(may, has)| hard(*has) & !may == 0)
+            && self.lead.said_as(latin.lead)
+            && pairs.all(|((a, gap), (l, other))| fits(*a, *l) && gap.said_as(*other))
     }
 
-    fn consonant(&mut self, class: char) {
+    fn consonant(&mut self, class: char, letter: char) {
         self.consonants.push(class);
-        self.between.push(0);
-        self.allowed.push(0);
+        self.letters.push((letter, Gap::default()));
         self.units += 1;
     }
 
     fn vowel(&mut self, needed: u8, allowed: u8) {
-        if let Some(last) = self.between.last_mut() {
-            *last |= needed;
-        }
-        if let Some(last) = self.allowed.last_mut() {
-            *last |= needed | allowed;
-        }
+        let gap = self
+            .letters
+            .last_mut()
+            .map_or(&mut self.lead, |(_, gap)| gap);
+        gap.vowels |= needed;
+        gap.allowed |= needed | allowed;
         self.units += usize::from(needed > 0);
     }
 
-    /// Drops the t or h with which a word just read ends, if that is not all of it.
-    fn drop_ending(&mut self, from: usize) {
-        let word = self.consonants.get(from..).unwrap_or_default();
-        let vowel_after = self.between.last().is_some_and(|bits| *bits > 0);
-        if word.len() >= 2 && word.ends_with(['t', 'h']) && !vowel_after {
+    /// Drops the t or h with which a Latin word just read ends, as the Arabic ending ة does; whether
+    /// there was one.
+    fn drop_ending(&mut self, from: usize) -> bool {
+        let ends = match self.letters.get(from..).unwrap_or_default() {
+            [.., (_, before), ('t' | 'h', after)] => {
+                before.vowels & vowel::A > 0
+                    && before.vowels & vowel::HARD_Y == 0
+                    && after.vowels == 0
+            }
+            _ => false,
+        };
+        if ends {
             self.consonants.pop();
-            self.between.pop();
-            self.allowed.pop();
+            self.letters.pop();
             self.units -= 1;
         }
+        ends
     }
 }
 
 /// The readings of a name's words.
 pub(super) fn spoken(words: &[Vec<Glyph>]) -> Option<Spoken> {
-    let mut letters = words.iter().flatten().filter(|g| g.folded.is_alphabetic());
+    let mut letters = words
+        .iter()
+        .flatten()
+        .filter(|g| !g.folded.is_ascii() || g.folded.is_ascii_alphabetic());
     let writing = match letters.clone().next()?.folded {
         'a'..='z' => Writing::Latin,
         c if is_arabic(c) => Writing::Arabic,
@@ -147,7 +155,7 @@ pub(super) fn spoken(words: &[Vec<Glyph>]) -> Option<Spoken> {
     if !letters.all(same) {
         return None;
     }
-    let mut readings: Vec<Sounds> = Vec::with_capacity(3);
+    let mut readings: Vec<Sounds> = Vec::with_capacity(4);
     let mut add = |sounds: Sounds| {
         if sounds.tells() && !readings.contains(&sounds) {
             readings.push(sounds);
@@ -161,9 +169,16 @@ pub(super) fn spoken(words: &[Vec<Glyph>]) -> Option<Spoken> {
         }
         Writing::Latin => {
             let words: Vec<Vec<char>> = words.iter().map(|word| latin_letters(word)).collect();
-            add(latin(&words));
+            let mut both = |words: &[Vec<char>]| {
+                let (sounds, dropped) = latin(words, true);
+                add(sounds);
+                if dropped {
+                    add(latin(words, false).0);
+                }
+            };
+            both(&words);
             if words.len() > 1 {
-                add(latin(&[words.concat()]));
+                both(&[words.concat()]);
             }
         }
     }
@@ -183,9 +198,8 @@ enum Style {
 }
 
 fn arabic(words: &[Vec<Glyph>], style: Style) -> Sounds {
-    let mut out = Sounds::new();
+    let mut out = Sounds::default();
     for (at, word) in words.iter().enumerate() {
-        let from = out.consonants.len();
         let last = at + 1 == words.len();
         let rest = match word.as_slice() {
             [alef, lam, rest @ ..]
@@ -193,16 +207,13 @@ fn arabic(words: &[Vec<Glyph>], style: Style) -> Sounds {
             {
                 let sun = rest.first().is_some_and(|g| is_sun_letter(g.folded));
                 if style == Style::Together || style == Style::Assimilated && !sun {
-                    out.consonant('l');
+                    out.consonant('l', 'ل');
                 }
                 rest
             }
             all => all,
         };
         arabic_word(&mut out, rest, style == Style::WordByWord || last);
-        if style == Style::WordByWord || last {
-            out.drop_ending(from);
-        }
     }
     out
 }
@@ -225,15 +236,15 @@ fn arabic_word(out: &mut Sounds, word: &[Glyph], alone: bool) {
             'ؤ' => out.vowel(0, vowel::W),
             'ئ' => out.vowel(0, vowel::Y),
             // Said as t before another word, and not at all at the end.
-            'ه' if last && glyph.typed == 'ة' => {
-                if !alone {
-                    out.consonant('t');
+            'ه' if last => {
+                if !alone && glyph.typed == 'ة' {
+                    out.consonant('t', 'ت');
                 }
             }
             'ل' if before == 'ل' => {}
             c => {
                 if let Some(class) = arabic_consonant(c) {
-                    out.consonant(class);
+                    out.consonant(class, c);
                 }
             }
         }
@@ -273,8 +284,9 @@ fn latin_letters(word: &[Glyph]) -> Vec<char> {
     word.iter().map(read).collect()
 }
 
-fn latin(words: &[Vec<char>]) -> Sounds {
-    let mut out = Sounds::new();
+/// One reading of a Latin name, and whether an ending was dropped.
+fn latin(words: &[Vec<char>], drop_endings: bool) -> (Sounds, bool) {
+    let (mut out, mut dropped) = (Sounds::default(), false);
     for (at, word) in words.iter().enumerate() {
         let next = words.get(at + 1).map(Vec::as_slice);
         if is_article(word, next.unwrap_or_default()) {
@@ -282,9 +294,11 @@ fn latin(words: &[Vec<char>]) -> Sounds {
         }
         let from = out.consonants.len();
         latin_word(&mut out, without_article(word));
-        out.drop_ending(from);
+        if drop_endings {
+            dropped |= out.drop_ending(from);
+        }
     }
-    out
+    (out, dropped)
 }
 
 /// Whether a word is the article of the next: `al`, `el`, or `ar` before r.
@@ -343,17 +357,60 @@ fn latin_word(out: &mut Sounds, word: &[char]) {
             // Doubled letters are one sound.
             _ if sound == before => {}
             'x' if !matches!(sound, ['x', _]) => {
-                out.consonant('k');
-                out.consonant('s');
+                out.consonant('k', 'k');
+                out.consonant('s', 's');
             }
             _ => {
                 if let Some(class) = latin_consonant(sound) {
-                    out.consonant(class);
+                    out.consonant(class, latin_sound(sound));
                 }
             }
         }
         before = sound;
     }
+}
+
+/// A Latin consonant as one character: Greek letters for kh, gh, th and dh.
+fn latin_sound(sound: &[char]) -> char {
+    match sound {
+        ['k', 'h'] | ['5'] => 'χ',
+        ['g', 'h'] => 'γ',
+        ['t', 'h'] => 'θ',
+        ['d', 'h'] => 'δ',
+        ['s', 'h'] => 'š',
+        ['c', 'h'] => 'č',
+        ['d', 'j'] => 'j',
+        ['p', 'h'] | ['v'] => 'f',
+        ['6'] => 't',
+        ['7'] => 'h',
+        [first, ..] => *first,
+        [] => ' ',
+    }
+}
+
+/// Whether an Arabic letter is written so in Latin letters, as [`latin_sound`] gives them.
+fn fits(arabic: char, latin: char) -> bool {
+    let written = match arabic {
+        'ب' => "b",
+        'پ' => "pb",
+        'ت' | 'ط' | 'ٹ' => "t",
+        'ث' => "θts",
+        'ج' => "jgc",
+        'غ' => "γg8",
+        'ق' => "qkg8",
+        'ك' => "kcq",
+        'گ' => "g",
+        'ح' | 'ه' => "h",
+        'خ' => "χ",
+        'د' | 'ڈ' => "d",
+        'ذ' | 'ض' => "dδ",
+        'س' => "s",
+        'ص' => "s9",
+        'ش' => "šč",
+        'چ' => "č",
+        _ => return true,
+    };
+    written.contains(latin)
 }
 
 fn latin_consonant(sound: &[char]) -> Option<char> {
