@@ -245,13 +245,8 @@ fn evade(random: &mut Random, made: &Made, arabic: bool, evasion: usize) -> Stri
         (4, false) => format!("{known}_backup{number}"),
         (4, true) => format!("{known} ٢ احتياطي"),
         (5, false) => {
-            let digits = |word: &str| {
-                word[..1].to_owned()
-                    + &word[1..]
-                        .replace('a', "4")
-                        .replace('i', "1")
-                        .replace('u', "u")
-            };
+            let digits =
+                |word: &str| word[..1].to_owned() + &word[1..].replace('a', "4").replace('i', "1");
             format!("{}_{}", digits(first), digits(second))
         }
         (5, true) => known.replacen('ا', "اـــ", 2),
@@ -269,7 +264,7 @@ fn evade(random: &mut Random, made: &Made, arabic: bool, evasion: usize) -> Stri
             .of(&[
                 format!("{first}_al{second}"),
                 format!("{first}al{second}"),
-                format!("{}_el_{}", first, second),
+                format!("{first}_el_{second}"),
             ]
             .each_ref())
             .replace(first.as_str(), &made.latin[0])
@@ -356,7 +351,7 @@ fn the_evaluation_gives_the_figures_of_the_document() {
             let is_found = found(&text, SCORE_DEFAULT).contains(&key);
             counts[usize::from(arabic)] += usize::from(is_found);
             if !is_found && key < 100 && std::env::var_os("MANARA_PRINT").is_some() {
-                println!("missed: {} as {text}", made.known(arabic));
+                eprintln!("missed: {} as {text}", made.known(arabic));
             }
             counts[2 + usize::from(arabic)] += usize::from(found(&text, 70).contains(&key));
         }
@@ -389,7 +384,7 @@ fn the_evaluation_gives_the_figures_of_the_document() {
             }
             if score_min == SCORE_DEFAULT && std::env::var_os("MANARA_PRINT").is_some() {
                 for key in keys {
-                    println!(
+                    eprintln!(
                         "{text} ~ {}: {}",
                         index_name(&known, key),
                         compare(&name(&index_name(&known, key)), &name(&text)).unwrap()
@@ -412,7 +407,7 @@ fn the_evaluation_gives_the_figures_of_the_document() {
         .collect();
     let shown = format!("| {} |", lines.join(" |\n| "));
     if std::env::var_os("MANARA_PRINT").is_some() {
-        println!("{shown}");
+        eprintln!("{shown}");
     }
     assert_eq!(lines, expect, "expected\n{shown}");
 }

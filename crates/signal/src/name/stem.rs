@@ -431,7 +431,7 @@ mod tests {
         check("gr3y_b4nn3r", "greybaner", &[], &[]);
         check("gr3y_b4nn3r_17", "greybaner", &["17"], &[]);
         check("b@nn€r", "baner", &[], &[]);
-        check("f1ll", "fl", &[], &[]);
+        check("f1ll", "fll", &[], &[]);
         check("gr3y_b4ckup", "grey", &[], &["b4ckup"]);
     }
 
