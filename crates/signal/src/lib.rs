@@ -33,6 +33,7 @@ pub mod digest;
 mod examples;
 mod hex;
 pub mod index;
+pub mod near;
 pub mod pdq;
 mod signal;
 pub mod text;
