@@ -2,7 +2,7 @@
 //!
 //! A member of `n` letters that may differ in `k = n/20` of them is cut into more than `k` pieces,
 //! so that at least one piece (of a long text, several) must stand in every text that is near. Of
-//! each piece one gram of ten or eleven letters, chosen by its hash alone, is filed under its hash.
+//! each piece one gram of ten or thirteen letters, chosen by its hash alone, is filed under its hash.
 //! A query files nothing: it looks its own grams up, at every place, or, where pieces are longer,
 //! at those that the same choice would take. Members of the right length, with enough of their
 //! pieces at about the right places, are compared: first by how often letters occur, then letter
@@ -204,12 +204,9 @@ impl EditIndex {
         lengths: &RangeInclusive<u32>,
         shared: &mut Vec<u32>,
     ) {
-        let mut found: Vec<(u32, u32)> = Vec::new();
-        class.each_gram(letters, |tag, at| {
-            if self.grams.contains(tag) {
-                found.push((tag, at));
-            }
-        });
+        let mut found: Vec<(u32, u32)> = Vec::with_capacity(letters.len());
+        class.each_gram(letters, |tag, at| found.push((tag, at)));
+        self.grams.retain_known(&mut found);
         // A gram that stands in the text many times is looked up once.
         found.sort_unstable();
         let reach = lengths.end() / 20;
@@ -353,7 +350,7 @@ const SHORT: Class = Class {
 /// Pieces of at least fifteen letters.
 const LONG: Class = Class {
     lengths: 60..=u32::MAX,
-    gram: 11,
+    gram: 13,
     window: 15,
     seed: 0x2545_f491_4f6c_dd1d,
 };
@@ -393,32 +390,32 @@ impl Class {
     /// Hands over the tag and place of each gram with the least hash of some window.
     #[inline]
     fn each_gram(&self, letters: &[char], mut then: impl FnMut(u32, u32)) {
-        let outgoing = (0..self.gram).fold(1_u64, |power, _| power.wrapping_mul(BASE));
-        let grams = self.window - self.gram + 1;
-        let mut recent = [u64::MAX; 8];
-        let (mut rolling, mut chosen) = (0_u64, usize::MAX);
-        for (at, c) in letters.iter().enumerate() {
+        let gone = (0..self.gram).fold(1_u64, |power, _| power.wrapping_mul(BASE));
+        let code = |c: &char| u64::from(u32::from(*c));
+        let (before, rest) = letters.split_at(letters.len().min(self.gram - 1));
+        let mut rolling = before.iter().fold(0_u64, |rolling, c| {
+            rolling.wrapping_mul(BASE).wrapping_add(code(c))
+        });
+        let leaving = std::iter::once(0).chain(letters.iter().map(code));
+        // The grams of a window, the latest first; at most three.
+        let (mut second, mut third) = ((u64::MAX, 0), (u64::MAX, 0));
+        let weighed = self.window - self.gram + 1;
+        let mut chosen = u32::MAX;
+        for ((at, c), leaving) in (0_u32..).zip(rest).zip(leaving) {
             rolling = rolling
                 .wrapping_mul(BASE)
-                .wrapping_add(u64::from(u32::from(*c)));
-            let Some(gram) = (at + 1).checked_sub(self.gram) else {
-                continue;
+                .wrapping_add(code(c))
+                .wrapping_sub(leaving.wrapping_mul(gone));
+            let gram = (mix(rolling ^ self.seed), at);
+            let least = if weighed == 1 {
+                gram
+            } else {
+                gram.min(second).min(third)
             };
-            if let Some(gone) = gram.checked_sub(1).and_then(|gone| letters.get(gone)) {
-                rolling = rolling
-                    .wrapping_sub(u64::from(u32::from(*gone)).wrapping_mul(outgoing));
-            }
-            recent[gram % 8] = mix(rolling ^ self.seed);
-            if gram + 1 < grams {
-                continue;
-            }
-            let window = gram + 1 - grams..=gram;
-            let least = window.map(|gram| (recent[gram % 8], gram)).min();
-            if let Some((hash, gram)) = least
-                && gram != chosen
-            {
-                chosen = gram;
-                then((hash >> 32) as u32, gram as u32);
+            (second, third) = (gram, second);
+            if at as usize + 1 >= weighed && least.1 != chosen {
+                chosen = least.1;
+                then((least.0 >> 32) as u32, chosen);
             }
         }
     }

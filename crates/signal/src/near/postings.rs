@@ -68,6 +68,7 @@ enum List {
 /// Members by tag.
 #[derive(Debug, Default)]
 pub(crate) struct Postings {
+    filter: Filter,
     table: HashTable<Entry>,
     lists: Vec<List>,
     free: Vec<u32>,
@@ -90,6 +91,9 @@ impl Postings {
             entry.set(posting.0);
             self.table
                 .insert_unique(spread(tag), entry, |entry| spread(entry.tag));
+            if !self.filter.insert(tag) {
+                self.filter = Filter::of(&self.table);
+            }
             return;
         };
         let value = entry.value();
@@ -134,12 +138,16 @@ impl Postings {
         }
     }
 
-    /// Whether a tag has members; nothing is read but the table.
-    #[inline]
-    pub(crate) fn contains(&self, tag: u32) -> bool {
-        self.table
-            .find(spread(tag), |entry| entry.tag == tag)
-            .is_some()
+    /// Drops tags that certainly have no member, and few others are left.
+    pub(crate) fn retain_known<T: Copy>(&self, tagged: &mut Vec<(u32, T)>) {
+        // No branch depends on what is found, so that the processor waits for many words at once.
+        let mut kept = 0;
+        for at in 0..tagged.len() {
+            let each = tagged[at];
+            tagged[kept] = each;
+            kept += usize::from(self.filter.contains(each.0));
+        }
+        tagged.truncate(kept);
     }
 
     /// Hands over the members of a tag that have a length in the range.
@@ -182,7 +190,55 @@ impl Postings {
             List::Few(list) => list.capacity() * 8,
             List::Many(tree) => tree.len() * 12,
         });
-        self.table.allocation_size() + self.lists.capacity() * 32 + lists.sum::<usize>()
+        let tables = self.table.allocation_size() + self.filter.words.capacity() * 8;
+        tables + self.lists.capacity() * 32 + lists.sum::<usize>()
+    }
+}
+
+/// One bit for each tag that was ever in the table since the filter was made.
+#[derive(Debug, Default)]
+struct Filter {
+    words: Vec<u64>,
+    /// Tags that may still be added.
+    room: usize,
+}
+
+impl Filter {
+    /// A filter with 16 to 32 bits for each tag, and room until they are 8.
+    fn of(table: &HashTable<Entry>) -> Self {
+        let words = (table.len() / 2 + 16).next_power_of_two();
+        let mut filter = Self {
+            words: vec![0; words],
+            room: words * 8,
+        };
+        for entry in table {
+            filter.insert(entry.tag);
+        }
+        filter
+    }
+
+    /// Notes a tag, unless the filter is full.
+    fn insert(&mut self, tag: u32) -> bool {
+        if self.room == 0 {
+            return false;
+        }
+        self.room -= 1;
+        let at = self.word(tag);
+        if let Some(word) = self.words.get_mut(at) {
+            *word |= 1 << (tag % 64);
+        }
+        true
+    }
+
+    #[inline]
+    fn contains(&self, tag: u32) -> bool {
+        let word = self.words.get(self.word(tag));
+        word.is_some_and(|word| word >> (tag % 64) & 1 == 1)
+    }
+
+    #[inline]
+    fn word(&self, tag: u32) -> usize {
+        (spread(tag) >> 20) as usize & self.words.len().wrapping_sub(1)
     }
 }
 
