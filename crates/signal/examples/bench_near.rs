@@ -5,7 +5,8 @@
 //! lookup in microseconds, of those that find nothing, and a digest of all answers.
 
 use manara_signal::digest::sha256;
-use manara_signal::near::{EditIndex, RawText};
+use manara_signal::near::{EditIndex, RawText, ShingleIndex, Shingles, Tlsh, TlshIndex};
+use manara_signal::text::normalise;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Instant;
@@ -16,7 +17,7 @@ fn main() {
     let (Some(what), Some(folder)) = (args.first(), args.get(1)) else {
         let _ = writeln!(
             std::io::stderr(),
-            "usage: bench_near edit DIR [TEXTS] [QUERIES] [PERCENT]"
+            "usage: bench_near edit|shingle|tlsh|language DIR [TEXTS] [QUERIES] [PERCENT]"
         );
         return;
     };
@@ -24,6 +25,8 @@ fn main() {
     let queries = lines(folder, "queries", number(3, usize::MAX));
     let line = match what.as_str() {
         "edit" => edit(&bank, &queries, number(4, 5) as u32),
+        "shingle" => shingle(&bank, &queries, number(4, 30) as u32),
+        "tlsh" => tlsh(&bank, &queries, number(4, 30) as u32),
         other => format!("no benchmark `{other}`"),
     };
     let _ = writeln!(std::io::stdout(), "{line}");
@@ -97,4 +100,63 @@ fn edit(bank: &[String], queries: &[String], percent: u32) -> String {
         }
     }
     run.json("manara edit", bank.len(), build_s, index.memory_bytes())
+}
+
+/// Lookups by shingles; what normalising takes is not counted, for the phrases need it all the same.
+fn shingle(bank: &[String], queries: &[String], distance_max: u32) -> String {
+    let began = Instant::now();
+    let mut index = ShingleIndex::new();
+    for (text, key) in bank.iter().zip(0..) {
+        if let Ok(shingles) = Shingles::of(text) {
+            index.insert(key, &shingles);
+        }
+    }
+    let build_s = began.elapsed().as_secs_f64();
+    let mut run = Run::default();
+    let mut hits = Vec::new();
+    for (number, text) in queries.iter().enumerate() {
+        let normalised = normalise(text);
+        hits.clear();
+        let began = Instant::now();
+        if let Ok(shingles) = Shingles::of_folded(normalised.folded()) {
+            index.query(&shingles, distance_max, &mut hits);
+        }
+        run.note(began.elapsed().as_secs_f64() * 1e6, hits.len());
+        for hit in &hits {
+            let _ = writeln!(run.answers, "{number} {} {}", hit.key, hit.distance);
+        }
+    }
+    run.json("manara shingle", bank.len(), build_s, index.memory_bytes())
+}
+
+/// Hashing of the bank, then lookups that compare with all of it.
+fn tlsh(bank: &[String], queries: &[String], distance_max: u32) -> String {
+    let bytes: usize = bank.iter().map(String::len).sum();
+    let began = Instant::now();
+    let hashes: Vec<Tlsh> = bank.iter().filter_map(|text| Tlsh::of(text).ok()).collect();
+    let hash_s = began.elapsed().as_secs_f64();
+    let mut index = TlshIndex::new();
+    for (hash, key) in hashes.iter().zip(0..) {
+        index.insert(key, hash);
+    }
+    let mut run = Run::default();
+    let mut hits = Vec::new();
+    for (number, text) in queries.iter().enumerate() {
+        hits.clear();
+        let Ok(hash) = Tlsh::of(text) else { continue };
+        let began = Instant::now();
+        index.query(&hash, distance_max, &mut hits);
+        run.note(began.elapsed().as_secs_f64() * 1e6, hits.len());
+        for hit in &hits {
+            let _ = writeln!(run.answers, "{number} {} {}", hit.key, hit.distance);
+        }
+    }
+    let total_s = run.all_us.iter().sum::<f64>() / 1e6;
+    let compared = index.len() as f64 * run.all_us.len() as f64 / total_s / 1e6;
+    let line = run.json("manara tlsh", hashes.len(), hash_s, index.memory_bytes());
+    format!(
+        "{}, \"hash_mb_s\": {:.1}, \"million_comparisons_s\": {compared:.1}}}",
+        line.trim_end_matches('}'),
+        bytes as f64 / 1e6 / hash_s
+    )
 }
