@@ -74,7 +74,12 @@ impl Run {
 /// The median and the 99th percentile.
 fn quantiles(times: &mut [f64]) -> [f64; 2] {
     times.sort_by(f64::total_cmp);
-    [50, 99].map(|percent| times.get(times.len() * percent / 100).copied().unwrap_or(0.0))
+    [50, 99].map(|percent| {
+        times
+            .get(times.len() * percent / 100)
+            .copied()
+            .unwrap_or(0.0)
+    })
 }
 
 fn edit(bank: &[String], queries: &[String], percent: u32) -> String {

@@ -33,6 +33,7 @@ pub mod digest;
 mod examples;
 mod hex;
 pub mod index;
+pub mod language;
 pub mod near;
 pub mod pdq;
 mod signal;

@@ -35,5 +35,5 @@ fn as_hma_normalises_and_matches() {
             matched += 1;
         }
     }
-    assert!(matched > 80 && vectors.lines().count() - matched > 80);
+    assert!(matched >= 70 && vectors.lines().count() - matched >= 70);
 }

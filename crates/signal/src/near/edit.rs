@@ -281,7 +281,8 @@ impl EditIndex {
         let at = slot as usize;
         let letters: Vec<char> = text.normalised().chars().collect();
         self.lengths.resize(self.lengths.len().max(at + 1), 0);
-        self.bags.resize(self.bags.len().max(at + 1), Bag::default());
+        self.bags
+            .resize(self.bags.len().max(at + 1), Bag::default());
         self.lengths[at] = text.letters();
         self.bags[at] = bag(&letters);
         self.texts.put(at, text.normalised().as_bytes());
@@ -549,7 +550,12 @@ mod tests {
 
     /// A text, and how it is changed.
     fn near_texts() -> impl Strategy<Value = (String, String)> {
-        let text = prop_oneof!["[ab]{1,130}", "[a-z]{15,70}", "[a-zب-غ]{40,400}", "(abcab){1,40}"];
+        let text = prop_oneof![
+            "[ab]{1,130}",
+            "[a-z]{15,70}",
+            "[a-zب-غ]{40,400}",
+            "(abcab){1,40}"
+        ];
         let change = (any::<prop::sample::Index>(), "[abzب]{0,2}");
         (text, proptest::collection::vec(change, 0..20)).prop_map(|(text, changes)| {
             let mut letters: Vec<char> = text.chars().collect();

@@ -88,7 +88,9 @@ impl Holders {
 
     /// Bytes on the heap.
     pub(crate) fn bytes(&self) -> usize {
-        self.keys.capacity() * 8 + self.links.capacity() * 12 + self.first.capacity() * 4
+        self.keys.capacity() * 8
+            + self.links.capacity() * 12
+            + self.first.capacity() * 4
             + self.by_key.len() * 7
     }
 }

@@ -32,5 +32,8 @@ mod tlsh;
 
 pub use edit::{EditHit, EditIndex};
 pub use raw::{LETTERS_MAX, RawText, RawTextError};
-pub use shingle::{Overlap, SHINGLE_LETTERS_MAX, SHINGLES_MIN, SKETCH, ShingleHit, ShingleIndex, Shingles, ShinglesError};
+pub use shingle::{
+    Overlap, SHINGLE_LETTERS_MAX, SHINGLES_MIN, SKETCH, ShingleHit, ShingleIndex, Shingles,
+    ShinglesError,
+};
 pub use tlsh::{TLSH_MIN, Tlsh, TlshError, TlshHit, TlshIndex};

@@ -114,10 +114,7 @@ impl Postings {
     }
 
     pub(crate) fn remove(&mut self, tag: u32, posting: Posting) {
-        let Ok(mut found) = self
-            .table
-            .find_entry(spread(tag), |entry| entry.tag == tag)
-        else {
+        let Ok(mut found) = self.table.find_entry(spread(tag), |entry| entry.tag == tag) else {
             return;
         };
         let value = found.get().value();

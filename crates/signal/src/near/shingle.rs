@@ -134,7 +134,10 @@ impl Shingles {
         // What is left empty after all rounds, which chance hardly allows, gets an ordinary minimum.
         for (place, round) in sketch.iter_mut().zip(SKETCH as u64..) {
             if *place == u64::MAX {
-                let drawn = self.hashes.iter().map(|hash| mix(hash ^ mix(round + 1)) >> 8);
+                let drawn = self
+                    .hashes
+                    .iter()
+                    .map(|hash| mix(hash ^ mix(round + 1)) >> 8);
                 *place = round << 56 | drawn.min().unwrap_or_default();
             }
         }
@@ -544,8 +547,16 @@ mod tests {
             ours += (estimate - jaccard).abs();
             theirs += (datasketch - jaccard).abs();
         }
-        assert!(pairs >= 100.0 && within >= 0.95 * pairs, "{within} of {pairs}");
-        assert!(ours <= 1.1 * theirs, "{} and {}", ours / pairs, theirs / pairs);
+        assert!(
+            pairs >= 100.0 && within >= 0.95 * pairs,
+            "{within} of {pairs}"
+        );
+        assert!(
+            ours <= 1.1 * theirs,
+            "{} and {}",
+            ours / pairs,
+            theirs / pairs
+        );
     }
 
     fn set(text: &str) -> BTreeSet<String> {

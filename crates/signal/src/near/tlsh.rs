@@ -155,9 +155,8 @@ impl Code {
             let lower = self.lower[word] ^ other.lower[word];
             // Both bits differ by 3 when they are alike in either hash, and by 1 when not.
             let three = upper & lower & !(self.upper[word] ^ self.lower[word]);
-            distance += lower.count_ones()
-                + 2 * (upper & !lower).count_ones()
-                + 5 * three.count_ones();
+            distance +=
+                lower.count_ones() + 2 * (upper & !lower).count_ones() + 5 * three.count_ones();
         }
         distance
     }
@@ -252,7 +251,10 @@ impl TlshIndex {
         };
         // A slot without keys is compared until it is used again, and answers nothing.
         if last && let Some(hash) = self.hashes.get(slot as usize) {
-            if let Ok(entry) = self.by_hash.find_entry(spread(hash), |other| *other == slot) {
+            if let Ok(entry) = self
+                .by_hash
+                .find_entry(spread(hash), |other| *other == slot)
+            {
                 entry.remove();
             }
             self.free.push(slot);
@@ -328,7 +330,14 @@ mod tests {
     fn refusals_say_what_to_do() {
         check("short", Err(TlshError::TooShort { found: 5 }));
         check(&"a".repeat(1000), Err(TlshError::TooUniform));
-        for malformed in ["", "T1", "T1zz", "é1DFB0", &"A".repeat(72), &format!("T1{}", "a".repeat(70))] {
+        for malformed in [
+            "",
+            "T1",
+            "T1zz",
+            "é1DFB0",
+            &"A".repeat(72),
+            &format!("T1{}", "a".repeat(70)),
+        ] {
             assert_eq!(malformed.parse::<Tlsh>(), Err(TlshError::Malformed));
         }
     }
@@ -348,7 +357,10 @@ mod tests {
             assert_eq!(hash.to_string(), expect);
             assert_eq!(expect.parse(), Ok(hash));
             if let Some(before) = before {
-                assert_eq!(u64::from(hash.distance(&before)), vector["diffxlen"].as_u64().unwrap());
+                assert_eq!(
+                    u64::from(hash.distance(&before)),
+                    vector["diffxlen"].as_u64().unwrap()
+                );
             }
             before = Some(hash);
         }
