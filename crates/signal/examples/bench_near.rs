@@ -3,10 +3,13 @@
 //! `bench_near edit DIR TEXTS QUERIES [PERCENT]` and the like read `DIR/bank` and `DIR/queries`, one
 //! text a line, and print one JSON line: building, memory, the median and 99th percentile of a
 //! lookup in microseconds, of those that find nothing, and a digest of all answers.
+//! `bench_near confusion FILE` tables what languages the sentences of a file are taken for.
 
 use manara_signal::digest::sha256;
+use manara_signal::language::identify;
 use manara_signal::near::{EditIndex, RawText, ShingleIndex, Shingles, Tlsh, TlshIndex};
 use manara_signal::text::normalise;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Instant;
@@ -27,6 +30,8 @@ fn main() {
         "edit" => edit(&bank, &queries, number(4, 5) as u32),
         "shingle" => shingle(&bank, &queries, number(4, 30) as u32),
         "tlsh" => tlsh(&bank, &queries, number(4, 30) as u32),
+        "language" => language(&queries),
+        "confusion" => confusion(folder),
         other => format!("no benchmark `{other}`"),
     };
     let _ = writeln!(std::io::stdout(), "{line}");
@@ -164,4 +169,32 @@ fn tlsh(bank: &[String], queries: &[String], distance_max: u32) -> String {
         line.trim_end_matches('}'),
         bytes as f64 / 1e6 / hash_s
     )
+}
+
+fn language(queries: &[String]) -> String {
+    identify("warm, and the tables made");
+    let mut times: Vec<f64> = Vec::new();
+    for text in queries {
+        let began = Instant::now();
+        std::hint::black_box(identify(text));
+        times.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    let [median, most] = quantiles(&mut times);
+    format!(
+        "{{\"engine\": \"manara language\", \"median_us\": {median:.2}, \"p99_us\": {most:.2}}}"
+    )
+}
+
+/// A line for each language of a file of `code TAB sentence`: how often it was given which answer.
+fn confusion(file: &str) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut answers: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for (code, sentence) in text.lines().filter_map(|line| line.split_once('\t')) {
+        let answer = identify(sentence).code;
+        *answers.entry(code).or_default().entry(answer).or_default() += 1;
+    }
+    let lines = answers
+        .iter()
+        .map(|(code, answers)| format!("{code}: {answers:?}"));
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -12,7 +12,9 @@
 //! are not in the table are `und`, or, of those related closely to one that is, sometimes taken for
 //! it: Ukrainian and Bulgarian are told apart from Russian, Afrikaans is not from Dutch.
 
+use hashbrown::HashTable;
 use std::fmt;
+use std::sync::LazyLock;
 use unicode_script::{Script, UnicodeScript};
 use whichlang::{Lang, detect_language};
 
@@ -233,8 +235,42 @@ enum Opinion {
     None,
 }
 
-/// Languages of a script with their common words.
-type Table = [(&'static str, &'static str)];
+/// The common words of the languages of a script.
+struct Table {
+    codes: Vec<&'static str>,
+    /// By word, the set of languages that have it.
+    words: HashTable<(&'static str, u16)>,
+}
+
+impl Table {
+    fn of(lists: &[(&'static str, &'static str)]) -> Self {
+        let mut words: HashTable<(&'static str, u16)> = HashTable::new();
+        for ((_, list), language) in lists.iter().zip(0..) {
+            for word in list.split(' ') {
+                let entry = words.entry(hash(word), |known| known.0 == word, |known| hash(known.0));
+                entry.or_insert((word, 0)).into_mut().1 |= 1_u16 << language;
+            }
+        }
+        let codes = lists.iter().map(|(code, _)| *code).collect();
+        Self { codes, words }
+    }
+
+    /// The set of languages that have a word.
+    fn languages(&self, word: &str) -> u16 {
+        let known = self.words.find(hash(word), |known| known.0 == word);
+        known.map_or(0, |known| known.1)
+    }
+}
+
+fn hash(word: &str) -> u64 {
+    rapidhash::v3::rapidhash_v3(word.as_bytes())
+}
+
+static LATIN: LazyLock<Table> = LazyLock::new(|| Table::of(&LATIN_WORDS));
+static ARABIC: LazyLock<Table> = LazyLock::new(|| Table::of(&ARABIC_WORDS));
+static CYRILLIC: LazyLock<Table> = LazyLock::new(|| Table::of(&CYRILLIC_WORDS));
+static DEVANAGARI: LazyLock<Table> = LazyLock::new(|| Table::of(&DEVANAGARI_WORDS));
+static ARABIZI: LazyLock<Table> = LazyLock::new(|| Table::of(&[("ar-Latn", ARABIZI_WORDS)]));
 
 /// The language with clearly most of its common words in the text.
 fn by_words(words: &[String], table: &Table, opinion: impl Fn(&str) -> Opinion) -> Answer {
@@ -242,13 +278,12 @@ fn by_words(words: &[String], table: &Table, opinion: impl Fn(&str) -> Opinion) 
     seen.sort_unstable();
     seen.dedup();
     let mut found: Vec<(f32, usize, &'static str)> =
-        table.iter().map(|(code, _)| (0.0, 0, *code)).collect();
+        table.codes.iter().map(|code| (0.0, 0, *code)).collect();
     for word in &seen {
-        let known = |list: &&str| list.split(' ').any(|known| known == *word);
-        let languages = table.iter().filter(|(_, list)| known(list)).count();
-        for (score, (_, list)) in found.iter_mut().zip(table) {
-            if known(list) {
-                score.0 += 1.0 / languages as f32;
+        let languages = table.languages(word);
+        for (language, score) in found.iter_mut().enumerate() {
+            if languages >> language & 1 == 1 {
+                score.0 += 1.0 / languages.count_ones() as f32;
                 score.1 += 1;
             }
         }
@@ -329,9 +364,7 @@ fn arabizi(words: &[String]) -> (usize, usize) {
     seen.sort_unstable();
     seen.dedup();
     let digits = seen.iter().filter(|word| has_letter_digit(word)).count();
-    let common = seen
-        .iter()
-        .filter(|word| ARABIZI.split(' ').any(|known| known == **word));
+    let common = seen.iter().filter(|word| ARABIZI.languages(word) != 0);
     (digits, common.count())
 }
 
@@ -450,7 +483,7 @@ fn cyrillic(words: &[String]) -> Answer {
     (code, confidence, why)
 }
 
-const LATIN: [(&str, &str); 14] = [
+const LATIN_WORDS: [(&str, &str); 14] = [
     (
         "en",
         "the and of to is was are were with that this have has had you your we they it its not for from will would can what when where there their been but all my our who how she he if about out up just don't it's i'm no one more some because before after into over only",
@@ -509,7 +542,7 @@ const LATIN: [(&str, &str); 14] = [
     ),
 ];
 
-const ARABIC: [(&str, &str); 3] = [
+const ARABIC_WORDS: [(&str, &str); 3] = [
     (
         "ar",
         "في من على إلى عن مع هذا هذه ذلك التي الذي كان كانت لا ما لم لن قد كل بعد قبل بين حتى عند ثم أو أن إن هو هي نحن هم أنا أنت كيف متى أين هل ليس لكن غير منذ حول تحت فوق يا اليوم غدا كما لأن عندما الى او ان مش شو ليش كده عشان احنا انت وين",
@@ -524,7 +557,7 @@ const ARABIC: [(&str, &str); 3] = [
     ),
 ];
 
-const CYRILLIC: [(&str, &str); 2] = [
+const CYRILLIC_WORDS: [(&str, &str); 2] = [
     (
         "ru",
         "и в не на что с по как это но за он она они мы вы я из у к от так же для все его её ее их был была были было есть или уже если когда только ещё еще до при бы чтобы где мне меня нас вас себя очень там тут после перед под над со во об сегодня завтра нет да без",
@@ -535,7 +568,7 @@ const CYRILLIC: [(&str, &str); 2] = [
     ),
 ];
 
-const DEVANAGARI: [(&str, &str); 3] = [
+const DEVANAGARI_WORDS: [(&str, &str); 3] = [
     (
         "hi",
         "है हैं का की के में को से पर और यह वह नहीं हम था थी थे भी कर एक तो ही इस उस ने लिए साथ बहुत अपने अपनी गया हो रहा रहे रही बाद पहले कि आप मैं जो",
@@ -550,7 +583,7 @@ const DEVANAGARI: [(&str, &str); 3] = [
     ),
 ];
 
-const ARABIZI: &str = "ana enta enti inta inti ihna ehna howa hiya homma wallah walla wallahi yalla yala habibi habibti mesh msh mish mafi kteer ktir keda kida kda ezay ezayak ezayek izayak shu shou lesh leh leih leesh ahlan inshallah mashallah elhamdulillah hamdulillah alhamdulillah elly illi bas kaman delwa2ti fe fel fil fen feen wein wen kifak kifik keefak halla hala2 bokra bukra imbare7 mabrouk shukran shokran akeed aywa aiwa la2 3ala 3al ma3 el wel bel ya khalas tayeb mumkin momken eh ay shway shwaya ba3d ba3den ashan 3ashan shaklo nas kol kul kull";
+const ARABIZI_WORDS: &str = "ana enta enti inta inti ihna ehna howa hiya homma wallah walla wallahi yalla yala habibi habibti mesh msh mish mafi kteer ktir keda kida kda ezay ezayak ezayek izayak shu shou lesh leh leih leesh ahlan inshallah mashallah elhamdulillah hamdulillah alhamdulillah elly illi bas kaman delwa2ti fe fel fil fen feen wein wen kifak kifik keefak halla hala2 bokra bukra imbare7 mabrouk shukran shokran akeed aywa aiwa la2 3ala 3al ma3 el wel bel ya khalas tayeb mumkin momken eh ay shway shwaya ba3d ba3den ashan 3ashan shaklo nas kol kul kull";
 
 #[cfg(test)]
 mod tests {
