@@ -34,6 +34,8 @@ mod examples;
 mod hex;
 pub mod index;
 pub mod name;
+pub mod language;
+pub mod near;
 pub mod pdq;
 mod signal;
 pub mod text;

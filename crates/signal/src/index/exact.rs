@@ -265,7 +265,7 @@ impl Store {
 
 /// Texts laid end to end in blocks, repacked when more than half of the bytes belong to dropped ones.
 #[derive(Default)]
-struct Arena {
+pub(crate) struct Arena {
     blocks: Vec<Vec<u8>>,
     spans: Vec<Span>,
     used: usize,
@@ -283,7 +283,7 @@ struct Span {
 const BLOCK: usize = 1 << 18;
 
 impl Arena {
-    fn get(&self, slot: usize) -> &[u8] {
+    pub(crate) fn get(&self, slot: usize) -> &[u8] {
         let Some(span) = self.spans.get(slot) else {
             return &[];
         };
@@ -292,7 +292,7 @@ impl Arena {
         block.and_then(|block| block.get(range)).unwrap_or_default()
     }
 
-    fn put(&mut self, slot: usize, value: &[u8]) {
+    pub(crate) fn put(&mut self, slot: usize, value: &[u8]) {
         let fits = |block: &Vec<u8>| block.len() + value.len() <= block.capacity();
         if !self.blocks.last().is_some_and(fits) {
             self.blocks.push(Vec::with_capacity(BLOCK.max(value.len())));
@@ -313,7 +313,7 @@ impl Arena {
         self.spans[slot] = span;
     }
 
-    fn drop(&mut self, slot: usize) {
+    pub(crate) fn drop(&mut self, slot: usize) {
         let Some(span) = self.spans.get_mut(slot) else {
             return;
         };
@@ -321,6 +321,12 @@ impl Arena {
         if self.dropped > BLOCK.max(self.used / 2) {
             self.repack();
         }
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(Vec::capacity).sum();
+        blocks + self.spans.capacity() * size_of::<Span>()
     }
 
     fn repack(&mut self) {

@@ -10,7 +10,7 @@
     reason = "what is searched with must be compiled with the instructions found at run time"
 )]
 
-mod exact;
+pub(crate) mod exact;
 pub(crate) mod keys;
 mod memory;
 mod pdq;
