@@ -37,6 +37,7 @@ pub mod pdq;
 mod signal;
 pub mod text;
 pub mod url;
+pub mod wallet;
 
 pub use digest::{Md5, Sha256};
 pub use examples::{Example, Expected};
@@ -45,3 +46,4 @@ pub use pdq::Pdq;
 pub use signal::{Signal, SignalError, SignalType, UnknownSignalType};
 pub use text::{Phrase, PhraseError};
 pub use url::{CanonicalUrl, UrlError};
+pub use wallet::{Chain, Wallet, WalletError};
