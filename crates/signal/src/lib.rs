@@ -47,5 +47,5 @@ pub use invite::{Invite, InviteError, Platform};
 pub use pdq::Pdq;
 pub use signal::{Signal, SignalError, SignalType, UnknownSignalType};
 pub use text::{Phrase, PhraseError};
-pub use url::{CanonicalUrl, UrlError};
+pub use url::{CanonicalUrl, Domain, DomainError, UrlError, UrlPrefix, UrlPrefixError};
 pub use wallet::{Chain, Wallet, WalletError};

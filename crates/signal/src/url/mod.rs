@@ -13,8 +13,20 @@
 //! keeps its order.
 
 mod find;
+mod host;
+mod lookalike;
+mod member;
+mod view;
 
-pub use find::{FoundLink, find_links};
+pub use find::{
+    Destination, FoundDestination, FoundLink, MENTIONS_MAX, WALLETS_MAX, find_destinations,
+    find_links,
+};
+pub use host::{HostKind, Onion};
+pub use member::{
+    Domain, DomainError, PREFIX_DEPTH_MAX, PREFIX_LEN_MAX, UrlPrefix, UrlPrefixError,
+};
+pub(crate) use member::{boundaries, names};
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
