@@ -252,7 +252,7 @@ impl Destinations {
         if !is_bare_host(text.get(start..host_end).unwrap_or_default()) {
             return host_end;
         }
-        let end = link_end(text, start, start);
+        let end = bare_end(text, start, host_end);
         if is_bare_link(text.get(start..end).unwrap_or_default()) {
             self.link(view, start..end);
         }
@@ -564,11 +564,35 @@ fn host_start(text: &str, from: usize, dot: usize) -> usize {
     start + marks
 }
 
+/// Where a link without a scheme ends: behind its host if neither port nor path follows.
+fn bare_end(text: &str, start: usize, host_end: usize) -> usize {
+    let after = text.get(host_end..).unwrap_or_default();
+    let port = after.strip_prefix(':').unwrap_or_default();
+    let digits = port.bytes().take_while(u8::is_ascii_digit).count();
+    let name_end = if digits > 0 {
+        host_end + 1 + digits
+    } else {
+        host_end
+    };
+    let after = text.get(name_end..).unwrap_or_default();
+    if after.starts_with(['/', '?', '#']) {
+        return link_end(text, start, start);
+    }
+    let host = text.get(start..name_end).unwrap_or_default();
+    start + host_cut(host).unwrap_or_else(|| trimmed(host).len())
+}
+
 /// Where a link ends that begins at `start` and whose host begins at `host`.
 fn link_end(text: &str, start: usize, host: usize) -> usize {
     let most = floor(text, start + LEN_MAX + 1);
     let rest = text.get(host..most).unwrap_or_default();
     let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let name = rest.get(..authority).unwrap_or_default();
+    // Before an `@` anything may stand; a name has none of these, so that the link ends there.
+    let marks = [',', ';', '(', ')', '!', '*', '\''];
+    let cut = name.find(marks).filter(|_| !name.contains('@'));
+    let rest = cut.and_then(|cut| rest.get(..cut)).unwrap_or(rest);
+    let authority = cut.unwrap_or(authority);
     if let Some(end) = host_cut(rest.get(..authority).unwrap_or_default()) {
         return host + end;
     }

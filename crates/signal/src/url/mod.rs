@@ -12,12 +12,15 @@
 //! differs is another address: path letters are case-sensitive, a trailing slash counts, the query
 //! keeps its order.
 
+mod facts;
 mod find;
 mod host;
 mod lookalike;
 mod member;
+mod plain;
 mod view;
 
+pub use facts::LinkFacts;
 pub use find::{
     Destination, FoundDestination, FoundLink, MENTIONS_MAX, WALLETS_MAX, find_destinations,
     find_links,
@@ -117,6 +120,8 @@ pub struct CanonicalUrl {
     host_at: u16,
     /// Where the match key begins.
     key_at: u16,
+    /// Whether user name or password were left out.
+    user_info: bool,
 }
 
 impl CanonicalUrl {
@@ -131,6 +136,14 @@ impl CanonicalUrl {
         if given.len() > LEN_MAX {
             return Err(UrlError::Length { found: given.len() });
         }
+        if let Some(plain) = plain::read(given) {
+            return Ok(plain);
+        }
+        Self::parse_any(given, lead)
+    }
+
+    /// Reads an address however it is written.
+    fn parse_any(given: &str, lead: usize) -> Result<Self, UrlError> {
         let barred = |c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c);
         if let Some((at, found)) = given.char_indices().find(|(_, c)| barred(*c)) {
             return Err(UrlError::Character {
@@ -149,20 +162,24 @@ impl CanonicalUrl {
                 found: url.scheme().to_owned(),
             });
         }
+        let user_info = !url.username().is_empty() || url.password().is_some();
         tidy(&mut url).map_err(|reason| host_error(&reason))?;
-        Self::of(&url).ok_or(UrlError::Length {
+        Self::of(&url, user_info).ok_or(UrlError::Length {
             found: url.as_str().len(),
         })
     }
 
     /// Takes over a tidy address; nothing if it is too long, as percent-encoding may make it.
-    fn of(url: &url::Url) -> Option<Self> {
-        let text = recoded(url);
+    fn of(url: &url::Url, user_info: bool) -> Option<Self> {
+        let web = matches!(url.scheme(), "http" | "https");
+        Self::of_text(recoded(url), web, user_info)
+    }
+
+    fn of_text(text: String, web: bool, user_info: bool) -> Option<Self> {
         if text.len() > LEN_MAX {
             return None;
         }
         let host_at = text.find("://")? + 3;
-        let web = matches!(url.scheme(), "http" | "https");
         let rest = text.get(host_at..)?;
         // `www.example` is a site of its own; `www.site.example` is the same as `site.example`.
         let www = rest
@@ -176,6 +193,7 @@ impl CanonicalUrl {
         Some(Self {
             host_at: host_at as u16,
             key_at: key_at as u16,
+            user_info,
             text: text.into(),
         })
     }
@@ -378,12 +396,13 @@ const TRACKING: [&str; 24] = [
 ];
 
 fn is_tracking(part: &str) -> bool {
-    let name = part
-        .split('=')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    name.starts_with("utm_") || TRACKING.contains(&name.as_str())
+    let name = part.split('=').next().unwrap_or_default();
+    let utm = name
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("utm_"));
+    utm || TRACKING
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// The address with percent-encoding in one form: plain characters bare, the rest in upper case.
@@ -456,6 +475,11 @@ mod tests {
         );
         check("hxxps://example[.]com/a", "https://example.com/a");
         check("hxxp[:]//example[.]com", "http://example.com/");
+        check("https://signal.group/#CjQ", "https://signal.group/#CjQ");
+        check(
+            "https://matrix.to/#/%23a:B.example#c",
+            "https://matrix.to/#/%23a:B.example#c",
+        );
         check("http://0x7f.1/a", "http://127.0.0.1/a");
         check("http://[::1]:80/a", "http://[::1]/a");
         check(
