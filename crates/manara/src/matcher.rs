@@ -538,7 +538,9 @@ impl Found {
             });
             found.how = match hit.level {
                 Level::Strict => None,
-                Level::Folded => Some(format!("folded: {}", hit.evasions)),
+                Level::Folded | Level::Aggressive => {
+                    Some(format!("{}: {}", hit.level, hit.evasions))
+                }
             };
         }
     }
