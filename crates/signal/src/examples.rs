@@ -16,7 +16,8 @@ use crate::signal::SignalType;
 pub struct Example {
     /// A member of a bank.
     pub a: &'static str,
-    /// What it is compared with: a value of the same type; for `text`, a post.
+    /// What it is compared with: a value of the same type; for `text`, a post; for `url_prefix` and
+    /// `domain`, an address.
     pub b: &'static str,
     /// What must come of it.
     pub expect: Expected,
@@ -70,7 +71,15 @@ pub(crate) const fn of(ty: SignalType) -> &'static [Example] {
         SignalType::Md5 => &MD5,
         SignalType::Pdq => &PDQ,
         SignalType::Text => &TEXT,
+        SignalType::RawText => &RAW_TEXT,
+        SignalType::SimilarText => &SIMILAR_TEXT,
+        SignalType::TextTlsh => &TEXT_TLSH,
         SignalType::Url => &URL,
+        SignalType::UrlPrefix => &URL_PREFIX,
+        SignalType::Domain => &DOMAIN,
+        SignalType::Invite => &INVITE,
+        SignalType::Wallet => &WALLET,
+        SignalType::Name => &NAME,
     }
 }
 
@@ -379,6 +388,151 @@ static URL: [Example; 9] = [
     ),
 ];
 
+const POST: &str = "Rise at dawn, all of you, and carry the grey banner up to the hill!";
+
+static RAW_TEXT: [Example; 5] = [
+    same(
+        POST,
+        "rise at DAWN all of you and carry the grey banner up to the hill",
+        "only letters and digits count, not their case",
+    ),
+    near(
+        POST,
+        "Rise at dawn, all of you, and carry the gray banner up to the hill!",
+        2,
+        "one letter of fifty-two",
+    ),
+    far(
+        POST,
+        "Rise at dusk, all of us, and carry the gray banner up to the hill!",
+        14,
+        "seven letters of fifty-two",
+    ),
+    apart(
+        POST,
+        "Carry the grey banner up to the hill, and rise at dawn, all of you!",
+        "another order: that is what similar_text is for",
+    ),
+    near(
+        "يا أهل القرية اجتمعوا عند الفجر وارفعوا راية الرماد فوق التلة",
+        "يا أهل القرية اجتمعوا عند الفجر وارفعوا راية الرمال فوق التلة",
+        2,
+        "one Arabic letter",
+    ),
+];
+
+static SIMILAR_TEXT: [Example; 3] = [
+    same(
+        POST,
+        "RISE at dawn; all of you – and carry the grey banner up to the hill",
+        "case and punctuation",
+    ),
+    near(
+        POST,
+        "Hear this. Rise at dawn, all of you, and carry the grey banner up to the hill! Pass it on.",
+        30,
+        "made longer at both ends",
+    ),
+    far(
+        POST,
+        "The museum opens at nine; all are welcome to walk up to the hill.",
+        93,
+        "another text with some of the same words",
+    ),
+];
+
+const TLSH_A: &str = "T1DFB092A1724AC2C0D3CA48452291EA04A5B75EB903A6E7577A54118FFA8148E98F9426";
+
+static TEXT_TLSH: [Example; 2] = [
+    same(TLSH_A, TLSH_A, "the same text"),
+    near(
+        TLSH_A,
+        "T1DFB092A1724AC2C0D3CA48452291EA04A5B75EB903A6E7577A54118FFA8148E98F9000",
+        6,
+        "an invented hash",
+    ),
+];
+
+static URL_PREFIX: [Example; 3] = [
+    same(
+        "https://video.example/channel/banner",
+        "https://video.example/channel/banner/clips?page=2",
+        "everything under it",
+    ),
+    same(
+        "https://video.example/channel/banner",
+        "http://www.video.example/channel/banner",
+        "the address itself, in another spelling",
+    ),
+    apart(
+        "https://video.example/channel/banner",
+        "https://video.example/channel/bannermakers",
+        "another channel whose name begins alike",
+    ),
+];
+
+static DOMAIN: [Example; 3] = [
+    same(
+        "banner.example",
+        "https://banner.example/page",
+        "the domain",
+    ),
+    same(
+        "banner.example",
+        "https://cdn.eu.banner.example/page",
+        "its subdomains",
+    ),
+    apart(
+        "banner.example",
+        "https://greybanner.example/page",
+        "another domain that ends alike",
+    ),
+];
+
+static INVITE: [Example; 3] = [
+    same(
+        "https://t.me/+AbCdEfGhIjKlMnOp",
+        "tg://join?invite=AbCdEfGhIjKlMnOp",
+        "one group, two links",
+    ),
+    same(
+        "telegram:@grey_banner",
+        "https://telegram.me/Grey_Banner/15",
+        "a message of a public channel",
+    ),
+    apart(
+        "telegram:@grey_banner",
+        "https://t.me/grey_manner",
+        "another channel",
+    ),
+];
+
+static WALLET: [Example; 2] = [
+    same(
+        "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
+        "bitcoin:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4?amount=1",
+        "capitals, and as a payment link",
+    ),
+    apart(
+        "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+        "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+        "another address",
+    ),
+];
+
+static NAME: [Example; 5] = [
+    near("grey_banner", "@Grey.Banner", 3, "separators and case"),
+    near("grey_banner", "grey_banner_18", 12, "a counter"),
+    near(
+        "grey_banner",
+        "greybаnner",
+        5,
+        "a Cyrillic letter that looks alike",
+    ),
+    near("راية الرماد", "rayat_alramad", 16, "in Latin letters"),
+    far("grey_banner", "grey_manner", 30, "another word, a letter apart"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,13 +542,17 @@ mod tests {
     /// The distance at which an example's values match, as the matcher would find it.
     fn distance(ty: SignalType, example: &Example) -> Option<u32> {
         let member = Signal::parse(ty, example.a).unwrap();
+        let looked_up = match ty {
+            SignalType::UrlPrefix | SignalType::Domain => SignalType::Url,
+            other => other,
+        };
         if let Signal::Text(phrase) = &member {
             let (mut index, mut hits) = (PhraseIndex::new(), Vec::new());
             index.insert(1, phrase);
             index.find(&normalise(example.b), &mut hits);
             return (!hits.is_empty()).then_some(0);
         }
-        member.distance(&Signal::parse(ty, example.b).unwrap())
+        member.distance(&Signal::parse(looked_up, example.b).unwrap())
     }
 
     #[test]

@@ -3,15 +3,23 @@
 use crate::digest::{Md5, Sha256};
 use crate::examples::{self, Example};
 use crate::hex::HexError;
+use crate::invite::{Invite, InviteError};
+use crate::name::{Name, NameError};
+use crate::near::{
+    EditIndex, RawText, RawTextError, ShingleIndex, SimilarText, SimilarTextError, Tlsh, TlshError,
+    TlshIndex,
+};
 use crate::pdq::Pdq;
 use crate::text::{Phrase, PhraseError};
-use crate::url::{CanonicalUrl, UrlError};
+use crate::url::{CanonicalUrl, Domain, DomainError, UrlError, UrlPrefix, UrlPrefixError};
+use crate::wallet::{Wallet, WalletError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// A kind of signal: how it is computed and compared. Written `sha256`, `md5`, `pdq`, `text`, `url`.
+/// A kind of signal: how it is computed and compared. Written `sha256`, `md5`, `pdq`, `text`, `raw_text`,
+/// `similar_text`, `text_tlsh`, `url`, `url_prefix`, `domain`, `invite`, `wallet`, `name`.
 ///
 /// ```
 /// use manara_signal::SignalType;
@@ -20,11 +28,11 @@ use thiserror::Error;
 /// let unknown = "pdqq".parse::<SignalType>().unwrap_err();
 /// assert_eq!(
 ///     unknown.to_string(),
-///     "unknown signal type `pdqq`: did you mean `pdq`? (known: sha256, md5, pdq, text, url)"
+///     "unknown signal type `pdqq`: did you mean `pdq`? (known: sha256, md5, pdq, text, raw_text, similar_text, text_tlsh, url, url_prefix, domain, invite, wallet, name)"
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum SignalType {
     /// SHA-256 of the file's bytes: exact copies.
     Sha256,
@@ -32,15 +40,45 @@ pub enum SignalType {
     Md5,
     /// PDQ perceptual hash of an image: copies that look alike.
     Pdq,
-    /// A phrase, found as whole words in a text whatever its disguise.
+    /// A phrase, found in a text whatever its disguise.
     Text,
+    /// A whole text, found again when few letters were changed; HMA's name for it.
+    RawText,
+    /// A whole text, found again when it was reworded, put in another order or made longer.
+    SimilarText,
+    /// TLSH of a long text, as ThreatExchange's members exchange it.
+    TextTlsh,
     /// A web address in canonical form.
     Url,
+    /// Everything under an address.
+    UrlPrefix,
+    /// A domain with its subdomains.
+    Domain,
+    /// An invitation to a group, channel or room, or its public name.
+    Invite,
+    /// An address to pay to.
+    Wallet,
+    /// A handle or display name, found again under counters, look-alikes and in other letters.
+    Name,
 }
 
 impl SignalType {
     /// Every type, in the order in which they are listed to people.
-    pub const ALL: [Self; 5] = [Self::Sha256, Self::Md5, Self::Pdq, Self::Text, Self::Url];
+    pub const ALL: [Self; 13] = [
+        Self::Sha256,
+        Self::Md5,
+        Self::Pdq,
+        Self::Text,
+        Self::RawText,
+        Self::SimilarText,
+        Self::TextTlsh,
+        Self::Url,
+        Self::UrlPrefix,
+        Self::Domain,
+        Self::Invite,
+        Self::Wallet,
+        Self::Name,
+    ];
 
     /// The name in files, rules and the API.
     pub const fn name(self) -> &'static str {
@@ -49,7 +87,15 @@ impl SignalType {
             Self::Md5 => "md5",
             Self::Pdq => "pdq",
             Self::Text => "text",
+            Self::RawText => "raw_text",
+            Self::SimilarText => "similar_text",
+            Self::TextTlsh => "text_tlsh",
             Self::Url => "url",
+            Self::UrlPrefix => "url_prefix",
+            Self::Domain => "domain",
+            Self::Invite => "invite",
+            Self::Wallet => "wallet",
+            Self::Name => "name",
         }
     }
 
@@ -59,26 +105,40 @@ impl SignalType {
         examples::of(self)
     }
 
-    /// The largest distance two signals of this type can have: 256 bits for `pdq`; 0 for the exact
-    /// types, which are equal or not.
-    pub const fn max_distance(self) -> u32 {
+    /// What a distance of this type is counted in; nothing for types that are equal or not.
+    pub const fn unit(self) -> Option<&'static str> {
         match self {
-            Self::Pdq => Pdq::BITS,
-            _ => 0,
+            Self::Pdq => Some("bits"),
+            Self::RawText => Some("percent of letters"),
+            Self::SimilarText => Some("percent of pieces"),
+            Self::TextTlsh => Some("TLSH"),
+            Self::Name => Some("points"),
+            _ => None,
         }
     }
 
-    /// The widest distance at which a bank may let two signals match: 31 bits for `pdq`, since the
-    /// index answers for no more; 0 for the exact types.
+    /// The widest distance at which a bank may let two signals match, in the type's
+    /// [unit](Self::unit), since the indexes answer for no more; 0 for types that are equal or not.
     pub const fn widest_distance(self) -> u32 {
-        self.default_distance()
+        match self {
+            Self::RawText => EditIndex::DISTANCE_MAX,
+            Self::SimilarText => ShingleIndex::DISTANCE_MAX,
+            Self::TextTlsh => TlshIndex::DISTANCE_MAX,
+            Self::Name => 40,
+            _ => self.default_distance(),
+        }
     }
 
     /// The distance up to which two signals match unless a bank says otherwise: 31 bits for `pdq`,
-    /// as its authors recommend, 0 for the exact types.
+    /// as its authors recommend; an edit in twenty letters for `raw_text`, as in HMA; 0 for types that
+    /// are equal or not.
     pub const fn default_distance(self) -> u32 {
         match self {
             Self::Pdq => 31,
+            Self::RawText => EditIndex::DISTANCE,
+            Self::SimilarText => ShingleIndex::DISTANCE,
+            Self::TextTlsh => TlshIndex::DISTANCE,
+            Self::Name => 20,
             _ => 0,
         }
     }
@@ -92,12 +152,16 @@ impl fmt::Display for SignalType {
 
 /// A signal type's name that this version does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown signal type `{}`{} (known: sha256, md5, pdq, text, url)", shown(given), hint(*nearest))]
+#[error("unknown signal type `{}`{} (known: {})", shown(given), hint(*nearest), known())]
 pub struct UnknownSignalType {
     /// What was written.
     pub given: String,
     /// The known name it looks most like, if it is near enough to one to be a slip.
     pub nearest: Option<SignalType>,
+}
+
+fn known() -> String {
+    SignalType::ALL.map(SignalType::name).join(", ")
 }
 
 fn shown(given: &str) -> String {
@@ -155,8 +219,24 @@ pub enum Signal {
     Pdq(Pdq),
     /// See [`SignalType::Text`].
     Text(Phrase),
+    /// See [`SignalType::RawText`].
+    RawText(RawText),
+    /// See [`SignalType::SimilarText`].
+    SimilarText(SimilarText),
+    /// See [`SignalType::TextTlsh`].
+    TextTlsh(Tlsh),
     /// See [`SignalType::Url`].
     Url(CanonicalUrl),
+    /// See [`SignalType::UrlPrefix`].
+    UrlPrefix(UrlPrefix),
+    /// See [`SignalType::Domain`].
+    Domain(Domain),
+    /// See [`SignalType::Invite`].
+    Invite(Invite),
+    /// See [`SignalType::Wallet`].
+    Wallet(Wallet),
+    /// See [`SignalType::Name`].
+    Name(Name),
 }
 
 /// Why a text is not a signal of the type it was given as.
@@ -173,9 +253,33 @@ pub enum SignalError {
     /// Not a phrase that can be looked for.
     #[error(transparent)]
     Phrase(#[from] PhraseError),
+    /// Not a text that can be compared as a whole.
+    #[error(transparent)]
+    RawText(#[from] RawTextError),
+    /// Not a text that can be compared by its pieces.
+    #[error(transparent)]
+    SimilarText(#[from] SimilarTextError),
+    /// Not a TLSH.
+    #[error(transparent)]
+    Tlsh(#[from] TlshError),
     /// Not an address that can be compared.
     #[error(transparent)]
     Url(#[from] UrlError),
+    /// Not an address under which there could be others.
+    #[error(transparent)]
+    UrlPrefix(#[from] UrlPrefixError),
+    /// Not a domain of somebody.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// Not an invitation of a known platform.
+    #[error(transparent)]
+    Invite(#[from] InviteError),
+    /// Not an address of a known chain.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// Not a name that can be compared.
+    #[error(transparent)]
+    Name(#[from] NameError),
 }
 
 fn hex_message(signal_type: SignalType, source: &HexError) -> String {
@@ -210,6 +314,8 @@ impl SignalError {
             Self::Hex { source, .. } => source.column(),
             Self::Phrase(source) => source.column(),
             Self::Url(source) => source.column(),
+            Self::Wallet(source) => source.column(),
+            _ => None,
         }
     }
 }
@@ -218,7 +324,8 @@ impl Signal {
     /// Reads a value of the given type, as people and lists write it.
     ///
     /// `sha256`, `md5`, `pdq`: hexadecimal digits of either case. `text`: the phrase as an analyst
-    /// would type it. `url`: an address, with or without `https://`.
+    /// would type it. `raw_text`, `similar_text`: the whole text. `text_tlsh`: `T1` and 70 digits. `url`: an
+    /// address, with or without `https://`. `name`: with or without `@`.
     pub fn parse(ty: SignalType, text: &str) -> Result<Self, SignalError> {
         let hex = |source| SignalError::Hex {
             signal_type: ty,
@@ -229,7 +336,15 @@ impl Signal {
             SignalType::Md5 => Self::Md5(Md5::from_hex(text).map_err(hex)?),
             SignalType::Pdq => Self::Pdq(Pdq::from_hex(text).map_err(hex)?),
             SignalType::Text => Self::Text(Phrase::parse(text)?),
+            SignalType::RawText => Self::RawText(RawText::parse(text)?),
+            SignalType::SimilarText => Self::SimilarText(SimilarText::parse(text)?),
+            SignalType::TextTlsh => Self::TextTlsh(text.parse::<Tlsh>()?),
             SignalType::Url => Self::Url(CanonicalUrl::parse(text)?),
+            SignalType::UrlPrefix => Self::UrlPrefix(UrlPrefix::parse(text)?),
+            SignalType::Domain => Self::Domain(Domain::parse(text)?),
+            SignalType::Invite => Self::Invite(Invite::parse(text)?),
+            SignalType::Wallet => Self::Wallet(Wallet::parse(text)?),
+            SignalType::Name => Self::Name(Name::parse(text)?),
         })
     }
 
@@ -240,7 +355,15 @@ impl Signal {
             Self::Md5(hash) => hash.to_hex(),
             Self::Pdq(hash) => hash.to_hex(),
             Self::Text(phrase) => phrase.original().to_owned(),
+            Self::RawText(text) => text.original().to_owned(),
+            Self::SimilarText(text) => text.original().to_owned(),
+            Self::TextTlsh(hash) => hash.to_string(),
             Self::Url(url) => url.as_str().to_owned(),
+            Self::UrlPrefix(prefix) => prefix.to_string(),
+            Self::Domain(domain) => domain.to_string(),
+            Self::Invite(invite) => invite.to_string(),
+            Self::Wallet(wallet) => wallet.to_string(),
+            Self::Name(name) => name.original().to_owned(),
         }
     }
 
@@ -251,20 +374,48 @@ impl Signal {
             Self::Md5(_) => SignalType::Md5,
             Self::Pdq(_) => SignalType::Pdq,
             Self::Text(_) => SignalType::Text,
+            Self::RawText(_) => SignalType::RawText,
+            Self::SimilarText(_) => SignalType::SimilarText,
+            Self::TextTlsh(_) => SignalType::TextTlsh,
             Self::Url(_) => SignalType::Url,
+            Self::UrlPrefix(_) => SignalType::UrlPrefix,
+            Self::Domain(_) => SignalType::Domain,
+            Self::Invite(_) => SignalType::Invite,
+            Self::Wallet(_) => SignalType::Wallet,
+            Self::Name(_) => SignalType::Name,
         }
     }
 
-    /// How far apart two signals are, in the unit of their type: bits for `pdq`. Signals of exact
+    /// How far apart two signals are, in the [unit](SignalType::unit) of their type. Those of exact
     /// types are 0 apart or have no distance; phrases are 0 apart when their folded keys are equal.
-    /// Signals of different types have none.
+    /// Texts and names farther apart than is ever looked for have none, nor have signals of different
+    /// types, but that an address is 0 from the prefix or domain it is under. `self` is the member: for
+    /// `raw_text` and `name` it matters.
     pub fn distance(&self, other: &Self) -> Option<u32> {
         match (self, other) {
             (Self::Pdq(a), Self::Pdq(b)) => Some(a.distance(b)),
             (Self::Text(a), Self::Text(b)) => (a.folded() == b.folded()).then_some(0),
+            (Self::RawText(a), Self::RawText(b)) => edits(a, b),
+            (Self::SimilarText(a), Self::SimilarText(b)) => {
+                Some(a.shingles().overlap(b.shingles()).distance())
+            }
+            (Self::TextTlsh(a), Self::TextTlsh(b)) => Some(a.distance(b)),
+            (Self::UrlPrefix(prefix), Self::Url(url)) => prefix.matches(url).then_some(0),
+            (Self::Domain(domain), Self::Url(url)) => domain.matches(url).then_some(0),
+            (Self::Name(a), Self::Name(b)) => {
+                crate::name::compare(a, b).map(|found| u32::from(found.distance()))
+            }
             _ => (self == other).then_some(0),
         }
     }
+}
+
+/// The distance of a text from a member.
+fn edits(member: &RawText, text: &RawText) -> Option<u32> {
+    let (mut index, mut hits) = (EditIndex::new(), Vec::new());
+    index.insert(0, member);
+    index.query(text, EditIndex::DISTANCE_MAX, &mut hits);
+    hits.first().map(|hit| hit.distance)
 }
 
 /// As in bank files and the API: `{"signal_type":"md5","signal":"…"}`.

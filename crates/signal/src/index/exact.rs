@@ -89,7 +89,7 @@ const fn width(ty: SignalType) -> Option<usize> {
     match ty {
         SignalType::Sha256 | SignalType::Pdq => Some(32),
         SignalType::Md5 => Some(16),
-        SignalType::Text | SignalType::Url => None,
+        _ => None,
     }
 }
 
@@ -101,6 +101,7 @@ fn with_bytes<T>(signal: &Signal, then: impl FnOnce(&[u8]) -> T) -> T {
         Signal::Pdq(hash) => then(&hash.0),
         Signal::Text(phrase) => then(phrase.folded().as_bytes()),
         Signal::Url(url) => then(url.match_key().as_bytes()),
+        other => then(other.encode().as_bytes()),
     }
 }
 

@@ -28,6 +28,7 @@ mod myers;
 mod postings;
 mod raw;
 mod shingle;
+mod similar;
 mod tlsh;
 
 pub use edit::{EditHit, EditIndex};
@@ -36,4 +37,5 @@ pub use shingle::{
     Overlap, SHINGLE_LETTERS_MAX, SHINGLES_MIN, SKETCH, ShingleHit, ShingleIndex, Shingles,
     ShinglesError,
 };
+pub use similar::{SimilarText, SimilarTextError};
 pub use tlsh::{TLSH_MIN, Tlsh, TlshError, TlshHit, TlshIndex};
