@@ -2,9 +2,8 @@
 //!
 //! A shingle is six letters or digits that follow each other, spaces and punctuation left out; of
 //! Han, kana and Hangul, where a character says as much as two or three letters, three characters.
-//! Six letters are the fewest for which texts of one language that have nothing to do with each
-//! other share almost none (of four letters they share one in ten), and are few enough that a
-//! word exchanged in a post of forty changes one shingle in ten. The letters are those of the folded key of
+//! Longer than most words, six letters are seldom shared by texts that have nothing to do with each
+//! other, and a word exchanged in a post of thirty costs a tenth. The letters are those of the folded key of
 //! [`crate::text::normalise`], so disguises of a word do not hide it.
 //!
 //! How much two texts have in common is the part of all their different shingles that both have
@@ -283,7 +282,7 @@ pub struct ShingleHit {
 ///
 /// What is found is within the distance, exactly. A member at a distance of 30 is found with a
 /// probability of 99.8 %, one at 20 with 99.9999 %; a lookup at 50 finds a member at 50 with 87 %,
-/// at 40 with 99 %. A member of 200 letters takes some 950 bytes.
+/// at 40 with 99 %. A member of 300 letters takes 1,000 to 1,500 bytes.
 pub struct ShingleIndex {
     texts: Arena,
     counts: Vec<u32>,

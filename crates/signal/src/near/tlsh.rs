@@ -182,7 +182,7 @@ pub struct TlshHit {
 }
 
 /// Known hashes by key. A lookup is exact and compares with every different hash; a member takes
-/// some 90 bytes.
+/// some 140 bytes.
 #[derive(Default)]
 pub struct TlshIndex {
     hashes: Vec<Tlsh>,
@@ -191,7 +191,7 @@ pub struct TlshIndex {
     /// Slots by hash.
     by_hash: HashTable<u32>,
     holders: Holders,
-    /// The slot of each holder's group; see [`Self::remove`].
+    /// Slots without a key.
     free: Vec<u32>,
 }
 
