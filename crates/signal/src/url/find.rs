@@ -502,9 +502,22 @@ fn before_space(text: &str, at: usize, from: usize) -> usize {
 /// Whether a character cannot be in a link as people write them.
 pub(super) fn is_outside_links(c: char) -> bool {
     match c {
-        '\0'..=' ' | '\x7f' | '<' | '>' | '"' | '`' | '{' | '}' | '|' | '\\' | '^' => true,
+        '\0'..=' '
+        | '\x7f'
+        | '<'
+        | '>'
+        | '"'
+        | '`'
+        | '{'
+        | '}'
+        | '|'
+        | '\\'
+        | '^'
+        | '«'
+        | '»'
+        | '“'
+        | '”' => true,
         '!'..='~' => false,
-        '«' | '»' | '“' | '”' => true,
         _ => c.is_whitespace() || c.is_control(),
     }
 }
