@@ -82,7 +82,7 @@ pub(crate) fn kind_of(host: &str) -> HostKind {
         HostKind::Ipv4
     } else if let Some(name) = host.strip_suffix(".onion") {
         HostKind::Onion(onion(name.rsplit('.').next().unwrap_or_default()))
-    } else if host.ends_with(".i2p") {
+    } else if host.strip_suffix(".i2p").is_some() {
         HostKind::I2p
     } else {
         HostKind::Domain

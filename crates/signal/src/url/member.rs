@@ -140,8 +140,7 @@ pub(crate) fn boundaries(key: &str) -> impl Iterator<Item = usize> {
     let marks = key.bytes().enumerate().skip(skip).filter(move |(_, b)| {
         let is_mark = !done
             && match b {
-                b'/' => !in_query,
-                b'?' => !in_query,
+                b'/' | b'?' => !in_query,
                 b'&' => in_query,
                 b'#' => true,
                 _ => false,

@@ -30,6 +30,7 @@ pub use member::{
     Domain, DomainError, PREFIX_DEPTH_MAX, PREFIX_LEN_MAX, UrlPrefix, UrlPrefixError,
 };
 pub(crate) use member::{boundaries, names};
+pub use view::Undone;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

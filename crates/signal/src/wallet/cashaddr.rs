@@ -1,5 +1,5 @@
 //! Cashaddr, the address form of Bitcoin Cash: base32 with a 40-bit BCH code over prefix and data
-//! (Bitcoin Cash specification "CashAddr", 2018).
+//! (Bitcoin Cash specification of cashaddr, 2018).
 
 use super::Flaw;
 
