@@ -1,6 +1,6 @@
 //! Actions: what is to be done to one entity. Data, never code per entity type.
 
-use crate::{ActionId, Name};
+use crate::{ActionId, MemberId, Name};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -49,6 +49,8 @@ word_enum! {
         Destination = "destination",
         /// Who is paid.
         Payee = "payee",
+        /// A member of a bank.
+        Member = "member",
     }
 }
 
@@ -75,7 +77,8 @@ word_enum! {
 }
 
 impl ActionKind {
-    /// Whether the platform has to do something, so that the action leaves through the outbox.
+    /// Whether the platform has to do something, so that actions of this kind leave through the
+    /// outbox; of a single one, [`Action::is_delivered`] says it.
     ///
     /// `strike`, `withdraw_strike` and `enqueue` are Manara's own and are complete once committed.
     pub fn is_delivered(self) -> bool {
@@ -89,8 +92,27 @@ impl ActionKind {
 pub struct Entity {
     /// Its type.
     pub r#type: EntityType,
-    /// The platform's own identifier for it.
+    /// The platform's own identifier for it; of a member, its number.
     pub id: String,
+}
+
+impl Entity {
+    /// The member of a bank that this is: its identifier is its number there.
+    pub fn member(&self) -> Option<MemberId> {
+        if self.r#type != EntityType::Member {
+            return None;
+        }
+        self.id.parse().ok().map(MemberId)
+    }
+}
+
+impl From<MemberId> for Entity {
+    fn from(member: MemberId) -> Self {
+        Self {
+            r#type: EntityType::Member,
+            id: member.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Entity {
@@ -139,6 +161,14 @@ pub struct Action {
     /// The parts that only some kinds have.
     #[serde(flatten)]
     pub detail: Detail,
+}
+
+impl Action {
+    /// Whether the platform has to do something, so that the action leaves through the outbox.
+    /// What is done to a member of a bank is Manara's own.
+    pub fn is_delivered(&self) -> bool {
+        self.kind.is_delivered() && self.target.r#type != EntityType::Member
+    }
 }
 
 #[cfg(test)]

@@ -93,8 +93,10 @@ word_enum! {
 
 word_enum! {
     /// What a member's matches are worth.
+    #[derive(Default)]
     MemberMode, "a member's mode", {
         /// What its bank says.
+        #[default]
         Live = "live",
         /// They are recorded and have no effect.
         Shadow = "shadow",
@@ -280,12 +282,6 @@ impl MemberSettings {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-impl Default for MemberMode {
-    fn default() -> Self {
-        Self::Live
-    }
 }
 
 /// Most tags of a bank or a member.

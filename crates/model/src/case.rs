@@ -86,6 +86,11 @@ pub enum Refused {
         "no account is known for this case, so nothing can be suspended: choose remove or keep"
     )]
     NoAccount,
+    /// A member of a bank is not somebody.
+    #[error(
+        "a member of a bank cannot be suspended: choose keep to let it match again, or remove to take it out of its bank"
+    )]
+    MemberSuspended,
 }
 
 /// Work for a reviewer: one entity in one queue, with everything that brought it there.
@@ -181,11 +186,17 @@ impl Case {
     /// `keep` undoes what the rules did because of this case's events, unless a person has decided
     /// elsewhere that it shall be so. The other outcomes do not ask again for what is so already; a
     /// person's suspension has no end, so one that a rule made for a time is asked for again.
+    ///
+    /// Of a member of a bank, `keep` means that it may match again and that the reviewer vouches for
+    /// it, `remove` that it is taken out of its bank; what was done because of it stays.
     pub fn consequences(
         &self,
         outcome: Outcome,
         history: &History,
     ) -> Result<Vec<Consequence>, Refused> {
+        if self.entity.r#type == EntityType::Member {
+            return self.consequence_on_member(outcome).map(|it| vec![it]);
+        }
         let remove = (ActionKind::Remove, self.entity.clone());
         let wanted = match outcome {
             Outcome::Keep => return Ok(history.undo()),
@@ -217,6 +228,20 @@ impl Case {
         });
         Ok(asked.collect())
     }
+
+    fn consequence_on_member(&self, outcome: Outcome) -> Result<Consequence, Refused> {
+        let kind = match outcome {
+            Outcome::Keep => ActionKind::Restore,
+            Outcome::Remove => ActionKind::Remove,
+            Outcome::Suspend => return Err(Refused::MemberSuspended),
+        };
+        let target = self.entity.clone();
+        Ok(Consequence {
+            kind,
+            target,
+            weight: None,
+        })
+    }
 }
 
 /// One thing that deciding a case brings about.
@@ -244,9 +269,8 @@ impl History {
     fn standing<'a>(&'a self, target: &'a Entity) -> impl Iterator<Item = (&'a Action, bool)> {
         let automatic = self.automatic.iter().map(|action| (action, false));
         let judged = self.judged.iter().map(|action| (action, true));
-        let on_target = move |(action, _): &(&Action, bool)| {
-            action.target == *target && action.kind.is_delivered()
-        };
+        let on_target =
+            move |(action, _): &(&Action, bool)| action.target == *target && action.is_delivered();
         // Identifiers of decisions begin with their time, and those of actions with the decision's.
         let restored = self
             .judged
@@ -279,7 +303,7 @@ impl History {
         for action in &self.automatic {
             let (kind, weight) = match action.kind {
                 ActionKind::Strike => (ActionKind::WithdrawStrike, action.detail.weight),
-                kind if kind.is_delivered() => (ActionKind::Restore, None),
+                _ if action.is_delivered() => (ActionKind::Restore, None),
                 _ => continue,
             };
             let target = action.target.clone();
@@ -465,6 +489,38 @@ mod tests {
                 (WithdrawStrike, Account),
             ],
         );
+    }
+
+    #[test]
+    fn a_member_is_kept_or_taken_out_and_nothing_else_is_undone() {
+        let of_member = Case {
+            entity: crate::MemberId(7).into(),
+            account: None,
+            ..case()
+        };
+        assert_eq!(of_member.entity.member(), Some(crate::MemberId(7)));
+        assert_eq!(case().entity.member(), None);
+        let history = History {
+            // What its sample events led to, and an earlier judgement on the same member.
+            automatic: vec![removed(), did(1, ActionKind::Strike, EntityType::Account)],
+            judged: vec![Action {
+                target: of_member.entity.clone(),
+                ..removed()
+            }],
+        };
+        assert!(!history.judged[0].is_delivered() && history.automatic[0].is_delivered());
+        let asked = |outcome| {
+            let asked = of_member.consequences(outcome, &history)?;
+            Ok(asked.into_iter().map(|it| (it.kind, it.target)).collect())
+        };
+        let entity = of_member.entity.clone();
+        let expect: Result<Vec<_>, Refused> = Ok(vec![(ActionKind::Restore, entity.clone())]);
+        assert_eq!(asked(Outcome::Keep), expect);
+        assert_eq!(
+            asked(Outcome::Remove),
+            Ok(vec![(ActionKind::Remove, entity)])
+        );
+        assert_eq!(asked(Outcome::Suspend), Err(Refused::MemberSuspended));
     }
 
     #[test]

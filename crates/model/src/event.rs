@@ -340,7 +340,7 @@ impl Event {
                 let index = index.or((media.len() == 1).then_some(0))?;
                 &media.get(index)?.id
             }
-            EntityType::Destination | EntityType::Payee => return None,
+            EntityType::Destination | EntityType::Payee | EntityType::Member => return None,
         };
         Some(Entity {
             r#type,

@@ -145,6 +145,20 @@ pub struct MediaFacts {
     /// PDQ quality, 0 to 100; `None` without a PDQ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<u8>,
+    /// The forms in which it was looked up, so that members added later can be compared with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forms: Vec<MediaForm>,
+}
+
+/// One form of an image: as it is stored, turned, cut, a frame of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaForm {
+    /// Which, in the words of [`Match::form`]; [`Match::STORED_FORM`] as it is stored.
+    pub form: String,
+    /// Its hash.
+    pub hash: Pdq,
+    /// Its quality, 0 to 100.
+    pub quality: u8,
 }
 
 /// Everything a rule may look at. Rules are a pure function of this.

@@ -3,7 +3,7 @@
 //! | word | meaning | where |
 //! |---|---|---|
 //! | **event** | something that happened on the platform | [`Event`] |
-//! | **entity** | what it happened to: `account`, `space`, `content`, `media`, `destination`, `payee` | [`Entity`], [`EntityType`] |
+//! | **entity** | what it happened to: `account`, `space`, `content`, `media`, `destination`, `payee`, `member` | [`Entity`], [`EntityType`] |
 //! | **signal** | a comparable value taken from content, of a signal type | [`manara_signal::Signal`] |
 //! | **bank** | a named set of members (signals with provenance) | [`Bank`], [`Member`] |
 //! | **negative bank** | one whose matches forbid those of other banks | [`BankSettings::vetoes`] |
@@ -34,5 +34,5 @@ pub use bank::{
 pub use case::{Case, CaseState, Consequence, History, Judgement, Outcome, Refused};
 pub use decision::{Author, Decision, Effect, Mode, Traced, Verdict, actions_of};
 pub use event::{Account, Content, Event, EventError, Medium, MediumKind, Origin, Space, Warning};
-pub use facts::{Decoding, Facts, Match, MediaFacts, Span, Withheld};
+pub use facts::{Decoding, Facts, Match, MediaFacts, MediaForm, Span, Withheld};
 pub use ids::{ActionId, CaseId, DecisionId, IdError, Name};

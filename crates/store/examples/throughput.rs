@@ -4,8 +4,8 @@
 //! `cargo run --release -p manara-store --example throughput -- [DIRECTORY] [EVENTS] [GROUP]`
 
 use manara_model::{
-    ActionKind, Author, BankName, Decision, DecisionId, Detail, Effect, EntityType, Event, Mode,
-    Origin, Verdict, actions_of,
+    ActionKind, Author, BankName, BankSettings, Decision, DecisionId, Detail, Effect, EntityType,
+    Event, Mode, Origin, Verdict, actions_of,
 };
 use manara_signal::{Pdq, Signal};
 use manara_store::{BankCursor, NewEvent, Options, Store};
@@ -78,9 +78,12 @@ fn run_banks(store: &Store) -> Result<(), Box<dyn Error>> {
     let bank: BankName = "BENCH".parse()?;
     let now = "2026-11-22T10:15:00Z".parse()?;
     let name = bank.clone();
-    store.write_blocking(move |tx| tx.create_bank(&name, "", &Author::System, now))?;
+    store.write_blocking(move |tx| {
+        tx.create_bank(&name, "", &BankSettings::default(), &Author::System, now)
+    })?;
     let started = start();
-    let rows = (0..MEMBERS).map(|n| Ok((Signal::Pdq(Pdq(scrambled(n))), format!("row {n}"))));
+    let rows =
+        (0..MEMBERS).map(|n| Ok((Signal::Pdq(Pdq(scrambled(n))), format!("row {n}")).into()));
     store.write_blocking(move |tx| tx.import(&bank, rows, &Author::System, now, |_| ()))?;
     say("members imported", MEMBERS, started);
     let started = start();

@@ -2,24 +2,32 @@
 //!
 //! Members are append-only rows. Those added together form a batch: a run of consecutive ids whose
 //! digest is one audited row, so that a million members cost one leaf. A removal is a row of its
-//! own. Whoever keeps an index in memory follows both with a [`BankCursor`].
+//! own, and so is a change of its settings (`members.rs`). Whoever keeps an index in memory follows
+//! all three with a [`BankCursor`].
 
 use crate::error::{Context, StoreError};
-use crate::reader::{Reader, damaged, get, parsed, time};
+use crate::reader::{Reader, damaged, from_json, get, parsed, time};
 use crate::sql;
-use crate::tables::{BANKS, MEMBER_BATCHES, MEMBER_REMOVALS, MEMBERS, blob, int, text};
-use crate::tx::{Committed, Tx, author_json};
+use crate::tables::{
+    BANKS, MEMBER_BATCHES, MEMBER_REMOVALS, MEMBERS, Table, blob, int, maybe_text, text,
+};
+use crate::tx::{Committed, Tx, author_json, json};
 use jiff::Timestamp;
-use manara_model::{Author, Bank, BankName, Member, MemberId};
+use manara_model::{
+    Author, Bank, BankName, BankSettings, Member, MemberId, MemberSettings, NewMember,
+    SettingsError, Tag,
+};
 use manara_signal::{Md5, Pdq, Sha256, Signal, SignalType};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Longest note of a member, in bytes.
-const NOTE_BYTES_MAX: usize = 1024;
+pub(crate) const NOTE_BYTES_MAX: usize = 1024;
+/// Most characters that an audit leaf says of what was changed.
+const DIFFERENCES_CHARS_MAX: usize = 4096;
 /// Longest description of a bank, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 /// Longest text or address kept as a member, in bytes.
@@ -42,6 +50,8 @@ pub struct BankCursor {
     batch: i64,
     member: i64,
     removal: i64,
+    #[serde(default)]
+    change: i64,
 }
 
 /// Something a follower of banks has to know.
@@ -53,10 +63,8 @@ pub enum BankChange {
         name: BankName,
         /// Whether it takes part in matching.
         enabled: bool,
-        /// How far its image hashes match.
-        distance: u32,
-        /// Whether mirrored and turned images match it.
-        dihedral: bool,
+        /// How its members match.
+        settings: BankSettings,
     },
     /// A member was added.
     Member {
@@ -66,6 +74,21 @@ pub enum BankChange {
         member: MemberId,
         /// What it is.
         signal: Signal,
+        /// How it matches now.
+        settings: MemberSettings,
+        /// When it was added.
+        added_at: Timestamp,
+    },
+    /// A member that was told of before matches in another way now.
+    Settings {
+        /// In this bank.
+        bank: BankName,
+        /// Its number.
+        member: MemberId,
+        /// The type of its signal.
+        signal_type: SignalType,
+        /// How it matches now.
+        settings: MemberSettings,
     },
     /// A member that was told of before was removed.
     Removed {
@@ -84,33 +107,28 @@ impl Tx<'_> {
         &mut self,
         name: &BankName,
         description: &str,
+        settings: &BankSettings,
         by: &Author,
         now: Timestamp,
     ) -> Result<Committed<()>, StoreError> {
-        if description.len() > DESCRIPTION_BYTES_MAX {
-            return Err(too_long(
-                "description",
-                description.len(),
-                DESCRIPTION_BYTES_MAX,
-            ));
-        }
+        check_description(description)?;
         if self.reader().bank(name)?.is_some() {
             return Err(StoreError::Conflict(format!(
                 "there is a bank {name} already"
             )));
         }
+        self.reader().check_settings(name, settings)?;
         self.begin("bank.created", by, now)?;
         let id = self.next_id(&BANKS)?;
         let bank = Bank {
             name: name.clone(),
             description: description.to_owned(),
             enabled: true,
-            distance: Bank::DISTANCE_MAX,
-            dihedral: true,
+            settings: settings.clone(),
             created_at: now,
             members: 0,
         };
-        self.insert_row(&BANKS, &bank_values(id, &bank))?;
+        self.put_bank(id, &bank, Self::insert_row)?;
         self.seal(None).map(|_| Committed(()))
     }
 
@@ -120,11 +138,12 @@ impl Tx<'_> {
         &mut self,
         name: &BankName,
         description: &str,
-        members: Vec<(Signal, String)>,
+        settings: &BankSettings,
+        members: Vec<NewMember>,
         by: &Author,
         now: Timestamp,
     ) -> Result<Committed<Imported>, StoreError> {
-        let _: Committed<()> = self.create_bank(name, description, by, now)?;
+        let _: Committed<()> = self.create_bank(name, description, settings, by, now)?;
         self.import(name, members.into_iter().map(Ok), by, now, |_| ())
     }
 
@@ -151,76 +170,97 @@ impl Tx<'_> {
             now,
         )?;
         bank.enabled = enabled;
-        self.update(&BANKS, &bank_values(id, &bank))?;
+        self.put_bank(id, &bank, Self::update)?;
         self.seal(None).map(|_| Committed(true))
     }
 
-    /// Says in how many bits an image hash may differ from a member's and still match, 0 to
-    /// [`Bank::DISTANCE_MAX`]. Says whether that was a change.
-    /// Audit: one `bank.distance_set` leaf, none when it was so already.
-    pub fn set_bank_distance(
+    /// Changes how a bank's members match. Says whether that was a change.
+    ///
+    /// A bank can veto others only if none of them vetoes any, and only while no bank vetoes it.
+    /// Audit: one `bank.settings_set` leaf that notes what was changed, none when all was so already.
+    pub fn set_bank(
         &mut self,
         name: &BankName,
-        distance: u32,
-        by: &Author,
-        now: Timestamp,
-    ) -> Result<Committed<bool>, StoreError> {
-        if distance > Bank::DISTANCE_MAX {
-            return Err(StoreError::Aborted(format!(
-                "a bank's distance is 0 to {}, not {distance}",
-                Bank::DISTANCE_MAX
-            )));
-        }
-        let (id, mut bank) = self.reader().expect_bank(name)?;
-        if bank.distance == distance {
-            return Ok(Committed(false));
-        }
-        self.begin("bank.distance_set", by, now)?;
-        bank.distance = distance;
-        self.update(&BANKS, &bank_values(id, &bank))?;
-        self.seal(None).map(|_| Committed(true))
-    }
-
-    /// Says whether an image also matches a member when it is mirrored or turned. Says whether that
-    /// was a change.
-    /// Audit: one `bank.dihedral_set` leaf, none when it was so already.
-    pub fn set_bank_dihedral(
-        &mut self,
-        name: &BankName,
-        dihedral: bool,
+        change: impl FnOnce(&mut BankSettings),
         by: &Author,
         now: Timestamp,
     ) -> Result<Committed<bool>, StoreError> {
         let (id, mut bank) = self.reader().expect_bank(name)?;
-        if bank.dihedral == dihedral {
+        let before = bank.settings.clone();
+        change(&mut bank.settings);
+        if bank.settings == before {
             return Ok(Committed(false));
         }
-        self.begin("bank.dihedral_set", by, now)?;
-        bank.dihedral = dihedral;
-        self.update(&BANKS, &bank_values(id, &bank))?;
+        self.reader().check_settings(name, &bank.settings)?;
+        self.begin("bank.settings_set", by, now)?;
+        self.put_bank(id, &bank, Self::update)?;
+        let note = format!("{name}: {}", differences(&before, &bank.settings)?);
+        self.seal(Some(note)).map(|_| Committed(true))
+    }
+
+    /// Says anew what a bank holds and why. Says whether that was a change.
+    /// Audit: one `bank.description_set` leaf, none when it was so already.
+    pub fn set_bank_description(
+        &mut self,
+        name: &BankName,
+        description: &str,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Committed<bool>, StoreError> {
+        check_description(description)?;
+        let (id, mut bank) = self.reader().expect_bank(name)?;
+        if bank.description == description {
+            return Ok(Committed(false));
+        }
+        self.begin("bank.description_set", by, now)?;
+        description.clone_into(&mut bank.description);
+        self.put_bank(id, &bank, Self::update)?;
         self.seal(None).map(|_| Committed(true))
     }
 
-    /// Adds one member, and gives its number; that of the member there is when it is one already.
+    fn put_bank(
+        &mut self,
+        id: i64,
+        bank: &Bank,
+        put: impl FnOnce(&mut Self, &'static Table, &[ValueRef<'_>]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let settings = json("settings", &bank.settings)?;
+        put(
+            self,
+            &BANKS,
+            &[
+                int(id),
+                text(bank.name.as_str()),
+                text(&bank.description),
+                int(bank.enabled.into()),
+                text(&settings),
+                int(bank.created_at.as_microsecond()),
+            ],
+        )
+    }
+
+    /// Adds one member, and gives its number; that of the member there is when it is one already,
+    /// which stays as it is: its settings are changed with [`Tx::set_member`].
     /// Audit: one `member.added` leaf, none when nothing was added.
     pub fn add_member(
         &mut self,
         bank: &BankName,
-        signal: &Signal,
-        note: &str,
+        member: NewMember,
         by: &Author,
         now: Timestamp,
     ) -> Result<Committed<(MemberId, Imported)>, StoreError> {
-        let row = std::iter::once(Ok((signal.clone(), note.to_owned())));
+        let signal = member.signal.clone();
+        let row = std::iter::once(Ok(member));
         let imported = self.append("member.added", bank, row, by, now, |_| ())?;
         let (member, _) = self
             .reader()
-            .find_member(bank, signal)?
+            .find_member(bank, &signal)?
             .ok_or_else(|| StoreError::not_found(format!("member in bank {bank}")))?;
         Ok(Committed((member, imported)))
     }
 
-    /// Adds many members. A row that is an error ends the write, and nothing of it is kept.
+    /// Adds many members. A row that is an error ends the write, and nothing of it is kept. A row
+    /// whose signal is a member already changes nothing, whatever else it says.
     ///
     /// `progress` is told the rows read so far, now and then. Other writes wait meanwhile: about
     /// two seconds for a million rows. Audit: one `bank.imported` leaf over all of them, none when
@@ -228,7 +268,7 @@ impl Tx<'_> {
     pub fn import(
         &mut self,
         bank: &BankName,
-        rows: impl Iterator<Item = Result<(Signal, String), StoreError>>,
+        rows: impl Iterator<Item = Result<NewMember, StoreError>>,
         by: &Author,
         now: Timestamp,
         progress: impl FnMut(u64),
@@ -241,7 +281,7 @@ impl Tx<'_> {
         &mut self,
         kind: &str,
         bank: &BankName,
-        rows: impl Iterator<Item = Result<(Signal, String), StoreError>>,
+        rows: impl Iterator<Item = Result<NewMember, StoreError>>,
         by: &Author,
         now: Timestamp,
         mut progress: impl FnMut(u64),
@@ -253,8 +293,7 @@ impl Tx<'_> {
         let mut batch = Batch::new(first);
         let mut done = Imported::default();
         for row in rows {
-            let (signal, note) = row?;
-            if self.append_one(bank, &mut batch, &signal, &note)? {
+            if self.append_one(bank, &mut batch, &row?)? {
                 done.added += 1;
             } else {
                 done.already += 1;
@@ -280,18 +319,20 @@ impl Tx<'_> {
         &self,
         bank: i64,
         batch: &mut Batch,
-        signal: &Signal,
-        note: &str,
+        member: &NewMember,
     ) -> Result<bool, StoreError> {
         const CONTEXT: &str = "adding a member";
+        let note = &member.note;
         if note.len() > NOTE_BYTES_MAX {
             return Err(too_long("note", note.len(), NOTE_BYTES_MAX));
         }
-        let value = Value::of(signal);
+        let value = Value::of(&member.signal);
         if value.bytes().len() > VALUE_BYTES_MAX {
             return Err(too_long("signal", value.bytes().len(), VALUE_BYTES_MAX));
         }
-        let signal_type = signal.signal_type().name();
+        let settings = written(&member.settings, member.signal.signal_type())?;
+        let exchange = member.exchange.as_ref().map(Tag::as_str);
+        let signal_type = member.signal.signal_type().name();
         let lookup = lookup(signal_type.as_bytes(), value.bytes());
         if same_signal(
             self.reader(),
@@ -306,10 +347,27 @@ impl Tx<'_> {
             return Ok(false);
         }
         let id = batch.next();
-        let digest8 = batch.add(int(id), text(signal_type), blob(value.bytes()), text(note));
+        let digest8 = batch.add([
+            int(id),
+            text(signal_type),
+            blob(value.bytes()),
+            text(note),
+            maybe_text(exchange),
+            text(&settings),
+        ]);
+        let row = (
+            id,
+            signal_type,
+            value.bytes(),
+            note,
+            exchange,
+            settings,
+            lookup,
+            digest8,
+        );
         self.conn
             .prepare_cached(sql::ADD_MEMBER)
-            .and_then(|mut s| s.execute((id, signal_type, value.bytes(), note, lookup, digest8)))
+            .and_then(|mut s| s.execute(row))
             .context(CONTEXT)?;
         Ok(true)
     }
@@ -344,50 +402,135 @@ impl Tx<'_> {
         by: &Author,
         now: Timestamp,
     ) -> Result<Committed<()>, StoreError> {
-        if reason.len() > NOTE_BYTES_MAX {
-            return Err(too_long("reason", reason.len(), NOTE_BYTES_MAX));
-        }
-        let (bank_id, _) = self.reader().expect_bank(bank)?;
-        let absent = || StoreError::not_found(format!("member {member} in bank {bank}"));
-        let (of, _, removed) = self.reader().member_row(member)?.ok_or_else(absent)?;
-        if of != bank_id || removed {
-            return Err(absent());
-        }
+        check_reason(reason)?;
+        let (bank_id, _) = self.reader().expect_live_member(bank, member)?;
         self.begin("member.removed", by, now)?;
+        self.insert_removal(bank_id, member, reason, by, now)?;
+        self.seal(None).map(|_| Committed(()))
+    }
+
+    pub(crate) fn insert_removal(
+        &mut self,
+        bank: i64,
+        member: MemberId,
+        reason: &str,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let (id, author) = (self.next_id(&MEMBER_REMOVALS)?, author_json(by)?);
         self.insert_row(
             &MEMBER_REMOVALS,
             &[
                 int(id),
                 int(member.0),
-                int(bank_id),
+                int(bank),
                 text(reason),
                 text(&author),
                 int(now.as_microsecond()),
             ],
         )?;
-        self.count(&format!("bank.{bank_id}"), -1);
-        self.seal(None).map(|_| Committed(()))
+        self.count(&format!("bank.{bank}"), -1);
+        Ok(())
     }
 }
 
-fn too_long(what: &'static str, bytes: usize, max: usize) -> StoreError {
+fn check_description(description: &str) -> Result<(), StoreError> {
+    let bytes = description.len();
+    if bytes > DESCRIPTION_BYTES_MAX {
+        return Err(too_long("description", bytes, DESCRIPTION_BYTES_MAX));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_reason(reason: &str) -> Result<(), StoreError> {
+    if reason.len() > NOTE_BYTES_MAX {
+        return Err(too_long("reason", reason.len(), NOTE_BYTES_MAX));
+    }
+    Ok(())
+}
+
+/// A member's settings as they are stored beside a signal of this type; nothing for the default,
+/// which is that of nearly all.
+pub(crate) fn written(
+    settings: &MemberSettings,
+    signal_type: SignalType,
+) -> Result<String, StoreError> {
+    if *settings == MemberSettings::default() {
+        return Ok(String::new());
+    }
+    settings.check(signal_type).map_err(|error| unfit(&error))?;
+    json("settings", settings)
+}
+
+/// Settings as they are stored, read back.
+pub(crate) fn settings_of(
+    row: &Row<'_>,
+    column: usize,
+    context: &'static str,
+) -> Result<MemberSettings, StoreError> {
+    let text = row.get_ref(column).context(context)?;
+    let text = text.as_str().map_err(|error| damaged(context, error))?;
+    if text.is_empty() {
+        return Ok(MemberSettings::default());
+    }
+    serde_json::from_str(text).map_err(|error| damaged(context, error))
+}
+
+fn unfit(error: &SettingsError) -> StoreError {
+    StoreError::Invalid {
+        what: "settings",
+        problem: error.to_string(),
+    }
+}
+
+/// What was changed from what to what, in words: `mode: live to shadow, tags: none to a b`.
+pub(crate) fn differences(
+    before: &impl serde::Serialize,
+    after: &impl serde::Serialize,
+) -> Result<String, StoreError> {
+    let fields = |settings: Result<serde_json::Value, _>| match settings {
+        Ok(serde_json::Value::Object(fields)) => Ok(fields),
+        other => Err(damaged("settings", format!("{other:?}"))),
+    };
+    let before = fields(serde_json::to_value(before))?;
+    let after = fields(serde_json::to_value(after))?;
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed = names.into_iter().filter_map(|name| {
+        let (was, is) = (before.get(name), after.get(name));
+        let words = |value| in_words(name, value);
+        (was != is).then(|| format!("{name}: {} to {}", words(was), words(is)))
+    });
+    let all = changed.collect::<Vec<_>>().join(", ");
+    Ok(all.chars().take(DIFFERENCES_CHARS_MAX).collect())
+}
+
+fn in_words(name: &str, value: Option<&serde_json::Value>) -> String {
+    use serde_json::Value;
+    match (name, value) {
+        (_, Some(Value::String(text))) => text.clone(),
+        (_, Some(Value::Array(items))) => {
+            let items = items.iter().map(|item| in_words(name, Some(item)));
+            items.collect::<Vec<_>>().join(" ")
+        }
+        (_, Some(Value::Object(fields))) => {
+            let fields = fields.iter().map(|(key, value)| format!("{key} {value}"));
+            fields.collect::<Vec<_>>().join(" ")
+        }
+        (_, Some(value)) => value.to_string(),
+        // What is not written is the default.
+        ("mode", None) => "live".into(),
+        ("vouched", None) => "false".into(),
+        ("distance" | "quality_min", None) => "default".into(),
+        ("expires_at", None) => "never".into(),
+        (_, None) => "none".into(),
+    }
+}
+
+pub(crate) fn too_long(what: &'static str, bytes: usize, max: usize) -> StoreError {
     StoreError::Invalid {
         what,
         problem: format!("{bytes} bytes long, the limit is {max}: shorten it"),
     }
-}
-
-fn bank_values(id: i64, bank: &Bank) -> [ValueRef<'_>; 7] {
-    [
-        int(id),
-        text(bank.name.as_str()),
-        text(&bank.description),
-        int(bank.enabled.into()),
-        int(bank.distance.into()),
-        int(bank.dihedral.into()),
-        int(bank.created_at.as_microsecond()),
-    ]
 }
 
 /// A run of members being written, or read again to be checked.
@@ -412,15 +555,9 @@ impl Batch {
         self.first + self.count
     }
 
-    /// Takes a member, and gives the beginning of its own digest.
-    pub(crate) fn add(
-        &mut self,
-        id: ValueRef<'_>,
-        signal_type: ValueRef<'_>,
-        value: ValueRef<'_>,
-        note: ValueRef<'_>,
-    ) -> [u8; 8] {
-        MEMBERS.canonical([id, signal_type, value, note], &mut self.canonical);
+    /// Takes a member's columns in order, and gives the beginning of its own digest.
+    pub(crate) fn add(&mut self, columns: [ValueRef<'_>; 6]) -> [u8; 8] {
+        MEMBERS.canonical(columns, &mut self.canonical);
         let digest: [u8; 32] = sha2::Sha256::digest(&self.canonical).into();
         self.rows.update(digest);
         self.count += 1;
@@ -523,6 +660,61 @@ impl Reader {
         Ok(found.map(|(_, bank)| bank))
     }
 
+    /// Whether a bank of that name can have these settings beside the other banks there are.
+    fn check_settings(&self, name: &BankName, settings: &BankSettings) -> Result<(), StoreError> {
+        settings.check(name).map_err(|error| unfit(&error))?;
+        if !settings.is_negative() {
+            return Ok(());
+        }
+        let banks = self.banks()?;
+        for vetoed in &settings.vetoes {
+            let other = banks.iter().find(|bank| bank.name == *vetoed);
+            let other =
+                other.ok_or_else(|| StoreError::not_found(format!("bank {vetoed} to veto")))?;
+            if other.settings.is_negative() {
+                return Err(negative_vetoed(name, other));
+            }
+        }
+        match banks
+            .iter()
+            .find(|bank| bank.settings.vetoes.contains(name))
+        {
+            None => Ok(()),
+            Some(by) => Err(StoreError::Conflict(format!(
+                "{name} is vetoed by {}, so it cannot veto others: the matches of a negative bank \
+                 lead to nothing that could be vetoed",
+                by.name
+            ))),
+        }
+    }
+
+    /// A member that has not been removed from that bank, and the bank's number.
+    pub(crate) fn expect_live_member(
+        &self,
+        bank: &BankName,
+        member: MemberId,
+    ) -> Result<(i64, Member), StoreError> {
+        let (bank_id, found, removed) = self.expect_member(bank, member)?;
+        if removed {
+            return Err(StoreError::not_found(format!(
+                "member {member} in bank {bank}"
+            )));
+        }
+        Ok((bank_id, found))
+    }
+
+    /// A member of that bank, its bank's number, and whether it was removed.
+    pub(crate) fn expect_member(
+        &self,
+        bank: &BankName,
+        member: MemberId,
+    ) -> Result<(i64, Member, bool), StoreError> {
+        let (bank_id, _) = self.expect_bank(bank)?;
+        let found = self.member_row(member)?;
+        let found = found.filter(|(of, _, _)| *of == bank_id);
+        found.ok_or_else(|| StoreError::not_found(format!("member {member} in bank {bank}")))
+    }
+
     fn expect_bank(&self, name: &BankName) -> Result<(i64, Bank), StoreError> {
         let found = self.first(BANK, sql::BANK, [name.as_str()], bank)?;
         found.ok_or_else(|| StoreError::not_found(format!("bank {name}")))
@@ -574,7 +766,10 @@ impl Reader {
         Ok(Some((bank_name(&names, bank)?, member, removed)))
     }
 
-    fn member_row(&self, id: MemberId) -> Result<Option<(i64, Member, bool)>, StoreError> {
+    pub(crate) fn member_row(
+        &self,
+        id: MemberId,
+    ) -> Result<Option<(i64, Member, bool)>, StoreError> {
         let found = self.first(MEMBER, sql::MEMBER, [id.0], |row| {
             Ok((get::<i64>(row, 5, MEMBER)?, member(row)?))
         })?;
@@ -610,8 +805,9 @@ impl Reader {
         self.changes(since, None, each)
     }
 
-    /// The same for a follower that has forgotten all members but those of one signal type: members
-    /// of the other types are told of from the beginning.
+    /// The same for a follower that has forgotten all but the signals of one signal type: members of
+    /// the other types are told of from the beginning, and of that type all settings that are or
+    /// were not the default.
     pub fn bank_changes_knowing(
         &self,
         since: &BankCursor,
@@ -621,7 +817,7 @@ impl Reader {
         self.changes(since, Some(known), each)
     }
 
-    /// A digest of all that was told of up to a cursor, or nothing if this database has not come
+    /// A digest of all members that were told of up to a cursor, without their settings, or nothing if this database has not come
     /// that far. Two databases agree in it only if they hold the same members under the same numbers.
     pub fn bank_state(&self, until: &BankCursor) -> Result<Option<[u8; 32]>, StoreError> {
         let mut digest = sha2::Sha256::new();
@@ -657,8 +853,7 @@ impl Reader {
             each(BankChange::Bank {
                 name,
                 enabled: get(row, 2, BANK)?,
-                distance: get(row, 3, BANK)?,
-                dihedral: get(row, 4, BANK)?,
+                settings: from_json(row, 3, BANK)?,
             });
             Ok(())
         })?;
@@ -669,6 +864,8 @@ impl Reader {
                 bank,
                 member: MemberId(get(row, 0, MEMBER)?),
                 signal,
+                settings: settings_of(row, 8, MEMBER)?,
+                added_at: time(row, 4, MEMBER)?,
             });
             Ok(())
         };
@@ -679,6 +876,29 @@ impl Reader {
                 sql::MEMBERS_SINCE_OR_OTHER,
                 (since.batch, known.name()),
                 member,
+            )?,
+        }
+        let settings = |row: &Row<'_>| {
+            each(BankChange::Settings {
+                bank: bank_name(&names, get(row, 1, MEMBER)?)?,
+                member: MemberId(get(row, 0, MEMBER)?),
+                signal_type: parsed(row, 2, MEMBER)?,
+                settings: settings_of(row, 3, MEMBER)?,
+            });
+            Ok(())
+        };
+        match known {
+            None => self.each(
+                MEMBER,
+                sql::SETTINGS_SINCE,
+                (since.change, since.member),
+                settings,
+            )?,
+            Some(known) => self.each(
+                MEMBER,
+                sql::SETTINGS_OF_TYPE,
+                (since.member, known.name()),
+                settings,
             )?,
         }
         self.each(
@@ -706,6 +926,7 @@ impl Reader {
             batch,
             member,
             removal,
+            change: self.number(MEMBER, sql::NEWEST_CHANGE, [])? as i64,
         })
     }
 
@@ -727,15 +948,28 @@ fn bank_name(names: &HashMap<i64, BankName>, id: i64) -> Result<BankName, StoreE
         .ok_or_else(|| damaged(MEMBER, format!("bank {id} is missing")))
 }
 
+fn negative_vetoed(name: &BankName, other: &Bank) -> StoreError {
+    let vetoes: Vec<&str> = other.settings.vetoes.iter().map(BankName::as_str).collect();
+    let mutual = if other.settings.vetoes.contains(name) {
+        "; two banks cannot veto each other"
+    } else {
+        ""
+    };
+    StoreError::Conflict(format!(
+        "{} is a negative bank itself (it vetoes {}): its matches lead to nothing that could be vetoed{mutual}",
+        other.name,
+        vetoes.join(", "),
+    ))
+}
+
 fn bank(row: &Row<'_>) -> Result<(i64, Bank), StoreError> {
     let bank = Bank {
         name: parsed(row, 1, BANK)?,
         description: get(row, 2, BANK)?,
         enabled: get(row, 3, BANK)?,
-        distance: get(row, 4, BANK)?,
-        dihedral: get(row, 5, BANK)?,
-        created_at: time(row, 6, BANK)?,
-        members: get::<i64>(row, 7, BANK)?.max(0) as u64,
+        settings: from_json(row, 4, BANK)?,
+        created_at: time(row, 5, BANK)?,
+        members: get::<i64>(row, 6, BANK)?.max(0) as u64,
     };
     Ok((get(row, 0, BANK)?, bank))
 }
@@ -749,11 +983,28 @@ fn stored_signal(row: &Row<'_>) -> Result<Signal, StoreError> {
     signal_of(parsed(row, 1, MEMBER)?, value)
 }
 
+/// The name of an exchange, if there is one.
+pub(crate) fn maybe_tag(
+    row: &Row<'_>,
+    column: usize,
+    context: &'static str,
+) -> Result<Option<Tag>, StoreError> {
+    let text: Option<String> = get(row, column, context)?;
+    text.map(|text| {
+        text.parse()
+            .map_err(|error: String| damaged(context, error))
+    })
+    .transpose()
+}
+
 fn member(row: &Row<'_>) -> Result<Member, StoreError> {
     Ok(Member {
         id: MemberId(get(row, 0, MEMBER)?),
         signal: stored_signal(row)?,
         note: get(row, 3, MEMBER)?,
+        exchange: maybe_tag(row, 6, MEMBER)?,
+        added_by: from_json(row, 7, MEMBER)?,
         added_at: time(row, 4, MEMBER)?,
+        settings: settings_of(row, 8, MEMBER)?,
     })
 }

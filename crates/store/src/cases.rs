@@ -4,8 +4,9 @@
 //! case row, trail row, decision and outbox rows under one leaf.
 
 use crate::error::StoreError;
-use crate::events::{StoredEvent, stored_event};
+use crate::events::StoredEvent;
 use crate::evidence::Preview;
+use crate::members::CaseOfMember;
 use crate::outbox::Delivery;
 use crate::reader::{Reader, damaged, from_json, get, maybe_time, parsed, time};
 use crate::sql;
@@ -28,6 +29,8 @@ const DEFAULT_PRIORITY: u8 = 5;
 const SHOWN_MAX: usize = 200;
 /// Most other cases shown with one case.
 const RELATED_MAX: usize = 50;
+/// Most events shown with a case about a member.
+const SAMPLES_MAX: usize = 20;
 /// Newest judgements on the same entity or account that count when the next one is made.
 const JUDGEMENTS_MAX: usize = 500;
 
@@ -83,7 +86,7 @@ pub struct QueueSummary {
 /// Something that happened to a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrailEntry {
-    /// `opened`, `event_added`, `claimed`, `released`, `decided` or `media_revealed`.
+    /// `opened`, `event_added`, `found_later`, `claimed`, `released`, `decided` or `media_revealed`.
     pub what: String,
     /// Who did it.
     pub author: Author,
@@ -118,6 +121,15 @@ pub struct CaseDetail {
     pub history: History,
 }
 
+/// A case to be opened.
+struct NewCase {
+    queue: Name,
+    entity: Entity,
+    account: Option<String>,
+    policy: Name,
+    priority: u8,
+}
+
 impl Tx<'_> {
     /// Opens a case for an `enqueue` action, or adds the event to the one that is pending.
     pub(crate) fn enqueue(
@@ -126,77 +138,150 @@ impl Tx<'_> {
         event: &Event,
         decision: &Decision,
     ) -> Result<(), StoreError> {
+        let (case, opened) = self.case_for(action, event, decision)?;
+        if !self.link(case.id, decision.id, decision.at)? {
+            return Ok(());
+        }
+        let what = if opened { "opened" } else { "event_added" };
+        let note = format!("event {} from {}", event.id, event.source);
+        self.trail(case.id, what, &decision.author, decision.at, &note)
+    }
+
+    /// The same for an `enqueue` action of a decision that came after the one on the event. That it
+    /// was found later is said even if the case has the event already.
+    pub(crate) fn enqueue_later(
+        &mut self,
+        action: &Action,
+        event: &StoredEvent,
+        decision: &Decision,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let (case, _) = self.case_for(action, &event.event, decision)?;
+        self.link(case.id, event.decision.id, decision.at)?;
+        self.trail(case.id, "found_later", &decision.author, decision.at, note)
+    }
+
+    /// The case in which an `enqueue` action puts its target, and whether it was opened for that.
+    fn case_for(
+        &mut self,
+        action: &Action,
+        event: &Event,
+        decision: &Decision,
+    ) -> Result<(Case, bool), StoreError> {
         let queue = match &action.detail.queue {
             Some(queue) => queue.clone(),
             None => DEFAULT_QUEUE
                 .parse()
                 .map_err(|e| damaged("the default queue", e))?,
         };
-        let priority = action
-            .detail
-            .priority
-            .unwrap_or(DEFAULT_PRIORITY)
-            .clamp(1, 9);
-        let reader = self.reader();
+        let priority = action.detail.priority.unwrap_or(DEFAULT_PRIORITY);
         let target = &action.target;
         let params = (queue.as_str(), target.r#type.as_str(), &target.id);
-        let (case, what) = match reader.first(CASE, sql::CASE_PENDING, params, case)? {
-            Some(case) => {
-                if reader.number(
-                    CASE,
-                    sql::CASE_LINKED,
-                    (case.id.to_string(), decision.id.to_string()),
-                )? != 0
-                {
-                    return Ok(());
-                }
-                if priority > case.priority {
-                    self.put_case(
-                        &Case {
-                            priority,
-                            ..case.clone()
-                        },
-                        Self::update,
-                    )?;
-                }
-                (case, "event_added")
-            }
-            None => (
-                self.open_case(queue, priority, action, event, decision)?,
-                "opened",
-            ),
+        if let Some(case) = self.reader().first(CASE, sql::CASE_PENDING, params, case)? {
+            return Ok((self.raise(case, priority)?, false));
+        }
+        let new = NewCase {
+            queue,
+            entity: target.clone(),
+            account: event.account.as_ref().map(|account| account.id.clone()),
+            policy: action.policy.clone(),
+            priority,
         };
+        Ok((self.open_case(new, decision.at)?, true))
+    }
+
+    /// Opens a case about a member, or adds to the one that is pending in whichever queue.
+    pub(crate) fn case_of_member(
+        &mut self,
+        of: CaseOfMember<'_>,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<CaseId, StoreError> {
+        let params = (of.entity.r#type.as_str(), &of.entity.id);
+        let pending = self
+            .reader()
+            .first(CASE, sql::CASE_PENDING_ANYWHERE, params, case)?;
+        let (case, opened) = if let Some(case) = pending {
+            (self.raise(case, of.priority)?, false)
+        } else {
+            let new = NewCase {
+                queue: of.queue.clone(),
+                entity: of.entity,
+                account: None,
+                policy: of.policy.clone(),
+                priority: of.priority,
+            };
+            (self.open_case(new, now)?, true)
+        };
+        let shown = self
+            .reader()
+            .number(CASE, sql::CASE_EVENTS_COUNT, [case.id.to_string()])?;
+        let space = SAMPLES_MAX.saturating_sub(shown as usize);
+        let mut linked = 0;
+        for sample in of.samples {
+            if linked == space {
+                break;
+            }
+            if self.reader().event_of(*sample)?.is_none() {
+                return Err(StoreError::not_found(format!("event of decision {sample}")));
+            }
+            linked += usize::from(self.link(case.id, *sample, now)?);
+        }
+        if opened || linked > 0 {
+            let what = if opened { "opened" } else { "event_added" };
+            self.trail(case.id, what, by, now, &of.note)?;
+        }
+        Ok(case.id)
+    }
+
+    /// Gives a pending case that priority if it is a higher one.
+    fn raise(&mut self, case: Case, priority: u8) -> Result<Case, StoreError> {
+        let priority = priority.clamp(1, 9);
+        if priority <= case.priority {
+            return Ok(case);
+        }
+        let case = Case { priority, ..case };
+        self.put_case(&case, Self::update)?;
+        Ok(case)
+    }
+
+    /// Puts an event under a case. `false` when it is there.
+    fn link(
+        &mut self,
+        case: CaseId,
+        decision: DecisionId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (case, decision) = (case.to_string(), decision.to_string());
+        let linked = self
+            .reader()
+            .number(CASE, sql::CASE_LINKED, (&case, &decision))?;
+        if linked != 0 {
+            return Ok(false);
+        }
         let link = self.next_id(&CASE_EVENTS)?;
         self.insert_row(
             &CASE_EVENTS,
             &[
                 int(link),
-                text(&case.id.to_string()),
-                text(&decision.id.to_string()),
-                int(decision.at.as_microsecond()),
+                text(&case),
+                text(&decision),
+                int(at.as_microsecond()),
             ],
         )?;
-        let note = format!("event {} from {}", event.id, event.source);
-        self.trail(case.id, what, &decision.author, decision.at, &note)
+        Ok(true)
     }
 
-    fn open_case(
-        &mut self,
-        queue: Name,
-        priority: u8,
-        action: &Action,
-        event: &Event,
-        decision: &Decision,
-    ) -> Result<Case, StoreError> {
-        let millis = u64::try_from(decision.at.as_millisecond()).unwrap_or(0);
+    fn open_case(&mut self, new: NewCase, now: Timestamp) -> Result<Case, StoreError> {
+        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
         let case = Case {
             id: CaseId::new(millis, self.random()?),
-            queue,
-            entity: action.target.clone(),
-            account: event.account.as_ref().map(|account| account.id.clone()),
-            policy: action.policy.clone(),
-            priority,
-            opened_at: decision.at,
+            queue: new.queue,
+            entity: new.entity,
+            account: new.account,
+            policy: new.policy,
+            priority: new.priority.clamp(1, 9),
+            opened_at: now,
             state: CaseState::Open,
         };
         self.put_case(&case, Self::insert_row)?;
@@ -236,8 +321,10 @@ impl Tx<'_> {
         Ok(Committed(case))
     }
 
-    /// Closes a case with a judgement and sends out what follows from it. Audit: one
-    /// `case.decided` leaf over the case, the decision, its outbox rows and the trail.
+    /// Closes a case with a judgement and sends out what follows from it. A case about a member of a
+    /// bank is carried out here: `keep` lets it match again, vouched for, `remove` takes it out, and
+    /// both are kept as the reviewer's opinion of it. Audit: one `case.decided` leaf over the case,
+    /// the decision, its outbox rows, what was done to the member, and the trail.
     pub fn decide_case(
         &mut self,
         id: CaseId,
@@ -263,9 +350,11 @@ impl Tx<'_> {
         };
         self.begin("case.decided", &author, now)?;
         self.put_case(&case, Self::update)?;
-        self.insert_decision(&decision)?;
+        self.insert_decision(&decision, None)?;
         self.insert_deliveries(&decision)?;
-        if judgement.outcome == Outcome::Keep {
+        if let Some(member) = case.entity.member() {
+            self.settle_member(member, judgement.outcome, &judgement.note, &author, now)?;
+        } else if judgement.outcome == Outcome::Keep {
             for of in self.reader().decisions_of_case(id)? {
                 self.withdraw_strikes(of.id, decision.id)?;
             }
@@ -439,12 +528,7 @@ impl Reader {
         };
         Ok(Some(CaseDetail {
             leaf: self.number(CASE, sql::CASE_LEAF, [&key])?,
-            events: self.all(
-                "events of a case",
-                sql::EVENTS_OF_CASE,
-                (&key, limit),
-                stored_event,
-            )?,
+            events: self.stored_events(sql::EVENTS_OF_CASE, (&key, limit))?,
             events_total: self.number(CASE, sql::CASE_EVENTS_COUNT, [&key])?,
             judgement,
             deliveries: self.deliveries_of_case(id, SHOWN_MAX)?,

@@ -4,7 +4,7 @@
 //! idempotency key: the same event again gets the stored decision, another event under the same
 //! key is kept beside the first and refused.
 
-use crate::error::StoreError;
+use crate::error::{Context, StoreError};
 use crate::evidence::Preview;
 use crate::reader::{Reader, bytes32, from_json, get, parsed, time};
 use crate::sql;
@@ -15,6 +15,13 @@ use manara_model::{
     Action, ActionKind, Author, Decision, DecisionId, EntityType, Event, MediaFacts,
 };
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
+use std::ops::ControlFlow;
+
+/// Most later decisions read with one event.
+const LATER_MAX: i64 = 50;
+/// So many events in a row that are too old mean that all before them are.
+const OLDER_IN_A_ROW_MAX: u32 = 1000;
 
 /// An event that has been decided on and is ready to be kept.
 #[derive(Debug, Clone)]
@@ -64,6 +71,23 @@ pub struct StoredEvent {
     pub received_at: Timestamp,
     /// The decision on it.
     pub decision: Decision,
+    /// What was found in it later, when members had been added; oldest first, at most 50.
+    pub later: Vec<Decision>,
+}
+
+/// An event that was received not long ago, as far as members added since have to be compared with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecentEvent {
+    /// The audit leaf that covers it. Newer events have larger ones.
+    pub leaf: u64,
+    /// The decision on it.
+    pub decision: DecisionId,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The event.
+    pub event: Event,
+    /// What became of its media, in order.
+    pub media: Vec<MediaFacts>,
 }
 
 /// An event that came under another's `(source, id)`.
@@ -106,7 +130,7 @@ impl Tx<'_> {
         }
         self.count("events", 1);
         if !is_plain(&new) {
-            self.insert_decision(&new.decision)?;
+            self.insert_decision(&new.decision, None)?;
             self.follow_up(&new)?;
         }
         self.seal(None)?;
@@ -153,13 +177,24 @@ impl Tx<'_> {
         self.insert_deliveries(decision)
     }
 
-    /// Keeps a decision that is more than its event's row says, and counts its actions.
-    pub(crate) fn insert_decision(&mut self, decision: &Decision) -> Result<(), StoreError> {
+    /// Keeps a decision that is more than its event's row says, and counts its actions. `about` is
+    /// the decision that was made on the same event before.
+    pub(crate) fn insert_decision(
+        &mut self,
+        decision: &Decision,
+        about: Option<DecisionId>,
+    ) -> Result<(), StoreError> {
         let (id, body) = (decision.id.to_string(), json("decision", decision)?);
         let case = decision.case.map(|case| case.to_string());
+        let about = about.map(|about| about.to_string());
         self.insert(
             &DECISIONS,
-            &[text(&id), maybe_text(case.as_deref()), text(&body)],
+            &[
+                text(&id),
+                maybe_text(case.as_deref()),
+                text(&body),
+                maybe_text(about.as_deref()),
+            ],
         )?;
         for action in &decision.actions {
             self.count(&format!("actions.{}", action.kind), 1);
@@ -298,32 +333,115 @@ fn is_plain(new: &NewEvent) -> bool {
 impl Reader {
     /// The event of this source and id.
     pub fn event(&self, source: &str, id: &str) -> Result<Option<StoredEvent>, StoreError> {
-        self.first(EVENT, sql::EVENT, (source, id), stored_event)
+        let found = self.stored_events(sql::EVENT, (source, id))?;
+        Ok(found.into_iter().next())
     }
 
-    /// The event that an automatic decision is about.
+    /// The event that an automatic decision is about; of a later one see [`Decision::event`].
     pub fn event_of(&self, decision: DecisionId) -> Result<Option<StoredEvent>, StoreError> {
-        self.first(
-            EVENT,
-            sql::EVENT_BY_DECISION,
-            [decision.to_string()],
-            stored_event,
-        )
+        let found = self.stored_events(sql::EVENT_BY_DECISION, [decision.to_string()])?;
+        Ok(found.into_iter().next())
     }
 
     /// The newest events, newest first, older than leaf `before`.
-    pub fn recent_events(
+    pub fn newest_events(
         &self,
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let before = before.map_or(i64::MAX, |leaf| leaf.min(i64::MAX as u64) as i64);
-        self.all(
-            EVENT,
-            sql::RECENT_EVENTS,
-            (before, limit as i64),
-            stored_event,
-        )
+        self.stored_events(sql::NEWEST_EVENTS, (leaf_before(before), limit as i64))
+    }
+
+    /// Events as a statement gives them, each with what was found in it later.
+    pub(crate) fn stored_events(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut events = self.all(EVENT, sql, params, stored_event)?;
+        for event in &mut events {
+            event.later = self.later_decisions(event.decision.id, LATER_MAX)?;
+        }
+        Ok(events)
+    }
+
+    /// The decisions that were made later on the same event, oldest first.
+    pub(crate) fn later_decisions(
+        &self,
+        about: DecisionId,
+        limit: i64,
+    ) -> Result<Vec<Decision>, StoreError> {
+        let params = (about.to_string(), limit);
+        self.all(DECISION, sql::LATER_DECISIONS, params, |row| {
+            from_json(row, 0, DECISION)
+        })
+    }
+
+    /// Gives `each` the events that were received at `since` or later and whose leaf is before
+    /// `before`, newest first, until it has had `limit` of them or breaks off. In flat memory.
+    ///
+    /// Events are kept in nearly the order in which they were received: one that took long to read
+    /// comes behind younger ones. So older events are passed over, and the reading ends at
+    /// 1,000 of them in a row.
+    pub fn recent_events(
+        &self,
+        since: Timestamp,
+        before: Option<u64>,
+        limit: usize,
+        each: &mut dyn FnMut(RecentEvent) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut given = 0;
+        if limit == 0 {
+            return Ok(());
+        }
+        self.each_recent(since, before, |row, received_at| {
+            given += 1;
+            let flow = each(recent_event(row, received_at)?)?;
+            Ok(if given == limit {
+                ControlFlow::Break(())
+            } else {
+                flow
+            })
+        })
+    }
+
+    /// How many events [`Reader::recent_events`] would give without a limit. Reads the time of each.
+    pub fn count_recent(&self, since: Timestamp) -> Result<u64, StoreError> {
+        let mut count = 0;
+        self.each_recent(since, None, |_, _| {
+            count += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(count)
+    }
+
+    fn each_recent(
+        &self,
+        since: Timestamp,
+        before: Option<u64>,
+        mut each: impl FnMut(&Row<'_>, Timestamp) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self
+            .conn
+            .prepare_cached(sql::EVENTS_BACKWARDS)
+            .context(EVENT)?;
+        let mut rows = statement.query([leaf_before(before)]).context(EVENT)?;
+        let mut older = 0;
+        while let Some(row) = rows.next().context(EVENT)? {
+            let received_at = time(row, 1, EVENT)?;
+            if received_at < since {
+                older += 1;
+                if older == OLDER_IN_A_ROW_MAX {
+                    break;
+                }
+                continue;
+            }
+            older = 0;
+            if each(row, received_at)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Other bodies that came under this source and id, at most the first 100.
@@ -363,7 +481,7 @@ impl Reader {
 const EVENT: &str = "reading an event";
 const DECISION: &str = "reading a decision";
 
-pub(crate) fn stored_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+fn stored_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
     let received_at = time(row, 4, EVENT)?;
     let decision = match get::<Option<String>>(row, 7, EVENT)? {
         Some(_) => from_json(row, 7, EVENT)?,
@@ -381,13 +499,32 @@ pub(crate) fn stored_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
     Ok(StoredEvent {
         leaf: get::<i64>(row, 0, EVENT)? as u64,
         event: from_json(row, 5, EVENT)?,
-        media: match get::<Option<String>>(row, 6, EVENT)? {
-            Some(_) => from_json(row, 6, EVENT)?,
-            None => Vec::new(),
-        },
+        media: media_facts(row, 6)?,
         received_at,
         decision,
+        later: Vec::new(),
     })
+}
+
+fn leaf_before(before: Option<u64>) -> i64 {
+    before.map_or(i64::MAX, |leaf| leaf.min(i64::MAX as u64) as i64)
+}
+
+fn recent_event(row: &Row<'_>, received_at: Timestamp) -> Result<RecentEvent, StoreError> {
+    Ok(RecentEvent {
+        leaf: get::<i64>(row, 0, EVENT)? as u64,
+        decision: parsed(row, 2, EVENT)?,
+        received_at,
+        event: from_json(row, 3, EVENT)?,
+        media: media_facts(row, 4)?,
+    })
+}
+
+fn media_facts(row: &Row<'_>, column: usize) -> Result<Vec<MediaFacts>, StoreError> {
+    match row.get_ref(column).context(EVENT)? {
+        ValueRef::Null => Ok(Vec::new()),
+        _ => from_json(row, column, EVENT),
+    }
 }
 
 fn conflict(row: &Row<'_>) -> Result<ConflictingEvent, StoreError> {

@@ -19,12 +19,12 @@
 //! |---|---|
 //! | `store` `writer` `reader` | the threads and connections |
 //! | `tx` `log` `tables` | rows, commitments, leaves, the log's edge |
-//! | `events` `cases` `outbox` `banks` `access` `rules` `evidence` `overview` `audit` | the operations, by noun |
+//! | `events` `later` `cases` `outbox` `banks` `members` `access` `rules` `evidence` `overview` `audit` | the operations, by noun |
 //! | `verify` | the check of everything against the log |
 //! | `sql` `migrations/` | the statements |
 //!
 //! ```
-//! use manara_model::Author;
+//! use manara_model::{Author, BankSettings};
 //! use manara_store::{Options, Store};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
@@ -37,7 +37,8 @@
 //! let store = Store::open(&dir.path().join("manara.db"), options)?;
 //! let bank = "TVEC_TEXTS".parse()?;
 //! let now = "2026-11-22T10:15:00Z".parse()?;
-//! store.write_blocking(move |tx| tx.create_bank(&bank, "slogans", &Author::System, now))?;
+//! let settings = BankSettings::default();
+//! store.write_blocking(move |tx| tx.create_bank(&bank, "slogans", &settings, &Author::System, now))?;
 //! assert_eq!(store.read(|reader| reader.banks())?.len(), 1);
 //! assert!(store.verify(&mut |_, _| ())?.findings.is_empty());
 //! # Ok(())
@@ -52,7 +53,9 @@ mod cases;
 mod error;
 mod events;
 mod evidence;
+mod later;
 mod log;
+mod members;
 mod open;
 mod outbox;
 mod overview;
@@ -70,8 +73,10 @@ pub use audit::StoredLeaf;
 pub use banks::{BankChange, BankCursor, Imported};
 pub use cases::{CaseDetail, CaseFilter, CaseStage, QueueSummary, TrailEntry};
 pub use error::{OpenError, StoreError};
-pub use events::{ConflictingEvent, NewEvent, Recorded, StoredEvent};
+pub use events::{ConflictingEvent, NewEvent, RecentEvent, Recorded, StoredEvent};
 pub use evidence::{PREVIEW_BYTES_MAX, Preview};
+pub use later::Later;
+pub use members::{MemberChange, MemberHits, standing_opinions};
 pub use open::version_of;
 pub use outbox::{Attempt, Delivery, DeliveryState, Lease, OutboxItem, ReceiverCounts};
 pub use overview::{Strike, Totals};

@@ -174,7 +174,7 @@ impl Tx<'_> {
         for action in decision
             .actions
             .iter()
-            .filter(|action| action.kind.is_delivered())
+            .filter(|action| action.is_delivered())
         {
             for receiver in self.receivers {
                 let id = self.next_id(&OUTBOX)?;

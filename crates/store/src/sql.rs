@@ -91,7 +91,11 @@ pub(crate) const FINGERPRINT: &str =
     "SELECT fingerprint, received_at FROM events WHERE source = ?1 AND event_id = ?2";
 pub(crate) const EVENT: &str = events_where!("e.source = ?1 AND e.event_id = ?2");
 pub(crate) const EVENT_BY_DECISION: &str = events_where!("e.decision = ?1");
-pub(crate) const RECENT_EVENTS: &str = events_where!("e.leaf < ?1 ORDER BY e.leaf DESC LIMIT ?2");
+pub(crate) const NEWEST_EVENTS: &str = events_where!("e.leaf < ?1 ORDER BY e.leaf DESC LIMIT ?2");
+/// By the primary key, so that whoever reads it stops where they like.
+pub(crate) const EVENTS_BACKWARDS: &str = "SELECT leaf, received_at, decision, body, media FROM events WHERE leaf < ?1 ORDER BY leaf DESC";
+pub(crate) const LATER_DECISIONS: &str =
+    "SELECT body FROM decisions WHERE about = ?1 ORDER BY leaf LIMIT ?2";
 pub(crate) const EVENTS_OF_CASE: &str = events_where!(
     "e.decision IN (SELECT decision FROM case_events WHERE case_id = ?1) ORDER BY e.leaf LIMIT ?2"
 );
@@ -160,6 +164,9 @@ macro_rules! cases_where {
 pub(crate) const CASE: &str = cases_where!("id = ?1");
 pub(crate) const CASE_PENDING: &str =
     cases_where!("queue = ?1 AND entity_type = ?2 AND entity_id = ?3 AND state <> 'closed'");
+pub(crate) const CASE_PENDING_ANYWHERE: &str = cases_where!(
+    "entity_type = ?1 AND entity_id = ?2 AND state <> 'closed' ORDER BY opened_at LIMIT 1"
+);
 pub(crate) const CASES_BY_STATE: &str = cases_where!(
     "state = ?1 AND (priority < ?3 OR (priority = ?3 AND (opened_at, id) > (?4, ?5)))
      ORDER BY priority DESC, opened_at, id LIMIT ?2"
@@ -215,7 +222,7 @@ pub(crate) const STRIKES_WEIGHT: &str =
 macro_rules! banks {
     ($rest:literal) => {
         concat!(
-            "SELECT b.id, b.name, b.description, b.enabled, b.distance, b.dihedral, b.created_at, ",
+            "SELECT b.id, b.name, b.description, b.enabled, b.settings, b.created_at, ",
             "coalesce((SELECT value FROM counters WHERE name = 'bank.' || b.id), 0) FROM banks b ",
             $rest
         )
@@ -223,22 +230,30 @@ macro_rules! banks {
 }
 pub(crate) const BANKS: &str = banks!("ORDER BY b.name");
 pub(crate) const BANK: &str = banks!("WHERE b.name = ?1");
-pub(crate) const BANKS_BY_ID: &str =
-    "SELECT id, name, enabled, distance, dihedral FROM banks ORDER BY id";
+pub(crate) const BANKS_BY_ID: &str = "SELECT id, name, enabled, settings FROM banks ORDER BY id";
 
 pub(crate) const ADD_MEMBER: &str = "INSERT INTO members
-  (id, signal_type, value, note, lookup, digest8) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+  (id, signal_type, value, note, exchange, settings, lookup, digest8)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 /// Members with this signal: their bank by the batch they are in, and whether they were removed.
 pub(crate) const SAME_SIGNAL: &str = "SELECT m.id,
     (SELECT b.bank FROM member_batches b WHERE b.first <= m.id ORDER BY b.first DESC LIMIT 1),
     EXISTS (SELECT 1 FROM member_removals r WHERE r.member = m.id)
   FROM members m WHERE m.lookup = ?1 AND m.signal_type = ?2 AND m.value = ?3 ORDER BY m.id";
+/// How member `m` matches now; empty when as its bank says.
+macro_rules! settings_in_force {
+    () => {
+        "coalesce((SELECT c.settings FROM member_changes c WHERE c.member = m.id
+                   ORDER BY c.id DESC LIMIT 1), m.settings)"
+    };
+}
 /// Columns of a member, from its batch outwards, to be followed by conditions.
 macro_rules! members_where {
     ($condition:literal) => {
         concat!(
-            "SELECT m.id, m.signal_type, m.value, m.note, b.added_at, b.bank ",
-            "FROM member_batches b CROSS JOIN members m ",
+            "SELECT m.id, m.signal_type, m.value, m.note, b.added_at, b.bank, m.exchange, b.author, ",
+            settings_in_force!(),
+            " FROM member_batches b CROSS JOIN members m ",
             "ON m.id >= b.first AND m.id < b.first + b.count WHERE ",
             $condition
         )
@@ -267,6 +282,39 @@ pub(crate) const NEWEST_BATCH: &str =
 pub(crate) const REMOVALS_SINCE: &str = "SELECT r.id, r.member, r.bank, m.signal_type
   FROM member_removals r JOIN members m ON m.id = r.member
   WHERE r.id > ?1 AND r.member <= ?2 ORDER BY r.id";
+/// How members that were told of before match now: those changed since, the newest change of each.
+pub(crate) const SETTINGS_SINCE: &str = "SELECT m.id, c.bank, m.signal_type, c.settings
+  FROM member_changes c JOIN members m ON m.id = c.member
+  WHERE c.id > ?1 AND c.member <= ?2
+    AND NOT EXISTS (SELECT 1 FROM member_changes n WHERE n.member = c.member AND n.id > c.id)
+    AND NOT EXISTS (SELECT 1 FROM member_removals r WHERE r.member = c.member)
+  ORDER BY c.id";
+/// The same of members of one type, whenever they were changed.
+pub(crate) const SETTINGS_OF_TYPE: &str = concat!(
+    "SELECT m.id, (SELECT b.bank FROM member_batches b WHERE b.first <= m.id ORDER BY b.first DESC LIMIT 1), ",
+    "m.signal_type, ",
+    settings_in_force!(),
+    " FROM (SELECT id FROM members INDEXED BY members_with_settings WHERE settings <> ''
+            UNION SELECT member FROM member_changes) k
+  CROSS JOIN members m ON m.id = k.id
+  WHERE m.id <= ?1 AND m.signal_type = ?2
+    AND NOT EXISTS (SELECT 1 FROM member_removals r WHERE r.member = m.id)
+  ORDER BY m.id"
+);
+pub(crate) const NEWEST_CHANGE: &str = "SELECT coalesce(max(id), 0) FROM member_changes";
+pub(crate) const MEMBER_HISTORY: &str = "SELECT settings, reason, author, changed_at
+  FROM (SELECT * FROM member_changes WHERE member = ?1 ORDER BY id DESC LIMIT ?2) ORDER BY id";
+pub(crate) const OPINIONS: &str = "SELECT member, stance, note, exchange, author, given_at
+  FROM (SELECT * FROM opinions WHERE member = ?1 ORDER BY id DESC LIMIT ?2) ORDER BY id";
+pub(crate) const ADD_HITS: &str =
+    "INSERT INTO member_hits (hour, member, hits, withheld) VALUES (?1, ?2, ?3, ?4)
+  ON CONFLICT (hour, member) DO UPDATE
+  SET hits = hits + excluded.hits, withheld = withheld + excluded.withheld";
+pub(crate) const HITS_SINCE: &str = "SELECT member, hour, hits, withheld FROM member_hits
+  WHERE hour >= ?1 ORDER BY hour, member";
+pub(crate) const HITS_OF: &str = "SELECT member, hour, hits, withheld FROM member_hits
+  WHERE member = ?1 AND hour >= ?2 ORDER BY hour";
+pub(crate) const DROP_HITS: &str = "DELETE FROM member_hits WHERE hour < ?1";
 /// What `BankCursor` stands for: every batch by its digest, every removal.
 pub(crate) const BATCHES_UNTIL: &str =
     "SELECT id, bank, first, count, digest FROM member_batches WHERE id <= ?1 ORDER BY id";
@@ -276,8 +324,7 @@ pub(crate) const NEWEST_REMOVAL: &str = "SELECT coalesce(max(id), 0) FROM member
 pub(crate) const REMOVAL: &str = "SELECT removed_at FROM member_removals WHERE member = ?1";
 pub(crate) const ALL_BATCHES: &str =
     "SELECT id, first, count, digest FROM member_batches ORDER BY first";
-pub(crate) const ALL_MEMBERS: &str =
-    "SELECT id, signal_type, value, note, lookup, digest8 FROM members ORDER BY id";
+pub(crate) const ALL_MEMBERS: &str = "SELECT id, signal_type, value, note, exchange, settings, lookup, digest8 FROM members ORDER BY id";
 pub(crate) const COUNT_MEMBERS: &str = "SELECT coalesce(sum(count), 0) FROM member_batches";
 
 // --- Access -------------------------------------------------------------------------------------
@@ -317,7 +364,7 @@ pub(crate) const RECOUNT: &str = "
   SELECT 'events', count(*) FROM events
   UNION ALL SELECT 'events.conflicts', count(*) FROM event_conflicts
   UNION ALL SELECT 'decisions.verdicts', count(*) FROM decisions
-    WHERE case_id IS NULL AND json_array_length(body, '$.verdicts') > 0
+    WHERE case_id IS NULL AND about IS NULL AND json_array_length(body, '$.verdicts') > 0
   UNION ALL SELECT 'decisions.reviewed', count(*) FROM decisions WHERE case_id IS NOT NULL
   UNION ALL SELECT 'actions.' || json_extract(a.value, '$.kind'), count(*)
     FROM decisions d, json_each(d.body, '$.actions') a GROUP BY 1
@@ -345,6 +392,10 @@ mod tests {
                 "outbox_due",
                 "outbox_dead",
                 "cases_pending",
+                // Changes of single members are made by people.
+                "members_with_settings",
+                "member_changes_by_member",
+                "SCAN k",
             ];
             let reads_all =
                 step.starts_with("SCAN") && !small.iter().any(|name| step.contains(name));
@@ -363,7 +414,8 @@ mod tests {
             FINGERPRINT,
             EVENT,
             EVENT_BY_DECISION,
-            RECENT_EVENTS,
+            NEWEST_EVENTS,
+            LATER_DECISIONS,
             EVENTS_OF_CASE,
             CONFLICT_KNOWN,
             CONFLICTS,
@@ -379,6 +431,7 @@ mod tests {
             COUNT_DEAD,
             CASE,
             CASE_PENDING,
+            CASE_PENDING_ANYWHERE,
             CASES_BY_STATE,
             CASES_BY_QUEUE,
             CASES_RELATED,
@@ -398,6 +451,13 @@ mod tests {
             MEMBER,
             MEMBERS_SINCE_BATCH,
             REMOVALS_SINCE,
+            SETTINGS_SINCE,
+            SETTINGS_OF_TYPE,
+            MEMBER_HISTORY,
+            OPINIONS,
+            HITS_SINCE,
+            HITS_OF,
+            DROP_HITS,
             BATCHES_UNTIL,
             REMOVALS_UNTIL,
             REMOVAL,

@@ -55,7 +55,7 @@ tables! {
         Plain("id"), Plain("source"), Plain("event_id"), Plain("fingerprint"), Plain("body"),
         Plain("received_at"),
     ];
-    DECISIONS = "decisions" [Plain("id"), Plain("case_id"), Plain("body")];
+    DECISIONS = "decisions" [Plain("id"), Plain("case_id"), Plain("body"), Plain("about")];
     STRIKES = "strikes" [
         Plain("id"), Plain("account"), Plain("weight"), Plain("policy"), Plain("decision"), Plain("at"),
         Plain("withdrawn"),
@@ -75,7 +75,7 @@ tables! {
     ];
     BANKS = "banks" [
         Plain("id"), Plain("name"), Plain("description"), Plain("enabled"),
-        Plain("distance"), Plain("dihedral"), Plain("created_at"),
+        Plain("settings"), Plain("created_at"),
     ];
     MEMBER_BATCHES = "member_batches" [
         Plain("id"), Plain("bank"), Plain("first"), Plain("count"), Plain("digest"),
@@ -84,6 +84,14 @@ tables! {
     MEMBER_REMOVALS = "member_removals" [
         Plain("id"), Plain("member"), Plain("bank"), Plain("reason"), Plain("author"),
         Plain("removed_at"),
+    ];
+    MEMBER_CHANGES = "member_changes" [
+        Plain("id"), Plain("member"), Plain("bank"), Plain("settings"), Plain("reason"),
+        Plain("author"), Plain("changed_at"),
+    ];
+    OPINIONS = "opinions" [
+        Plain("id"), Plain("member"), Plain("bank"), Plain("stance"), Plain("note"),
+        Plain("exchange"), Plain("author"), Plain("given_at"),
     ];
     RULE_VERSIONS = "rule_versions" [
         Plain("id"), Plain("name"), Plain("version"), Plain("hash"), Plain("text"), Plain("file"),
@@ -115,6 +123,8 @@ pub(crate) static MEMBERS: Table = Table {
         Plain("signal_type"),
         Plain("value"),
         Plain("note"),
+        Plain("exchange"),
+        Plain("settings"),
     ],
     ignore_taken: "",
     sql: LazyLock::new(|| Statements::of(&MEMBERS)),

@@ -215,9 +215,11 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Drops the open leaf, which covers nothing yet.
-    pub(crate) fn abandon(&mut self) {
-        self.open.take_if(|open| open.leaf.records.is_empty());
+    /// Drops the open leaf if it covers nothing yet, and says whether that was so.
+    pub(crate) fn abandon(&mut self) -> bool {
+        self.open
+            .take_if(|open| open.leaf.records.is_empty())
+            .is_some()
     }
 
     /// Writes the open leaf and gives its number.

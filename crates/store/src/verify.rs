@@ -517,13 +517,13 @@ impl Check<'_> {
         }
         batch.next = id + 1;
         let value = |column| row.get_ref(column).unwrap_or(ValueRef::Null);
-        let digest8 = batch.rows.add(value(0), value(1), value(2), value(3));
-        if bytes(row, 5) != digest8 {
+        let digest8 = batch.rows.add([0, 1, 2, 3, 4, 5].map(value));
+        if bytes(row, 7) != digest8 {
             self.found(Finding::Member {
                 member: id,
                 problem: "is not as it was added",
             });
-        } else if integer(row, 4) != lookup(raw(row, 1), bytes(row, 2)) {
+        } else if integer(row, 6) != lookup(raw(row, 1), bytes(row, 2)) {
             self.found(Finding::Member {
                 member: id,
                 problem: "would not be found: its lookup number was changed",

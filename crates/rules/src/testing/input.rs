@@ -211,6 +211,7 @@ pub(super) fn read_media(
             width: 0,
             height: 0,
             quality: medium.quality,
+            forms: Vec::new(),
         })
     };
     media.iter().enumerate().filter_map(describe).collect()

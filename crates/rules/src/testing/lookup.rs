@@ -132,6 +132,7 @@ fn new_match(signal_type: SignalType, bank: &BankName, member: MemberId, field: 
         form: None,
         form_hash: None,
         distance_stored: None,
+        withheld: None,
     }
 }
 

@@ -55,14 +55,17 @@ CREATE TABLE event_conflicts (
   UNIQUE (source, event_id, fingerprint)
 ) STRICT;
 
--- Decisions with verdicts, and those of people.
+-- Decisions with verdicts, and those of people. `about` is set when the event had been decided on
+-- before: by which decision.
 CREATE TABLE decisions (
   leaf    INTEGER PRIMARY KEY,
   id      TEXT NOT NULL UNIQUE,
   case_id TEXT,
   body    TEXT NOT NULL,
+  about   TEXT REFERENCES events (decision),
   salt    BLOB NOT NULL
 ) STRICT;
+CREATE INDEX decisions_by_about ON decisions (about) WHERE about IS NOT NULL;
 
 CREATE INDEX decisions_by_case ON decisions (case_id) WHERE case_id IS NOT NULL;
 
@@ -162,8 +165,7 @@ CREATE TABLE banks (
   name        TEXT NOT NULL UNIQUE,
   description TEXT NOT NULL,
   enabled     INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-  distance    INTEGER NOT NULL CHECK (distance BETWEEN 0 AND 31),
-  dihedral    INTEGER NOT NULL CHECK (dihedral IN (0, 1)),
+  settings    TEXT NOT NULL,
   created_at  INTEGER NOT NULL,
   salt        BLOB NOT NULL,
   leaf        INTEGER NOT NULL
@@ -186,16 +188,61 @@ CREATE INDEX member_batches_by_bank ON member_batches (bank, first);
 CREATE INDEX member_batches_by_leaf ON member_batches (leaf);
 
 -- Append-only. `lookup` finds a signal without an index over whole texts; `digest8` says which
--- member changed when the batch's digest says that one did.
+-- member changed when the batch's digest says that one did. `settings` are those it was added with,
+-- empty when they were the default.
 CREATE TABLE members (
   id          INTEGER PRIMARY KEY,
   signal_type TEXT NOT NULL,
   value       BLOB NOT NULL,
   note        TEXT NOT NULL,
+  exchange    TEXT,
+  settings    TEXT NOT NULL,
   lookup      INTEGER NOT NULL,
   digest8     BLOB NOT NULL
 ) STRICT;
 CREATE INDEX members_by_lookup ON members (lookup);
+CREATE INDEX members_with_settings ON members (id) WHERE settings <> '';
+
+-- Append-only: the newest change of a member says how it matches now.
+CREATE TABLE member_changes (
+  id         INTEGER PRIMARY KEY,
+  member     INTEGER NOT NULL REFERENCES members (id),
+  bank       INTEGER NOT NULL REFERENCES banks (id),
+  settings   TEXT NOT NULL,
+  reason     TEXT NOT NULL,
+  author     TEXT NOT NULL,
+  changed_at INTEGER NOT NULL,
+  salt       BLOB NOT NULL,
+  leaf       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX member_changes_by_member ON member_changes (member, id);
+CREATE INDEX member_changes_by_leaf ON member_changes (leaf);
+
+-- Append-only: of one author and exchange the newest counts.
+CREATE TABLE opinions (
+  id       INTEGER PRIMARY KEY,
+  member   INTEGER NOT NULL REFERENCES members (id),
+  bank     INTEGER NOT NULL REFERENCES banks (id),
+  stance   TEXT NOT NULL,
+  note     TEXT NOT NULL,
+  exchange TEXT,
+  author   TEXT NOT NULL,
+  given_at INTEGER NOT NULL,
+  salt     BLOB NOT NULL,
+  leaf     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX opinions_by_member ON opinions (member, id);
+CREATE INDEX opinions_by_leaf ON opinions (leaf);
+
+-- How often members matched, by hours since 1970. Operational as a whole.
+CREATE TABLE member_hits (
+  hour     INTEGER NOT NULL,
+  member   INTEGER NOT NULL REFERENCES members (id),
+  hits     INTEGER NOT NULL,
+  withheld INTEGER NOT NULL,
+  PRIMARY KEY (hour, member)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX member_hits_by_member ON member_hits (member, hour);
 
 CREATE TABLE member_removals (
   id         INTEGER PRIMARY KEY,

@@ -83,6 +83,7 @@ fn an_event_reads_back_as_it_was_written() {
         width: 0,
         height: 0,
         quality: None,
+        forms: vec![],
     });
     it.record(event.clone());
     it.record(plain("post-2"));
@@ -93,7 +94,7 @@ fn an_event_reads_back_as_it_was_written() {
             Ok((
                 stored.clone(),
                 r.decision(stored.decision.id)?,
-                r.recent_events(None, 10)?,
+                r.newest_events(None, 10)?,
                 r.recent_decisions(10)?,
             ))
         })

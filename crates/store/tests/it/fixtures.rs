@@ -2,13 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{
-    Action, ActionKind, Author, BankName, Case, Decision, DecisionId, Detail, Effect, Entity,
-    EntityType, Event, Judgement, Mode, Name, Origin, Outcome, Verdict, actions_of,
+    Action, ActionKind, Author, BankMode, BankName, BankSettings, Case, Decision, DecisionId,
+    Detail, Effect, Entity, EntityType, Event, Judgement, Match, MemberId, MemberSettings, Mode,
+    Name, NewMember, Origin, Outcome, Stance, Verdict, actions_of,
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{
-    Attempt, CaseFilter, CaseStage, Committed, NewApiKey, NewEvent, NewReviewer, NewSession,
-    Options, Preview, Recorded, Role, RuleText, Store, StoreError, Tx,
+    Attempt, CaseFilter, CaseStage, Committed, Later, MemberHits, NewApiKey, NewEvent, NewReviewer,
+    NewSession, Options, Preview, Recorded, Role, RuleText, Store, StoreError, Tx,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,6 +104,24 @@ pub(crate) fn name(text: &str) -> Name {
 
 pub(crate) fn bank(text: &str) -> BankName {
     text.parse().unwrap()
+}
+
+/// A new bank's settings.
+pub(crate) fn plainly() -> BankSettings {
+    BankSettings::default()
+}
+
+/// Settings that veto these banks.
+pub(crate) fn vetoing(banks: &[&str]) -> BankSettings {
+    BankSettings {
+        vetoes: banks.iter().map(|name| bank(name)).collect(),
+        ..plainly()
+    }
+}
+
+/// A phrase as a member to be added.
+pub(crate) fn slogan(text: &str, note: &str) -> NewMember {
+    (phrase(text), note.to_owned()).into()
 }
 
 pub(crate) fn phrase(text: &str) -> Signal {
@@ -247,21 +266,44 @@ pub(crate) fn furnished() -> Fixture {
         .set_receivers(vec!["forum".into(), "archive".into()]);
     let by = Author::Operator("root".into());
     it.write(move |tx| {
-        let members =
-            ["grey banner", "ash rises", "rise, rise"].map(|text| (phrase(text), text.to_owned()));
+        let members = ["grey banner", "ash rises", "rise, rise"].map(|text| slogan(text, text));
         let _ = tx.create_bank_with(
             &bank("SLOGANS"),
             "what they say",
+            &plainly(),
             members.to_vec(),
             &by,
             at(0),
         )?;
-        let _ = tx.create_bank(&bank("SPARE"), "", &by, at(0))?;
+        let _ = tx.create_bank(&bank("SPARE"), "", &plainly(), &by, at(0))?;
         let _ = tx.set_bank_enabled(&bank("SPARE"), false, &by, at(1))?;
-        let _ = tx.set_bank_distance(&bank("SPARE"), 20, &by, at(1))?;
-        let _ = tx.set_bank_dihedral(&bank("SPARE"), false, &by, at(1))?;
-        let added = tx.add_member(&bank("SLOGANS"), &phrase("ashes"), "by hand", &by, at(2))?;
+        let shadow = |settings: &mut BankSettings| settings.mode = BankMode::Shadow;
+        let _ = tx.set_bank(&bank("SPARE"), shadow, &by, at(1))?;
+        let shared = NewMember {
+            exchange: Some("ash-exchange".parse().unwrap()),
+            settings: MemberSettings {
+                tags: ["reviewed".parse().unwrap()].into(),
+                ..MemberSettings::default()
+            },
+            ..slogan("ashes", "by hand")
+        };
+        let added = tx.add_member(&bank("SLOGANS"), shared, &by, at(2))?;
         let _ = tx.remove_member(&bank("SLOGANS"), added.get().0, "too common", &by, at(3))?;
+        for vouched in [true, false] {
+            let change = |settings: &mut MemberSettings| settings.vouched = vouched;
+            let _ = tx.set_member(&bank("SLOGANS"), MemberId(2), change, "seen", &by, at(3))?;
+        }
+        for exchange in [None, Some("ash-exchange".parse().unwrap())] {
+            let (stance, bank) = (Stance::PositiveClass, bank("SLOGANS"));
+            let _ = tx.add_opinion(&bank, MemberId(2), stance, "known", exchange, &by, at(3))?;
+        }
+        let hits = MemberHits {
+            member: MemberId(2),
+            hour: 498_000,
+            hits: 3,
+            withheld: 1,
+        };
+        let _ = tx.add_hits(&[hits])?;
         let key = |id: &str, n: u8| NewApiKey {
             id: id.into(),
             name: "forum".into(),
@@ -325,6 +367,10 @@ pub(crate) fn furnished() -> Fixture {
         ],
     ));
     it.write(|tx| {
+        let event = tx.reader().event("forum.example", "post-3")?.unwrap();
+        tx.record_later(later(event.decision.id, "post-3", 2, at(40)))
+    });
+    it.write(|tx| {
         let mut items = tx.lease_outbox("forum", at(30), at(60), 10)?.get().clone();
         assert_eq!(items.len(), 3, "remove, restore, restrict");
         let failed = Attempt::Failed {
@@ -345,4 +391,34 @@ pub(crate) fn furnished() -> Fixture {
         )
     });
     it
+}
+
+/// Member `member` of SLOGANS found later in the event of this id, to be looked at by a person.
+pub(crate) fn later(of: DecisionId, event: &str, member: i64, now: Timestamp) -> Later {
+    let found: Match = serde_json::from_str(&format!(
+        r#"{{"bank":"SLOGANS","member":{member},"signal_type":"text","distance":0,"field":"content.text"}}"#
+    ))
+    .unwrap();
+    let verdict = Verdict {
+        because: vec![found],
+        ..verdict(&[enqueue("later", 6)])
+    };
+    let id = decision_id();
+    let content = entity(EntityType::Content, &format!("p-{event}"));
+    let actions = actions_of(id, std::slice::from_ref(&verdict), |_, _| {
+        Some(content.clone())
+    });
+    Later {
+        event_decision: of,
+        decision: Decision {
+            id,
+            author: Author::System,
+            at: now,
+            event: Some(("forum.example".into(), event.into())),
+            case: None,
+            verdicts: vec![verdict],
+            actions,
+            note: String::new(),
+        },
+    }
 }

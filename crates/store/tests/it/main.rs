@@ -6,6 +6,8 @@ mod cases;
 mod crash;
 mod events;
 mod fixtures;
+mod later;
+mod members;
 mod opening;
 mod outbox;
 mod tamper;

@@ -1,6 +1,6 @@
 //! Opening files that are new, old, foreign, damaged, or signed by somebody else.
 
-use crate::fixtures::{Fixture, at, bank, furnished, options, plain};
+use crate::fixtures::{Fixture, at, bank, furnished, options, plain, plainly};
 use manara_model::Author;
 use manara_store::{OpenError, Options, Store};
 use rusqlite::Connection;
@@ -118,7 +118,7 @@ fn an_unusable_origin_is_refused_before_anything_is_made() {
 fn a_database_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let it = Fixture::new();
-    it.write(|tx| tx.create_bank(&bank("A"), "", &Author::System, at(0)));
+    it.write(|tx| tx.create_bank(&bank("A"), "", &plainly(), &Author::System, at(0)));
     for entry in std::fs::read_dir(it.dir.path()).unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode();

@@ -1,6 +1,6 @@
 //! Group commit: jobs that share a commit do not share a fate, and what was answered is kept.
 
-use crate::fixtures::{Fixture, at, bank, open, options, phrase, plain, verify};
+use crate::fixtures::{Fixture, at, bank, open, options, plain, plainly, slogan, verify};
 use manara_model::Author;
 use manara_store::{Committed, Options, Recorded, Store, StoreError};
 use std::sync::mpsc;
@@ -45,8 +45,13 @@ fn a_job_that_fails_or_panics_is_undone_alone() {
             .map(|n| {
                 scope.spawn(move || {
                     queue.write_blocking(move |tx| {
-                        let made =
-                            tx.create_bank(&bank(&format!("B{n}")), "", &Author::System, at(n))?;
+                        let made = tx.create_bank(
+                            &bank(&format!("B{n}")),
+                            "",
+                            &plainly(),
+                            &Author::System,
+                            at(n),
+                        )?;
                         match n % 3 {
                             0 => Ok(made),
                             1 => Err(StoreError::Aborted("changed my mind".into())),
@@ -82,7 +87,7 @@ fn a_job_that_fails_or_panics_is_undone_alone() {
 #[test]
 fn a_step_that_failed_cannot_be_swallowed() {
     let it = Fixture::new();
-    it.write(|tx| tx.create_bank(&bank("A"), "", &Author::System, at(0)));
+    it.write(|tx| tx.create_bank(&bank("A"), "", &plainly(), &Author::System, at(0)));
     let swallowed = |step: &str| {
         Err(StoreError::Aborted(format!(
             "the step `{step}` of this write failed and was not passed on"
@@ -100,7 +105,7 @@ fn a_step_that_failed_cannot_be_swallowed() {
     assert_eq!(ended, swallowed("bank.disabled"));
     let ended = it.store.write_blocking(|tx| {
         let rows = [
-            Ok((phrase("ash"), String::new())),
+            Ok(slogan("ash", "")),
             Err(StoreError::Aborted("bad row".into())),
         ];
         assert!(
