@@ -3,7 +3,7 @@
 use crate::matcher::{Change, Matcher};
 use crate::snapshot::{self, Head};
 use anyhow::Context;
-use manara_model::{BankName, MemberId};
+use manara_model::{BankName, MemberId, MemberSettings};
 use manara_signal::index::PdqIndex;
 use manara_signal::pdq::Pdq;
 use manara_signal::{Signal, SignalType};
@@ -27,7 +27,18 @@ pub(crate) fn load(store: &Store, matcher: &Matcher) -> Result<BankCursor, Store
                 bank,
                 member,
                 signal: Signal::Pdq(hash),
-            } => hashes.push((bank, member, hash)),
+                settings,
+                ..
+            } => {
+                if settings != MemberSettings::default() {
+                    others.push(Change::Set {
+                        bank: bank.clone(),
+                        member,
+                        settings,
+                    });
+                }
+                hashes.push((bank, member, hash));
+            }
             change => put(matcher, &mut others, change),
         })
     })?;
@@ -199,17 +210,29 @@ fn put(matcher: &Matcher, batch: &mut Vec<Change>, change: BankChange) {
         BankChange::Bank {
             name,
             enabled,
-            distance,
-            dihedral,
-        } => matcher.set_bank(&name, enabled, distance, dihedral),
+            settings,
+        } => matcher.set_bank(&name, enabled, settings),
         BankChange::Member {
             bank,
             member,
             signal,
+            settings,
+            ..
         } => batch.push(Change::Add {
             bank,
             member,
             signal,
+            settings,
+        }),
+        BankChange::Settings {
+            bank,
+            member,
+            settings,
+            ..
+        } => batch.push(Change::Set {
+            bank,
+            member,
+            settings,
         }),
         BankChange::Removed {
             bank,
@@ -227,7 +250,7 @@ fn put(matcher: &Matcher, batch: &mut Vec<Change>, change: BankChange) {
 mod tests {
     use super::*;
     use crate::matcher::MediaSignals;
-    use manara_model::Author;
+    use manara_model::{Author, BankSettings};
     use manara_signal::pdq::PdqHash;
     use manara_store::Options;
 
@@ -256,7 +279,9 @@ mod tests {
         let members: Vec<_> = members.chain([(slogan, String::new())]).collect();
         store
             .write_blocking(move |tx| {
-                tx.create_bank_with(&bank, "", members, &Author::System, crate::clock::now())
+                let members = members.into_iter().map(Into::into).collect();
+                let (settings, now) = (BankSettings::default(), crate::clock::now());
+                tx.create_bank_with(&bank, "", &settings, members, &Author::System, now)
             })
             .unwrap();
         store
@@ -287,7 +312,8 @@ mod tests {
             .write_blocking(move |tx| {
                 let now = crate::clock::now();
                 let added = Signal::Pdq(hash(HASHES + 5));
-                let made = tx.add_member(&bank, &added, "", &Author::System, now)?;
+                let made =
+                    tx.add_member(&bank, (added, String::new()).into(), &Author::System, now)?;
                 let gone = tx.remove_member(&bank, MemberId(3), "", &Author::System, now)?;
                 Ok(made.map(|_| *gone.get()))
             })

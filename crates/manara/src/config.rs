@@ -2,6 +2,8 @@
 //!
 //! The commented default file is the reference: [`REFERENCE`], also in `examples/configs/manara.toml`.
 
+use crate::flood::Quarantine;
+use crate::recent::Recent;
 use anyhow::{Context, Result, bail};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -26,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) media: Media,
     pub(crate) delivery: Delivery,
+    pub(crate) quarantine: Quarantine,
+    pub(crate) recent: Recent,
     #[serde(rename = "webhook")]
     pub(crate) webhooks: Vec<Webhook>,
 }
@@ -121,6 +125,8 @@ impl Default for Config {
                 attempts_max: 12,
                 first_retry_ms: 1_000,
             },
+            quarantine: Quarantine::default(),
+            recent: Recent::default(),
             webhooks: Vec::new(),
         }
     }
@@ -176,6 +182,17 @@ fn check(config: &Config) -> Result<()> {
         bail!(
             "media.ffmpeg is `{ffmpeg}`: give a name to find in PATH, a whole path, or \"\" to do without"
         );
+    }
+    let quarantine = &config.quarantine;
+    if quarantine.hits_min == 0 || !(1.0..=1e6).contains(&quarantine.ratio) {
+        bail!(
+            "quarantine.hits_min is {} and quarantine.ratio {}: choose at least 1 hit, and a ratio of 1 to 1000000",
+            quarantine.hits_min,
+            quarantine.ratio
+        );
+    }
+    if config.recent.days > 366 || config.recent.events_max > 100_000_000 {
+        bail!("recent: choose at most 366 days and 100000000 events");
     }
     let mut names = std::collections::HashSet::new();
     for webhook in &config.webhooks {

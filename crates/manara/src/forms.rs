@@ -126,6 +126,7 @@ mod tests {
             form: form.map(|(name, _)| name.to_owned()),
             form_hash: form.and_then(|(_, last)| last).map(with_last),
             distance_stored: None,
+            withheld: None,
         };
         let compared = compared(&found, with_last(0), Some(with_last(0x0f)));
         let shown: Vec<String> = compared.map_or_else(Vec::new, |it| {

@@ -7,15 +7,17 @@
 
 use crate::api::problem::Problem;
 use crate::clock;
-use crate::matcher::{Matcher, MediaSignals, PDQ_QUALITY_MIN};
+use crate::evaluate::{Subject, verdicts};
+use crate::guard::Guard;
+use crate::matcher::{Matcher, MediaSignals};
 use crate::media::{Fetcher, Pool, SignedMedia, Variants};
 use crate::rulebook::Rulebook;
 use base64::Engine;
 use bytes::Bytes;
 use jiff::Timestamp;
 use manara_model::{
-    Action, ActionKind, Author, Decision, Event, Facts, Match, MediaFacts, Medium, Mode, Origin,
-    Traced, Verdict, Warning, actions_of,
+    Action, ActionKind, Author, Decision, Event, Match, MediaFacts, MediaForm, Medium, Mode,
+    Origin, Traced, Verdict, Warning, actions_of,
 };
 use manara_signal::pdq::{Dihedral, PdqHash};
 use manara_signal::{Signal, SignalType};
@@ -38,6 +40,7 @@ pub(crate) struct Pipeline {
     pub(crate) fetcher: Fetcher,
     pub(crate) media_bytes_max: usize,
     pub(crate) variants: Variants,
+    pub(crate) guard: Guard,
 }
 
 /// An event whose media have been signed.
@@ -53,6 +56,7 @@ struct SignedEvent {
 /// An event that has been decided on and is ready to be committed.
 pub(crate) struct Prepared {
     new: NewEvent,
+    matches: Vec<Match>,
     warnings: Vec<Warning>,
 }
 
@@ -150,7 +154,7 @@ impl Pipeline {
         let media = self.sign(&event).await.map_err(named)?;
         strip(&mut event, &media);
         let signals: Vec<MediaSignals> = media.iter().map(|s| s.signals.clone()).collect();
-        warnings.extend(not_compared(&signals));
+        warnings.extend(not_compared(&signals, self.matcher.quality_floor()));
         Ok(SignedEvent {
             event,
             warnings,
@@ -163,18 +167,24 @@ impl Pipeline {
 
     /// Matches and evaluates.
     async fn decide(&self, signed: Vec<SignedEvent>) -> Vec<Result<Prepared, Problem>> {
-        let events = signed.iter().map(|it| (&it.event, &it.signals[..]));
+        let events = signed
+            .iter()
+            .map(|it| (&it.event, &it.signals[..], it.received_at));
         let matches = self.matcher.matches_of_events(events);
         let mut prepared = Vec::with_capacity(signed.len());
         for (signed, matches) in signed.into_iter().zip(matches) {
             let id = signed.event.id.clone();
-            let one = self.evaluate(signed, &matches).await;
+            let one = self.evaluate(signed, matches).await;
             prepared.push(one.map_err(|problem| problem.with_id(Some(id))));
         }
         prepared
     }
 
-    async fn evaluate(&self, signed: SignedEvent, matches: &[Match]) -> Result<Prepared, Problem> {
+    async fn evaluate(
+        &self,
+        signed: SignedEvent,
+        matches: Vec<Match>,
+    ) -> Result<Prepared, Problem> {
         let SignedEvent {
             event,
             warnings,
@@ -184,13 +194,12 @@ impl Pipeline {
             signals,
         } = signed;
         let media: Vec<MediaFacts> = signals.into_iter().map(|s| s.facts).collect();
-        let facts = Facts {
+        let subject = Subject {
             event: &event,
             media: &media,
-            matches,
             received_at,
         };
-        let verdicts = self.rulebook.rules().evaluate(&facts);
+        let verdicts = verdicts(&self.rulebook.rules(), subject, &matches);
         let decision = decision_on(&event, verdicts, received_at);
         let previews = self.previews(&decision, &signed).await;
         let body = serde_json::to_string(&event)
@@ -205,6 +214,7 @@ impl Pipeline {
                 decision,
                 previews,
             },
+            matches,
             warnings,
         })
     }
@@ -273,13 +283,13 @@ impl SignedEvent {
 }
 
 /// Says which images have too little in them for their `pdq` to be looked up.
-fn not_compared(media: &[MediaSignals]) -> impl Iterator<Item = Warning> + '_ {
+fn not_compared(media: &[MediaSignals], floor: u8) -> impl Iterator<Item = Warning> + '_ {
     let quality = |(index, media): (usize, &MediaSignals)| Some((index, media.facts.quality?));
     let low = media.iter().enumerate().filter_map(quality);
-    low.filter(|(_, quality)| *quality < PDQ_QUALITY_MIN)
-        .map(|(index, quality)| {
+    low.filter(move |(_, quality)| *quality < floor)
+        .map(move |(index, quality)| {
             Warning(format!(
-                "content.media[{index}]: its pdq has quality {quality}, under {PDQ_QUALITY_MIN}, and was not looked up: there is too little in the image to tell it from others"
+                "content.media[{index}]: its pdq has quality {quality}, under {floor}, and was not looked up: there is too little in the image to tell it from others"
             ))
         })
 }
@@ -311,9 +321,19 @@ pub(crate) fn signals_of(media: &SignedMedia, variants: Variants) -> MediaSignal
         width: media.width,
         height: media.height,
         quality: pdq.first().map(|(hash, _)| hash.quality),
+        forms: pdq.iter().map(kept_form).collect(),
     };
     let exact = vec![Signal::Sha256(media.sha256), Signal::Md5(media.md5)];
     MediaSignals { facts, exact, pdq }
+}
+
+/// A form as it is kept with the event, to be compared with members that are added later.
+fn kept_form((hash, form): &(PdqHash, Cow<'_, str>)) -> MediaForm {
+    MediaForm {
+        form: form.to_string(),
+        hash: hash.hash,
+        quality: hash.quality,
+    }
 }
 
 /// The hash as stored, then those of the other forms that are wanted, each with its name in the evidence.
@@ -427,16 +447,23 @@ fn decode_base64(index: usize, data: &str, bytes_max: usize) -> Result<Bytes, Pr
 
 /// Commits events that were prepared together; each is answered on its own.
 pub(crate) async fn commit(
-    store: &Store,
+    pipeline: &Pipeline,
     prepared: Vec<Prepared>,
 ) -> Result<Vec<Result<Answer, Problem>>, Problem> {
-    let (events, warnings): (Vec<_>, Vec<_>) =
-        prepared.into_iter().map(|p| (p.new, p.warnings)).unzip();
-    let recorded = store.write(move |tx| tx.record_events(events)).await?;
-    Ok(recorded
+    let (events, rest): (Vec<_>, Vec<_>) = prepared
         .into_iter()
-        .zip(warnings)
-        .map(|(recorded, warnings)| answer(recorded, warnings))
+        .map(|p| (p.new, (p.matches, p.warnings)))
+        .unzip();
+    let write = pipeline.store.write(move |tx| tx.record_events(events));
+    let recorded = write.await?;
+    let recorded = recorded.into_iter().zip(rest);
+    Ok(recorded
+        .map(|(recorded, (matches, warnings))| {
+            if let Recorded::New(decision) = &recorded {
+                pipeline.guard.note(&pipeline.matcher, decision, &matches);
+            }
+            answer(recorded, warnings)
+        })
         .collect())
 }
 

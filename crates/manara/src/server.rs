@@ -10,6 +10,7 @@ use crate::banks::{self, Follower};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::deliver::Deliverer;
+use crate::guard::{Guard, Looking};
 use crate::matcher::Matcher;
 use crate::media::{FetchOptions, Fetcher, Missing, Pool, PoolOptions, Variants};
 use crate::pipeline::Pipeline;
@@ -253,6 +254,13 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
         shared.config.delivery.clone(),
         Arc::clone(&bell),
     )?;
+    let (guard, guarding) = Guard::new(&store, shared.config.quarantine)?;
+    let looking = Looking {
+        store: store.clone(),
+        matcher: Arc::clone(&matcher),
+        rulebook: Arc::clone(&rulebook),
+        recent: shared.config.recent,
+    };
     let pipeline = Pipeline {
         store: store.clone(),
         matcher: Arc::clone(&matcher),
@@ -261,7 +269,10 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
         fetcher,
         media_bytes_max: media.bytes_max,
         variants,
+        guard,
     };
+    tokio::spawn(guarding.run());
+    tokio::spawn(looking.run());
     tokio::spawn(Arc::new(deliverer).run());
     tokio::spawn(rulebook.watch(store));
     tokio::spawn(follow(Arc::clone(shared), follower, bell));

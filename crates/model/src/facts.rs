@@ -84,6 +84,19 @@ pub enum Withheld {
     },
 }
 
+impl Withheld {
+    /// The reason in one word, as in the API and in metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::BankShadow => "bank_shadow",
+            Self::MemberShadow => "member_shadow",
+            Self::Quarantine => "quarantine",
+            Self::EnableRatio => "enable_ratio",
+            Self::Vetoed { .. } => "vetoed",
+        }
+    }
+}
+
 /// As a reviewer reads it: `vetoed by SAFE 12 at distance 3`.
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -917,6 +917,11 @@ impl Reader {
                 Ok(())
             },
         )?;
+        self.bank_cursor()
+    }
+
+    /// The cursor of a follower that has seen everything.
+    pub fn bank_cursor(&self) -> Result<BankCursor, StoreError> {
         let newest = self.first(MEMBER, sql::NEWEST_BATCH, [], |row| {
             Ok((get(row, 0, MEMBER)?, get(row, 1, MEMBER)?))
         })?;

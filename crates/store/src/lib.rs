@@ -59,6 +59,7 @@ mod members;
 mod open;
 mod outbox;
 mod overview;
+mod progress;
 mod reader;
 mod rules;
 mod sql;

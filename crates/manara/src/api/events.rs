@@ -122,9 +122,7 @@ async fn json(shared: &Shared, pipeline: &Pipeline, bytes: &Bytes) -> Result<Res
     }
     let prepared = pipeline.prepare(bytes).await.inspect_err(count_refused)?;
     count_received(1);
-    let answer = pipeline::commit(&pipeline.store, vec![prepared])
-        .await?
-        .pop();
+    let answer = pipeline::commit(pipeline, vec![prepared]).await?.pop();
     let answer = answer.unwrap_or_else(|| {
         Err(Problem::internal(
             "no answer came back",
@@ -192,7 +190,7 @@ async fn commit_in_place(
     let mut answers = if ready.is_empty() {
         Vec::new()
     } else {
-        pipeline::commit(&pipeline.store, ready).await?
+        pipeline::commit(pipeline, ready).await?
     }
     .into_iter();
     let missing = || {

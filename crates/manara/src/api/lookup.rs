@@ -16,7 +16,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use manara_model::{BankName, Match, MemberId, Span};
+use manara_model::{BankName, Match, MemberId, Span, Withheld};
 use manara_signal::pdq::PdqHash;
 use manara_signal::text::TEXT_MAX;
 use manara_signal::{Signal, SignalType};
@@ -98,6 +98,9 @@ pub(crate) struct LookupMatch {
     /// What was undone in the text to find it.
     #[serde(skip_serializing_if = "Option::is_none")]
     how: Option<String>,
+    /// Why it has no effect, if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<Withheld>,
 }
 
 #[expect(
@@ -317,6 +320,7 @@ impl From<Match> for LookupMatch {
             distance: found.distance,
             span: found.span,
             how: found.how,
+            withheld: found.withheld,
         }
     }
 }

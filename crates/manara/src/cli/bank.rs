@@ -38,7 +38,7 @@ pub(crate) enum Verb {
         #[arg(long, default_value = "")]
         description: String,
         /// In how many of 256 bits an image may differ from a member and still match.
-        #[arg(long, value_name = "BITS", default_value_t = Bank::DISTANCE_MAX, value_parser = distance())]
+        #[arg(long, value_name = "BITS", default_value_t = 31, value_parser = distance())]
         distance: u32,
         /// Whether an image also matches when it is mirrored or turned.
         #[arg(long, value_name = "ON|OFF", value_enum, default_value_t = Switch::On)]
@@ -218,7 +218,7 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
 }
 
 fn distance() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(..=i64::from(Bank::DISTANCE_MAX))
+    clap::value_parser!(u32).range(..=i64::from(31))
 }
 
 fn create(
@@ -232,9 +232,12 @@ fn create(
     let wanted = name.clone();
     store.write_blocking(move |tx| {
         let (by, now) = (operator(), clock::now());
-        let _ = tx.create_bank(&wanted, &description, &by, now)?;
-        let _ = tx.set_bank_distance(&wanted, distance, &by, now)?;
-        tx.set_bank_dihedral(&wanted, dihedral, &by, now)
+        let mut settings = manara_model::BankSettings {
+            dihedral,
+            ..Default::default()
+        };
+        settings.distance.insert(SignalType::Pdq, distance);
+        tx.create_bank(&wanted, &description, &settings, &by, now)
     })?;
     eprintln!("bank {name} is made; fill it with `manara bank add` or `manara bank import`");
     Ok(Done::Found)
@@ -268,8 +271,8 @@ fn list(data: &Data, json: bool) -> Result<Done> {
             bank.name.as_str(),
             &members,
             state(bank),
-            &bank.distance.to_string(),
-            if bank.dihedral { "on" } else { "off" },
+            &bank.settings.distance(SignalType::Pdq).to_string(),
+            if bank.settings.dihedral { "on" } else { "off" },
             &created,
             &plain(&bank.description),
         ]);
@@ -326,6 +329,7 @@ fn show(
             signal,
             note,
             added_at,
+            ..
         } in &members
         {
             say_json(&Shown {
@@ -342,6 +346,7 @@ fn show(
             signal,
             note,
             added_at,
+            ..
         } in &members
         {
             let (id, value, added) = (
@@ -364,7 +369,10 @@ fn show(
         "bank {name} is {}, with {members_of} members, {} of them shown; {}",
         state(&bank),
         members.len(),
-        reach(bank.distance, bank.dihedral)
+        reach(
+            bank.settings.distance(SignalType::Pdq),
+            bank.settings.dihedral
+        )
     );
     if let Some(last) = members.last().filter(|_| members.len() == limit) {
         eprintln!("for the next ones: --after {}", last.id);
@@ -412,7 +420,7 @@ fn add(add: Add) -> Result<Done> {
     for signal in signals {
         let (bank, wanted, note) = (name.clone(), signal.clone(), note.clone());
         let (member, imported) = store.write_blocking(move |tx| {
-            tx.add_member(&bank, &wanted, &note, &operator(), clock::now())
+            tx.add_member(&bank, (wanted, note).into(), &operator(), clock::now())
         })?;
         let is_new = imported.added > 0;
         if json {
@@ -457,8 +465,17 @@ fn set(
     let bank = name.clone();
     let changed = store.write_blocking(move |tx| {
         let (by, now) = (operator(), clock::now());
-        let nearer = distance.map(|it| tx.set_bank_distance(&bank, it, &by, now));
-        let turned = dihedral.map(|it| tx.set_bank_dihedral(&bank, it, &by, now));
+        let nearer = distance.map(|it| {
+            tx.set_bank(
+                &bank,
+                |s| {
+                    s.distance.insert(SignalType::Pdq, it);
+                },
+                &by,
+                now,
+            )
+        });
+        let turned = dihedral.map(|it| tx.set_bank(&bank, |s| s.dihedral = it, &by, now));
         match (nearer.transpose()?, turned.transpose()?) {
             (Some(one), Some(two)) => Ok(one.map(|changed| changed || *two.get())),
             (Some(one), None) | (None, Some(one)) => Ok(one),
@@ -468,7 +485,10 @@ fn set(
         }
     })?;
     let bank = known(&store, name)?;
-    let reach = reach(bank.distance, bank.dihedral);
+    let reach = reach(
+        bank.settings.distance(SignalType::Pdq),
+        bank.settings.dihedral,
+    );
     if changed {
         eprintln!("bank {name} is set: {reach}; a running server follows within a second");
     } else {
@@ -753,9 +773,12 @@ fn write(
     let imported = store.write_blocking(move |tx| {
         if !exists {
             let description = format!("imported from {from}");
-            let _made = tx.create_bank(&name, &description, &by, clock::now())?;
+            let _made =
+                tx.create_bank(&name, &description, &Default::default(), &by, clock::now())?;
         }
-        let rows = rows.filter_map(|row| given(row, skip_bad));
+        let rows = rows
+            .filter_map(|row| given(row, skip_bad))
+            .map(|r| r.map(Into::into));
         let done = tx.import(&name, rows, &by, clock::now(), |rows| {
             told.set_position(rows);
         })?;

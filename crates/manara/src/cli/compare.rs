@@ -788,6 +788,7 @@ fn level_name(level: Level) -> &'static str {
     match level {
         Level::Strict => "strict",
         Level::Folded => "folded",
+        Level::Aggressive => "aggressive",
     }
 }
 

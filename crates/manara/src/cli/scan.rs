@@ -14,7 +14,7 @@ use crate::{banks, clock, forms};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
-use manara_model::{Bank, BankName, MemberId};
+use manara_model::{BankName, BankSettings, MemberId, MemberSettings};
 use manara_signal::Signal;
 use manara_store::Store;
 use serde::Serialize;
@@ -171,7 +171,7 @@ impl Banks {
                     file.display()
                 );
             }
-            self.matcher.set_bank(name, true, Bank::DISTANCE_MAX, true);
+            self.matcher.set_bank(name, true, BankSettings::default());
             let mut others = Vec::new();
             for row in BankFile::open(file)? {
                 let row = row?;
@@ -185,6 +185,7 @@ impl Banks {
                         bank: name.clone(),
                         member,
                         signal,
+                        settings: MemberSettings::default(),
                     }),
                 }
                 if others.len() >= BATCH {
@@ -407,6 +408,12 @@ fn end(findings: &Findings, took: Duration) -> Result<Done> {
         eprintln!(
             "… and {} more undecodable; --json names all",
             HumanCount(totals.undecodable - NAMED_MAX)
+        );
+    }
+    if totals.withheld > 0 {
+        eprintln!(
+            "{} had no effect, because a bank or member is in shadow or a negative bank forbids it: --json says which",
+            counted(totals.withheld, "further match")
         );
     }
     if totals.quality_too_low > 0 {

@@ -7,9 +7,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{
-    Account, ActionKind, Author, CaseId, CaseState, Content, Decision, DecisionId, Decoding,
-    Detail, Effect, EntityType, Event, Match, MediaFacts, Medium, MediumKind, MemberId, Mode,
-    Outcome, Span, Traced, Verdict, actions_of,
+    Account, ActionKind, Author, BankSettings, CaseId, CaseState, Content, Decision, DecisionId,
+    Decoding, Detail, Effect, EntityType, Event, Match, MediaFacts, Medium, MediumKind, MemberId,
+    Mode, Outcome, Span, Traced, Verdict, actions_of,
 };
 use manara_rules::{Schema, Source, compile};
 use manara_signal::{Signal, SignalType};
@@ -252,6 +252,7 @@ fn event(id: &str, text: &str) -> NewEvent {
             form: None,
             form_hash: None,
             distance_stored: None,
+            withheld: None,
         }],
         trace: vec![Traced {
             expression: "content.text.contains(\"<i>\")".into(),
@@ -274,6 +275,7 @@ fn event(id: &str, text: &str) -> NewEvent {
             width: 8,
             height: 8,
             quality: None,
+            forms: Vec::new(),
         }],
         fingerprint: Sha256::digest(text).into(),
         received_at: at,
@@ -790,7 +792,8 @@ async fn somebody_elses_text_is_shown_and_not_obeyed() {
             tx.create_bank_with(
                 &bank,
                 "",
-                vec![(signal, "seen <u>often</u>".into())],
+                &BankSettings::default(),
+                vec![(signal, "seen <u>often</u>".into()).into()],
                 &Author::System,
                 clock::<0>(),
             )
@@ -829,8 +832,9 @@ async fn the_form_that_matched_is_drawn_beside_the_image_as_stored() {
     let bank: manara_model::BankName = "SLOGANS".parse().unwrap();
     app.store
         .write_blocking(move |tx| {
-            let members = vec![(member, String::new())];
-            tx.create_bank_with(&bank, "", members, &Author::System, clock::<0>())
+            let members = vec![(member, String::new()).into()];
+            let settings = BankSettings::default();
+            tx.create_bank_with(&bank, "", &settings, members, &Author::System, clock::<0>())
         })
         .unwrap();
     let mut new = event("p-1", TEXT);

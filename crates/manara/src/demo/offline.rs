@@ -4,12 +4,15 @@
 use super::score::{Came, Score};
 use super::world::{Planned, PlantedKind, World};
 use crate::config::Config;
+use crate::evaluate::{Subject, verdicts};
 use crate::matcher::{Change, Matcher, MediaSignals};
 use crate::media::{SignedMedia, Variants};
 use crate::pipeline::signals_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use manara_model::{DecisionId, Event, Facts, MediaFacts, Medium, MemberId, Origin, actions_of};
+use manara_model::{
+    DecisionId, Event, MediaFacts, Medium, MemberId, MemberSettings, Origin, actions_of,
+};
 use manara_rules::{RuleSet, Schema, Source, compile};
 use manara_signal::Signal;
 use serde_json::{Value, json};
@@ -53,6 +56,7 @@ fn matcher(world: &World) -> Matcher {
         bank: bank.parse().unwrap(),
         member: MemberId(id),
         signal: Signal::parse(member.signal_type, &member.value).unwrap(),
+        settings: MemberSettings::default(),
     }));
     matcher
 }
@@ -74,13 +78,12 @@ fn answer(planned: &Planned, matcher: &Matcher, rules: &RuleSet) -> Value {
     let media: Vec<MediaSignals> = event.media().iter().map(sign).collect();
     let matches = matcher.matches(&event, &media);
     let media: Vec<MediaFacts> = media.into_iter().map(|m| m.facts).collect();
-    let facts = Facts {
+    let subject = Subject {
         event: &event,
         media: &media,
-        matches: &matches,
         received_at: event.time,
     };
-    let verdicts = rules.evaluate(&facts);
+    let verdicts = verdicts(rules, subject, &matches);
     let actions = actions_of(DecisionId::new(1, 1), &verdicts, |r#type, index| {
         event.entity(r#type, index)
     });

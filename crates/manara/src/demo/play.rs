@@ -19,7 +19,7 @@ use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use manara_model::{Author, BankName};
+use manara_model::{Author, BankName, BankSettings, NewMember};
 use manara_signal::Signal;
 use manara_store::Store;
 use reqwest::Client;
@@ -136,15 +136,21 @@ fn prepare(path: &Path, banks: Vec<super::world::BankPlan>) -> Result<(String, S
     let store = crate::open_store(&dir, &Config::default())?;
     for bank in banks {
         let name: BankName = bank.name.parse().map_err(anyhow::Error::msg)?;
-        let parsed: Result<Vec<(Signal, String)>> = bank
+        let parsed: Result<Vec<NewMember>> = bank
             .members
             .into_iter()
-            .map(|m| Ok((Signal::parse(m.signal_type, &m.value)?, m.note)))
+            .map(|m| {
+                Ok(NewMember::from((
+                    Signal::parse(m.signal_type, &m.value)?,
+                    m.note,
+                )))
+            })
             .collect();
         let members = parsed.with_context(|| format!("the members of bank {name}"))?;
         let description = bank.description;
         store.write_blocking(move |tx| {
-            tx.create_bank_with(&name, description, members, &Author::System, clock::now())
+            let (settings, now) = (BankSettings::default(), clock::now());
+            tx.create_bank_with(&name, description, &settings, members, &Author::System, now)
         })?;
     }
     let password = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(clock::random::<12>());

@@ -168,7 +168,8 @@ fn signed(
 
 /// Looks up signed events together.
 fn matched(scanner: &Scanner<'_>, signed: Vec<SignedEvent>) -> impl Iterator<Item = Outcome> {
-    let events = signed.iter().map(|it| (&it.event, &it.signals[..]));
+    let now = crate::clock::now();
+    let events = signed.iter().map(|it| (&it.event, &it.signals[..], now));
     let matches = scanner.matcher.matches_of_events(events);
     signed.into_iter().zip(matches).map(|(signed, matches)| {
         let SignedEvent {
@@ -189,6 +190,7 @@ fn matched(scanner: &Scanner<'_>, signed: Vec<SignedEvent>) -> impl Iterator<Ite
             .into_iter()
             .map(|found| hit(&event, found))
             .collect();
+        item.set_aside(scanner.matcher);
         Outcome::Item(Box::new(item))
     })
 }

@@ -56,6 +56,9 @@ pub(crate) struct Item {
     pub(crate) kind: Kind,
     pub(crate) bytes: u64,
     pub(crate) matches: Vec<Hit>,
+    /// Matches that have no effect, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) withheld: Vec<Hit>,
     pub(crate) signals: BTreeMap<&'static str, String>,
     /// Of the image, 0 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +118,8 @@ pub(crate) struct Totals {
     /// Files and events in which something matched.
     pub(crate) matched: u64,
     pub(crate) matches: u64,
+    /// Matches that have no effect: of banks and members in shadow, or forbidden by a negative bank.
+    pub(crate) withheld: u64,
     /// Files and events that could not be wholly read, matched or not.
     pub(crate) undecodable: u64,
     /// Those of them in which nothing matched.
@@ -157,12 +162,22 @@ impl Item {
             kind,
             bytes,
             matches: Vec::new(),
+            withheld: Vec::new(),
             signals: BTreeMap::new(),
             quality: None,
             quality_too_low: false,
             undecodable: None,
             thumbnail: None,
         }
+    }
+
+    /// Parts the matches that count from those that have no effect; what negative banks hold is
+    /// neither.
+    fn set_aside(&mut self, matcher: &Matcher) {
+        self.matches
+            .retain(|hit| !matcher.is_negative(&hit.found.bank));
+        let withheld = |hit: &mut Hit| hit.found.withheld.is_some();
+        self.withheld = self.matches.extract_if(.., withheld).collect();
     }
 
     fn problem(&mut self, problem: String) {
@@ -204,6 +219,7 @@ impl Totals {
                 }
                 self.matched += u64::from(matched);
                 self.matches += item.matches.len() as u64;
+                self.withheld += item.withheld.len() as u64;
                 self.quality_too_low += u64::from(item.quality_too_low);
                 self.undecodable += u64::from(undecodable);
                 self.undecodable_unmatched += u64::from(undecodable && !matched);
@@ -287,7 +303,10 @@ impl Scanner<'_> {
 
     fn file(&self, path: PathBuf) -> Outcome {
         match self.open_and_scan(&path) {
-            Ok(item) => Outcome::Item(Box::new(item)),
+            Ok(mut item) => {
+                item.set_aside(self.matcher);
+                Outcome::Item(Box::new(item))
+            }
             Err(error) => Outcome::Failed {
                 path,
                 line: None,
@@ -370,6 +389,7 @@ impl Scanner<'_> {
             width: 0,
             height: 0,
             quality: None,
+            forms: Vec::new(),
         };
         let signals = MediaSignals {
             facts,

@@ -289,6 +289,7 @@ mod tests {
                     form: None,
                     form_hash: None,
                     distance_stored: None,
+                    withheld: None,
                 });
             }
         }

@@ -107,7 +107,7 @@ fn with_bytes<T>(signal: &Signal, then: impl FnOnce(&[u8]) -> T) -> T {
 const NONE: u32 = u32::MAX;
 
 /// All values of one type.
-struct Values {
+pub(super) struct Values {
     store: Store,
     keys: Vec<u64>,
     /// Neighbours in the chain of slots with an equal value.
@@ -129,7 +129,7 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 impl Values {
-    fn new(width: Option<usize>) -> Self {
+    pub(super) fn new(width: Option<usize>) -> Self {
         let store = match width {
             Some(width) => Store::Fixed {
                 width,
@@ -147,7 +147,7 @@ impl Values {
         }
     }
 
-    fn insert(&mut self, key: u64, bytes: &[u8]) {
+    pub(super) fn insert(&mut self, key: u64, bytes: &[u8]) {
         let slot = self.free.pop().unwrap_or(self.keys.len() as u32);
         let at = slot as usize;
         if at == self.keys.len() {
@@ -185,10 +185,16 @@ impl Values {
         }
     }
 
-    fn remove(&mut self, key: u64) -> bool {
+    pub(super) fn remove(&mut self, key: u64) -> bool {
+        self.remove_seen(key, |_| ())
+    }
+
+    /// Takes the key's value out and shows it; whether there was one.
+    pub(super) fn remove_seen(&mut self, key: u64, see: impl FnOnce(&[u8])) -> bool {
         let Some(slot) = self.by_key.remove(key, &self.keys) else {
             return false;
         };
+        see(self.store.get(slot));
         let Self {
             store,
             heads,
@@ -213,7 +219,11 @@ impl Values {
         true
     }
 
-    fn find(&self, bytes: &[u8], out: &mut Vec<u64>) {
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    pub(super) fn find(&self, bytes: &[u8], out: &mut Vec<u64>) {
         let head = self
             .heads
             .find(hash(bytes), |slot| self.store.get(*slot) == bytes);
@@ -265,7 +275,7 @@ impl Store {
 
 /// Texts laid end to end in blocks, repacked when more than half of the bytes belong to dropped ones.
 #[derive(Default)]
-struct Arena {
+pub(crate) struct Arena {
     blocks: Vec<Vec<u8>>,
     spans: Vec<Span>,
     used: usize,
@@ -283,7 +293,7 @@ struct Span {
 const BLOCK: usize = 1 << 18;
 
 impl Arena {
-    fn get(&self, slot: usize) -> &[u8] {
+    pub(crate) fn get(&self, slot: usize) -> &[u8] {
         let Some(span) = self.spans.get(slot) else {
             return &[];
         };
@@ -292,7 +302,7 @@ impl Arena {
         block.and_then(|block| block.get(range)).unwrap_or_default()
     }
 
-    fn put(&mut self, slot: usize, value: &[u8]) {
+    pub(crate) fn put(&mut self, slot: usize, value: &[u8]) {
         let fits = |block: &Vec<u8>| block.len() + value.len() <= block.capacity();
         if !self.blocks.last().is_some_and(fits) {
             self.blocks.push(Vec::with_capacity(BLOCK.max(value.len())));
@@ -313,7 +323,7 @@ impl Arena {
         self.spans[slot] = span;
     }
 
-    fn drop(&mut self, slot: usize) {
+    pub(crate) fn drop(&mut self, slot: usize) {
         let Some(span) = self.spans.get_mut(slot) else {
             return;
         };
@@ -321,6 +331,12 @@ impl Arena {
         if self.dropped > BLOCK.max(self.used / 2) {
             self.repack();
         }
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(Vec::capacity).sum();
+        blocks + self.spans.capacity() * size_of::<Span>()
     }
 
     fn repack(&mut self) {

@@ -1,4 +1,4 @@
-//! Known phrases found in a text, as whole words.
+//! Known phrases found in a text, as whole words or inside them.
 //!
 //! The phrases form a trie whose edges are hashes of folded words. From each word of the text the
 //! trie is followed as far as the words go: one look into a hash table a word, however many phrases
@@ -8,38 +8,22 @@
 //! letters set apart are also one word; a word whose letters are imitations is also what it
 //! imitates; an Arabic word at the start or end of a phrase of several words may carry a particle
 //! (`وراية الرماد`, "and the banner of ash"); a phrase of several words may be written as one
-//! (`#greybanner`).
+//! (`#greybanner`). What the aggressive level adds to these is in its own module and trie, so that
+//! it costs nothing where no phrase asks for it; phrases looked for inside words are in an automaton.
 
+use super::context::Context;
 use super::key::Evasions;
 use super::normalise::Normalised;
 use super::phrase::Phrase;
-use super::words::{
-    Manner, Reading, Stretch, Word, WordHash, same_word, without_enclitics, without_proclitics,
-    word_hash,
-};
+use super::search::Search;
+use super::substring::Substrings;
+use super::term::{Level, Scope, TermError, TermOptions};
+use super::trie::{NONE, Trie};
+use super::words::{WordHash, word_hash};
+use super::{arabizi, chars, loose};
 use crate::index::keys::KeySlots;
-use hashbrown::HashTable;
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
-
-/// How much had to be undone for a phrase to be found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
-    /// The words are those of the phrase in the strict key.
-    Strict,
-    /// They are the same in the folded key only, or in another reading.
-    Folded,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Strict => "strict",
-            Self::Folded => "folded",
-        })
-    }
-}
 
 /// A phrase found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,26 +36,22 @@ pub struct PhraseHit {
     pub original: Range<usize>,
     /// What was undone within these bytes.
     pub evasions: Evasions,
+    /// What these bytes were read as, if that is not what the strict key has: the folded words of
+    /// the phrase.
+    pub read: Option<String>,
 }
 
-/// Up to here every occurrence is reported; after it only the first of each further phrase.
-const OCCURRENCES_MAX: usize = 1024;
 /// Fewest letters for a phrase of several words to be found in letters set apart without regard
 /// to where its words end, or as one word after `#` or `@`.
 const SPACELESS_MIN: usize = 6;
-/// Fewest letters for it to be found as one word anywhere: `to get her` is not `together`.
-const COMPOUND_MIN: usize = 10;
 /// Longest phrase, in letters, found in the midst of letters set apart.
 const SPACELESS_MAX: usize = 256;
 
-const ROOT: u32 = 0;
-const NONE: u32 = u32::MAX;
-
-/// Known phrases by key.
+/// Known phrases by key: a lexicon.
 ///
 /// ```
 /// use manara_signal::Phrase;
-/// use manara_signal::text::{Level, PhraseIndex, normalise};
+/// use manara_signal::text::{Level, PhraseIndex, TermOptions, normalise};
 ///
 /// let mut index = PhraseIndex::new();
 /// index.insert(1, &Phrase::parse("rise under the grey banner")?);
@@ -85,54 +65,69 @@ const NONE: u32 = u32::MAX;
 /// hits.clear();
 /// index.find(&normalise("rise under the greyish banner"), &mut hits);
 /// assert!(hits.is_empty());
-/// # Ok::<(), manara_signal::PhraseError>(())
+///
+/// let aggressive = TermOptions { level: Level::Aggressive, ..TermOptions::default() };
+/// index.insert_with(3, &Phrase::parse("راية الرماد")?, &aggressive)?;
+/// index.find(&normalise("tahta rayat el-ramad!"), &mut hits);
+/// assert_eq!((hits[0].key, hits[0].original.clone()), (3, 6..20));
+/// assert_eq!((hits[0].evasions.arabizi, hits[0].read.as_deref()), (2, Some("رايه الرماد")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct PhraseIndex {
-    nodes: Vec<Node>,
-    free_nodes: Vec<u32>,
-    /// Child nodes, by [`edge`].
-    edges: HashTable<(u64, u32)>,
-    members: Vec<Member>,
-    keys: Vec<u64>,
+    /// Phrases word by word and written as one; see [`end`].
+    pub(super) trie: Trie,
+    pub(super) members: Vec<Member>,
+    pub(super) keys: Vec<u64>,
     free_members: Vec<u32>,
     by_key: KeySlots,
     /// How many phrases are known as one word, by number of letters as [`WordHash`] counts them.
-    spaceless: Vec<u32>,
+    pub(super) spaceless: Vec<u32>,
+    /// The phrases looked for aggressively; see [`loose_end`].
+    pub(super) loose: Trie,
+    /// How many of them may be written in Latin letters.
+    pub(super) arabizi: usize,
+    pub(super) substrings: Substrings,
+    pub(super) context: Context,
 }
 
-#[derive(Clone, Copy)]
-struct Node {
-    parent: u32,
-    /// The key of the edge that leads here.
-    edge: u64,
-    children: u32,
-    /// First of the phrases that end here, as an [`end`].
-    ends: u32,
-}
-
-/// A phrase in the trie, where it ends and which other ends there.
-struct Member {
-    folded: Box<str>,
+/// A phrase, and the nodes where it ends.
+pub(super) struct Member {
+    pub(super) folded: Box<str>,
     /// Absent if it is the folded one.
     strict: Option<Box<str>>,
-    words: Place,
-    spaceless: Place,
+    words: u32,
+    spaceless: u32,
+    /// Absent if it is looked for by default.
+    pub(super) term: Option<Box<Term>>,
 }
 
-#[derive(Clone, Copy)]
-struct Place {
-    node: u32,
-    next: u32,
+/// How a phrase is looked for, if not by default.
+pub(super) struct Term {
+    level: Level,
+    pub(super) scope: Scope,
+    /// Nodes of the aggressive trie.
+    loose: u32,
+    arabizi: u32,
+    /// Phrases of the context, by their numbers there.
+    pub(super) near: Vec<u32>,
+    pub(super) not_near: Vec<u32>,
+    pub(super) within: u32,
 }
 
-const NOWHERE: Place = Place {
-    node: NONE,
-    next: NONE,
-};
+impl Member {
+    pub(super) fn strict(&self) -> &str {
+        self.strict.as_deref().unwrap_or(&self.folded)
+    }
+
+    /// The highest level at which it may be found.
+    pub(super) fn level(&self) -> Level {
+        self.term.as_ref().map_or(Level::Folded, |term| term.level)
+    }
+}
 
 /// Whether a phrase ends at a node word by word or written as one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     Words,
     Spaceless,
 }
@@ -142,23 +137,18 @@ fn end(member: u32, ending: Ending) -> u32 {
     member << 1 | u32::from(ending == Ending::Spaceless)
 }
 
-fn member_of(end: u32) -> (u32, Ending) {
-    (
-        end >> 1,
-        if end & 1 == 1 {
-            Ending::Spaceless
-        } else {
-            Ending::Words
-        },
-    )
+pub(super) fn member_of(end: u32) -> (u32, Ending) {
+    let ending = if end & 1 == 1 {
+        Ending::Spaceless
+    } else {
+        Ending::Words
+    };
+    (end >> 1, ending)
 }
 
-/// The key of the edge from a node along a word.
-#[inline]
-fn edge(node: u32, word: u64) -> u64 {
-    let mixed = (word ^ u64::from(node).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-        .wrapping_mul(0xd6e8_feb8_6659_fd93);
-    mixed ^ (mixed >> 32)
+/// A member in the aggressive trie, in its own letters or in Latin ones.
+fn loose_end(member: u32, is_arabizi: bool) -> u32 {
+    member << 1 | u32::from(is_arabizi)
 }
 
 impl Default for PhraseIndex {
@@ -179,45 +169,59 @@ impl PhraseIndex {
     /// An empty index.
     pub fn new() -> Self {
         Self {
-            nodes: vec![Node {
-                parent: NONE,
-                edge: 0,
-                children: 0,
-                ends: NONE,
-            }],
-            free_nodes: Vec::new(),
-            edges: HashTable::new(),
+            trie: Trie::new(),
             members: Vec::new(),
             keys: Vec::new(),
             free_members: Vec::new(),
             by_key: KeySlots::default(),
             spaceless: vec![0; SPACELESS_MAX + 1],
+            loose: Trie::new(),
+            arabizi: 0,
+            substrings: Substrings::default(),
+            context: Context::default(),
         }
     }
 
-    /// Adds a phrase under a key, in place of the phrase that had it.
+    /// Adds a phrase under a key, in place of the phrase that had it: as whole words, up to the level
+    /// [`Level::Folded`].
     pub fn insert(&mut self, key: u64, phrase: &Phrase) {
+        self.insert_term(key, phrase, None);
+    }
+
+    /// Adds a phrase that is looked for in its own way. If that is refused, nothing changes.
+    pub fn insert_with(
+        &mut self,
+        key: u64,
+        phrase: &Phrase,
+        options: &TermOptions,
+    ) -> Result<(), TermError> {
+        options.check(phrase)?;
+        let is_default = options.level == Level::default()
+            && options.scope == Scope::default()
+            && !options.has_conditions();
+        self.insert_term(key, phrase, Some(options).filter(|_| !is_default));
+        Ok(())
+    }
+
+    fn insert_term(&mut self, key: u64, phrase: &Phrase, options: Option<&TermOptions>) {
         self.remove(key);
         let member = self.free_members.pop().unwrap_or(self.members.len() as u32);
-        let folded: Box<str> = phrase.folded().into();
-        let words = self.descend(folded.split(' ').map(word_hash));
-        let spaceless = spaceless_hash(&folded).map(|hash| {
-            if let Some(count) = self.spaceless.get_mut(hash.len as usize) {
-                *count += 1;
-            }
-            self.descend(std::iter::once(hash.finish()))
-        });
-        let words = self.end_at(words, end(member, Ending::Words));
-        let spaceless = spaceless.map_or(NOWHERE, |node| {
-            self.end_at(node, end(member, Ending::Spaceless))
-        });
         let strict = (phrase.strict() != phrase.folded()).then(|| phrase.strict().into());
-        let new = Member {
-            folded,
+        let mut new = Member {
+            folded: phrase.folded().into(),
             strict,
-            words,
-            spaceless,
+            words: NONE,
+            spaceless: NONE,
+            term: options.map(|options| Box::new(self.term(options))),
         };
+        if options.is_some_and(|options| options.scope == Scope::Substring) {
+            self.substrings.insert(member, &new.folded);
+        } else {
+            self.insert_words(member, &mut new);
+        }
+        if options.is_some_and(|options| options.level == Level::Aggressive) {
+            self.insert_loose(member, &mut new);
+        }
         match self.members.get_mut(member as usize) {
             Some(old) => *old = new,
             None => self.members.push(new),
@@ -229,6 +233,44 @@ impl PhraseIndex {
         self.by_key.insert(member, &self.keys);
     }
 
+    fn term(&mut self, options: &TermOptions) -> Term {
+        Term {
+            level: options.level,
+            scope: options.scope,
+            loose: NONE,
+            arabizi: NONE,
+            near: self.context.insert(&options.near),
+            not_near: self.context.insert(&options.not_near),
+            within: u32::from(options.within),
+        }
+    }
+
+    fn insert_words(&mut self, member: u32, new: &mut Member) {
+        let words = new.folded.split(' ').map(word_hash);
+        new.words = self.trie.insert(words, end(member, Ending::Words));
+        if let Some(hash) = spaceless_hash(&new.folded) {
+            if let Some(count) = self.spaceless.get_mut(hash.len as usize) {
+                *count += 1;
+            }
+            let word = std::iter::once(hash.finish());
+            new.spaceless = self.trie.insert(word, end(member, Ending::Spaceless));
+        }
+    }
+
+    fn insert_loose(&mut self, member: u32, new: &mut Member) {
+        let words = new.folded.split(' ').map(|w| loose::loose_hash(w.chars()));
+        let node = self.loose.insert(words, loose_end(member, false));
+        let latin = arabizi_hashes(&new.folded, new.strict()).map(|hashes| {
+            self.arabizi += 1;
+            let end = loose_end(member, true);
+            self.loose.insert(hashes.into_iter(), end)
+        });
+        if let Some(term) = &mut new.term {
+            term.loose = node;
+            term.arabizi = latin.unwrap_or(NONE);
+        }
+    }
+
     /// Takes the key's phrase out; whether there was one.
     pub fn remove(&mut self, key: u64) -> bool {
         let Some(member) = self.by_key.remove(key, &self.keys) else {
@@ -237,17 +279,32 @@ impl PhraseIndex {
         let Some(old) = self.members.get_mut(member as usize) else {
             return false;
         };
-        let (words, spaceless) = (old.words.node, old.spaceless.node);
-        if let Some(hash) = spaceless_hash(&std::mem::take(&mut old.folded))
-            && let Some(count) = self.spaceless.get_mut(hash.len as usize)
-        {
-            *count -= 1;
-        }
+        let (words, spaceless) = (old.words, old.spaceless);
+        let (folded, term) = (std::mem::take(&mut old.folded), old.term.take());
         old.strict = None;
-        self.unlink(words, end(member, Ending::Words));
-        self.unlink(spaceless, end(member, Ending::Spaceless));
+        self.trie.remove(words, end(member, Ending::Words));
+        if let Some(hash) = spaceless_hash(&folded).filter(|_| spaceless != NONE) {
+            self.trie.remove(spaceless, end(member, Ending::Spaceless));
+            if let Some(count) = self.spaceless.get_mut(hash.len as usize) {
+                *count -= 1;
+            }
+        }
+        if let Some(term) = term {
+            self.remove_term(member, &folded, &term);
+        }
         self.free_members.push(member);
         true
+    }
+
+    fn remove_term(&mut self, member: u32, folded: &str, term: &Term) {
+        self.loose.remove(term.loose, loose_end(member, false));
+        self.loose.remove(term.arabizi, loose_end(member, true));
+        self.arabizi -= usize::from(term.arabizi != NONE);
+        if term.scope == Scope::Substring {
+            self.substrings.remove(member, folded);
+        }
+        self.context.remove(&term.near);
+        self.context.remove(&term.not_near);
     }
 
     /// Number of phrases.
@@ -260,147 +317,36 @@ impl PhraseIndex {
         self.len() == 0
     }
 
+    /// Builds what the next search would build first: the automaton of the phrases looked for inside
+    /// words, if such phrases were added.
+    pub fn prepare(&self) {
+        self.substrings.prepare();
+    }
+
     /// Appends what is found, by place, then by key: every occurrence of every phrase, each once. (Of
     /// a text with more than a thousand occurrences, only the first of each further phrase.)
     pub fn find(&self, text: &Normalised, out: &mut Vec<PhraseHit>) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            out.append(&mut Search::new(self, text).hits());
         }
-        let mut search = Search {
-            index: self,
-            text,
-            steps: Vec::new(),
-            hits: Vec::new(),
-            seen: HashSet::new(),
-        };
-        for at in 0..text.words().len() as u32 {
-            search.follow(at, at, ROOT);
-        }
-        search.spaced();
-        out.append(&mut search.finish());
     }
 
-    fn node(&self, node: u32) -> Option<&Node> {
-        self.nodes.get(node as usize)
-    }
-
-    #[inline]
-    fn child(&self, node: u32, word: u64) -> Option<u32> {
-        let wanted = edge(node, word);
-        self.edges
-            .find(wanted, |(edge, _)| *edge == wanted)
-            .map(|(_, child)| *child)
-    }
-
-    /// The node at the end of a path, made where it is missing.
-    fn descend(&mut self, words: impl Iterator<Item = u64>) -> u32 {
-        let mut at = ROOT;
-        for word in words {
-            at = match self.child(at, word) {
-                Some(child) => child,
-                None => self.add_node(at, edge(at, word)),
-            };
-        }
-        at
-    }
-
-    fn add_node(&mut self, parent: u32, edge: u64) -> u32 {
-        let node = Node {
-            parent,
-            edge,
-            children: 0,
-            ends: NONE,
-        };
-        let at = self.free_nodes.pop().unwrap_or(self.nodes.len() as u32);
-        match self.nodes.get_mut(at as usize) {
-            Some(old) => *old = node,
-            None => self.nodes.push(node),
-        }
-        if let Some(parent) = self.nodes.get_mut(parent as usize) {
-            parent.children += 1;
-        }
-        self.edges
-            .insert_unique(edge, (edge, at), |(edge, _)| *edge);
-        at
-    }
-
-    fn end_at(&mut self, node: u32, end: u32) -> Place {
-        let next = self
-            .nodes
-            .get_mut(node as usize)
-            .map_or(NONE, |node| std::mem::replace(&mut node.ends, end));
-        Place { node, next }
-    }
-
-    fn place_mut(&mut self, end: u32) -> Option<&mut Place> {
-        let (member, ending) = member_of(end);
-        let member = self.members.get_mut(member as usize)?;
-        Some(match ending {
-            Ending::Words => &mut member.words,
-            Ending::Spaceless => &mut member.spaceless,
-        })
-    }
-
-    /// Takes an ending out of its node, and the nodes that thereby lead nowhere out of the trie.
-    fn unlink(&mut self, node: u32, end: u32) {
-        let Some(next) = self
-            .place_mut(end)
-            .map(|place| std::mem::replace(place, NOWHERE).next)
-        else {
-            return;
-        };
-        let Some(first) = self.nodes.get(node as usize).map(|node| node.ends) else {
-            return;
-        };
-        if first == end {
-            self.nodes[node as usize].ends = next;
-        } else {
-            let mut before = first;
-            while let Some(place) = self.place_mut(before) {
-                if place.next == end {
-                    place.next = next;
-                    break;
-                }
-                before = place.next;
+    /// Appends what is found without overlap: of the occurrences that begin first the longest, and
+    /// of several equal ones that of the lowest key; then on from its end.
+    pub fn find_leftmost_longest(&self, text: &Normalised, out: &mut Vec<PhraseHit>) {
+        let mut all = Vec::new();
+        self.find(text, &mut all);
+        all.sort_by_key(|hit| {
+            let Range { start, end } = hit.original;
+            (start, std::cmp::Reverse(end), hit.key)
+        });
+        let mut free = 0;
+        for hit in all {
+            if hit.original.start >= free {
+                free = hit.original.end;
+                out.push(hit);
             }
         }
-        self.prune(node);
-    }
-
-    fn prune(&mut self, mut at: u32) {
-        while let Some(&Node {
-            parent,
-            edge,
-            children: 0,
-            ends: NONE,
-        }) = self.nodes.get(at as usize)
-        {
-            if at == ROOT {
-                break;
-            }
-            if let Ok(entry) = self.edges.find_entry(edge, |(_, child)| *child == at) {
-                entry.remove();
-            }
-            self.free_nodes.push(at);
-            if let Some(parent) = self.nodes.get_mut(parent as usize) {
-                parent.children -= 1;
-            }
-            at = parent;
-        }
-    }
-
-    /// The endings at a node.
-    fn ends(&self, node: u32) -> impl Iterator<Item = (u32, &Member, Ending)> {
-        let mut next = self.node(node).map_or(NONE, |node| node.ends);
-        std::iter::from_fn(move || {
-            let (at, ending) = member_of(next);
-            let member = self.members.get(at as usize)?;
-            next = match ending {
-                Ending::Words => member.words.next,
-                Ending::Spaceless => member.spaceless.next,
-            };
-            Some((at, member, ending))
-        })
     }
 }
 
@@ -418,393 +364,42 @@ fn spaceless_hash(folded: &str) -> Option<WordHash> {
     (hash.len as usize <= SPACELESS_MAX).then_some(hash)
 }
 
-/// What one word of a phrase was found in.
-#[derive(Clone, Copy)]
-struct Step<'t> {
-    /// A prefix that writing dropped, and the text.
-    text: (&'static str, &'t str),
-    how: How,
-    /// The word of the text where it begins.
-    at: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
-    AsWritten,
-    Read(Manner),
-    /// Without particles: this many bytes cut off at the start, and at the end.
-    Bare(u32, u32),
-}
-
-impl<'t> Step<'t> {
-    fn is(&self, word: &str) -> bool {
-        // Almost always it is the very word.
-        self.text == ("", word) || same_word(self.chars(), word.chars())
-    }
-
-    fn chars(&self) -> impl Iterator<Item = char> + use<'t> {
-        self.text.0.chars().chain(self.text.1.chars())
-    }
-}
-
-struct Search<'i, 't> {
-    index: &'i PhraseIndex,
-    text: &'t Normalised,
-    steps: Vec<Step<'t>>,
-    hits: Vec<PhraseHit>,
-    /// Keys with a hit, once there are many.
-    seen: HashSet<u64>,
-}
-
-impl<'t> Search<'_, 't> {
-    fn word(&self, at: u32) -> Option<&'t Word> {
-        self.text.words().get(at as usize)
-    }
-
-    fn plain(&self, stretch: Stretch) -> &'t str {
-        self.text.plain().slice(stretch)
-    }
-
-    /// Follows the trie from `node` along the readings of the text from word `at` on. Goes no deeper
-    /// than the longest phrase has words.
-    fn follow(&mut self, first: u32, at: u32, node: u32) {
-        let Some(word) = self.word(at) else { return };
-        if let Some(child) = self.index.child(node, word.hash) {
-            self.step(
-                (first, at + 1),
-                child,
-                ("", self.plain(word.plain)),
-                How::AsWritten,
-            );
-        }
-        if self.text.has_readings() {
-            for reading in self.text.readings_at(at) {
-                self.reading(first, node, reading);
-            }
-        }
-        if word.scripts == super::chars::script::ARABIC {
-            self.particles(first, at, node, word);
-        }
-    }
-
-    fn reading(&mut self, first: u32, node: u32, reading: &Reading) {
-        if let Some(child) = self.index.child(node, reading.hash) {
-            let text = self.text.buffered(reading.text);
-            self.step(
-                (first, reading.to),
-                child,
-                ("", text),
-                How::Read(reading.manner),
-            );
-        }
-    }
-
-    /// The readings of an Arabic word that begins or ends a phrase with particles attached.
-    fn particles(&mut self, first: u32, at: u32, node: u32, word: &Word) {
-        let plain = self.plain(word.plain);
-        if first == at {
-            for (cut, put_back, rest) in without_proclitics(plain, word.scripts) {
-                let mut hash = WordHash::new();
-                put_back
-                    .chars()
-                    .chain(rest.chars())
-                    .for_each(|c| hash.push(c));
-                if let Some(child) = self.index.child(node, hash.finish()) {
-                    self.step(
-                        (first, at + 1),
-                        child,
-                        (put_back, rest),
-                        How::Bare(cut as u32, 0),
-                    );
-                }
-            }
+/// The words of a phrase for the aggressive trie, Arabic ones as they are in Latin letters; nothing
+/// if none is Arabic or too little would speak for it.
+fn arabizi_hashes(folded: &str, strict: &str) -> Option<Vec<u64>> {
+    let mut total = 0;
+    let mut hashes = Vec::new();
+    let mut strict = strict.split(' ');
+    for folded in folded.split(' ') {
+        let word = without_vowel_signs(strict.next()?);
+        if is_arabic(&word) {
+            total += arabizi::score(&word)?;
+            hashes.push(arabizi::arabic_hash(&word));
         } else {
-            for stem in without_enclitics(plain, word.scripts) {
-                if let Some(child) = self.index.child(node, word_hash(stem)) {
-                    let cut = (plain.len() - stem.len()) as u32;
-                    // Only the last word carries such an ending, so the path stops here.
-                    self.arrive(
-                        (first, at + 1),
-                        child,
-                        Step {
-                            text: ("", stem),
-                            how: How::Bare(0, cut),
-                            at,
-                        },
-                    );
-                    self.steps.pop();
-                }
-            }
+            hashes.push(loose::loose_hash(folded.chars()));
         }
     }
+    let enough = total > 0 && total + arabizi::DIGIT_SCORE >= arabizi::SCORE_MIN;
+    (enough && strict.next().is_none()).then_some(hashes)
+}
 
-    fn step(
-        &mut self,
-        (first, to): (u32, u32),
-        node: u32,
-        text: (&'static str, &'t str),
-        how: How,
-    ) {
-        let at = self.steps.last().map_or(first, |_| to - 1);
-        self.arrive((first, to), node, Step { text, how, at });
-        if self.index.node(node).is_some_and(|node| node.children > 0) {
-            self.follow(first, to, node);
-        }
-        self.steps.pop();
-    }
+/// The letters of a strict word, as they are written in Latin letters.
+pub(super) fn without_vowel_signs(word: &str) -> String {
+    word.chars()
+        .filter(|c| !chars::is_dropped_mark(*c))
+        .collect()
+}
 
-    /// Adds the step that led to a node and reports the phrases that end there.
-    fn arrive(&mut self, (first, to): (u32, u32), node: u32, step: Step<'t>) {
-        self.steps.push(step);
-        let index = self.index;
-        for (at, member, ending) in index.ends(node) {
-            if let Some(&key) = index.keys.get(at as usize)
-                && self.is_wanted(key)
-                && self.is_said(member, ending, first, to)
-            {
-                let level = if self.is_strict(member, first, to) {
-                    Level::Strict
-                } else {
-                    Level::Folded
-                };
-                self.hit(key, level, ending, first, to);
-            }
-        }
-    }
-
-    /// Whether the steps so far really are the phrase, and the readings among them are likely.
-    fn is_said(&self, member: &Member, ending: Ending, first: u32, to: u32) -> bool {
-        let several = member.folded.contains(' ');
-        let bare = self
-            .steps
-            .iter()
-            .any(|step| matches!(step.how, How::Bare(..)));
-        if bare && (!several || ending == Ending::Spaceless) {
-            return false;
-        }
-        let same = match ending {
-            Ending::Words => {
-                let mut words = member.folded.split(' ');
-                let all = self
-                    .steps
-                    .iter()
-                    .all(|s| words.next().is_some_and(|w| s.is(w)));
-                all && words.next().is_none()
-            }
-            Ending::Spaceless => match self.steps.as_slice() {
-                [step] if self.may_be_compound(*step) => {
-                    same_word(step.chars(), member.folded.chars().filter(|c| *c != ' '))
-                }
-                _ => false,
-            },
-        };
-        same && self.imitations_are_likely(first, to)
-    }
-
-    /// Whether one word may be several written together: set apart letters may; else it has to be
-    /// a tag or handle, or longer than most words.
-    fn may_be_compound(&self, step: Step<'_>) -> bool {
-        if step.how == How::Read(Manner::Joined) {
-            return true;
-        }
-        let tag = self.word(step.at).is_some_and(|word| {
-            let before = self
-                .text
-                .strict()
-                .get(..word.strict.0 as usize)
-                .unwrap_or_default();
-            before.ends_with(['#', '@'])
-        });
-        tag || step.chars().count() >= COMPOUND_MIN
-    }
-
-    /// A word of one script all of whose letters look like those of another is mostly just a word.
-    /// It is read as an imitation if other words of the phrase are in the script that is imitated
-    /// or are imitations too; a word alone, if it stands among words of that script.
-    fn imitations_are_likely(&self, first: u32, to: u32) -> bool {
-        let imitated = self.steps.iter().find_map(|step| match step.how {
-            How::Read(Manner::Whole(target)) => Some(target),
-            _ => None,
-        });
-        let Some(target) = imitated else { return true };
-        if self.steps.len() > 1 {
-            return true;
-        }
-        let own = self.word(first).map_or(0, |word| word.scripts);
-        let before = first.checked_sub(1).and_then(|at| self.word(at));
-        let around: Vec<u8> = [before, self.word(to)]
-            .into_iter()
-            .flatten()
-            .map(|word| word.scripts)
-            .collect();
-        around.contains(&target) && !around.contains(&own)
-    }
-
-    /// Whether the words are the phrase as typed, in the strict key.
-    fn is_strict(&self, member: &Member, first: u32, to: u32) -> bool {
-        let words = self
-            .text
-            .words()
-            .get(first as usize..to as usize)
-            .unwrap_or_default();
-        let strict = member.strict.as_deref().unwrap_or(&member.folded);
-        strict
-            .split(' ')
-            .eq(words.iter().map(|word| self.text.strict.slice(word.strict)))
-    }
-
-    fn hit(&mut self, key: u64, level: Level, ending: Ending, first: u32, to: u32) {
-        let (Some(first), Some(last)) = (
-            self.word(first),
-            to.checked_sub(1).and_then(|at| self.word(at)),
-        ) else {
-            return;
-        };
-        let mut original = first.original.0 as usize..last.original.1 as usize;
-        let plain = self.text.plain();
-        if let Some(Step {
-            how: How::Bare(cut, _),
-            ..
-        }) = self.steps.first()
-        {
-            original.start = plain
-                .original_span((first.plain.0 + cut) as usize, first.plain.1 as usize)
-                .start;
-        }
-        if let Some(Step {
-            how: How::Bare(_, cut),
-            ..
-        }) = self.steps.last()
-        {
-            original.end = plain
-                .original_span(last.plain.0 as usize, (last.plain.1 - cut) as usize)
-                .end;
-        }
-        let mut evasions = self.text.evasions_in(&original, level == Level::Strict);
-        if level == Level::Folded {
-            let joined = self
-                .steps
-                .iter()
-                .any(|step| step.how == How::Read(Manner::Joined));
-            evasions.spacing += u32::from(ending == Ending::Spaceless && !joined);
-            let imitations = self
-                .steps
-                .iter()
-                .filter(|s| matches!(s.how, How::Read(Manner::Whole(_))));
-            evasions.look_alikes += imitations
-                .map(|step| step.text.1.chars().count() as u32)
-                .sum::<u32>();
-        }
-        self.add(PhraseHit {
-            key,
-            level,
-            original,
-            evasions,
-        });
-    }
-
-    /// Whether a hit of this key still adds something.
-    fn is_wanted(&self, key: u64) -> bool {
-        self.hits.len() < OCCURRENCES_MAX || !self.seen.contains(&key)
-    }
-
-    fn add(&mut self, hit: PhraseHit) {
-        if self.hits.len() >= OCCURRENCES_MAX {
-            self.seen.insert(hit.key);
-        }
-        self.hits.push(hit);
-        if self.hits.len() == OCCURRENCES_MAX {
-            self.seen = self.hits.iter().map(|hit| hit.key).collect();
-        }
-    }
-
-    /// Looks for phrases of several words anywhere in letters set apart, since `g r e y b a n n e r`
-    /// does not show where its words end.
-    fn spaced(&mut self) {
-        let longest = self
-            .index
-            .spaceless
-            .iter()
-            .rposition(|count| *count > 0)
-            .unwrap_or(0);
-        for group in self.text.spaced().iter().filter(|_| longest > 0) {
-            let letters = self.text.buffered(group.text);
-            for (word, (start, _)) in (group.from..).zip(letters.char_indices()) {
-                self.spaced_from(
-                    word,
-                    letters.get(start..).unwrap_or_default(),
-                    longest as u32,
-                );
-            }
-        }
-    }
-
-    fn spaced_from(&mut self, first: u32, letters: &'t str, longest: u32) {
-        let mut hash = WordHash::new();
-        for (to, (at, c)) in (first + 1..).zip(letters.char_indices()) {
-            hash.push(c);
-            // The second bound is for letters that repeat and so do not count for the first.
-            if hash.len > longest || to - first > 2 * longest {
-                break;
-            }
-            let known = self
-                .index
-                .spaceless
-                .get(hash.len as usize)
-                .is_some_and(|count| *count > 0);
-            if known && let Some(child) = self.index.child(ROOT, hash.finish()) {
-                let text = letters.get(..at + c.len_utf8()).unwrap_or_default();
-                let index = self.index;
-                self.steps.push(Step {
-                    text: ("", text),
-                    how: How::Read(Manner::Joined),
-                    at: first,
-                });
-                for (at, member, ending) in index.ends(child) {
-                    if let Some(&key) = index.keys.get(at as usize)
-                        && ending == Ending::Spaceless
-                        && self.is_wanted(key)
-                        && self.is_said(member, ending, first, to)
-                    {
-                        self.hit(key, Level::Folded, ending, first, to);
-                    }
-                }
-                self.steps.pop();
-            }
-        }
-    }
-
-    /// Orders the hits and drops those that say again what another says: the same phrase at the
-    /// same place, or in another reading where it is found as written.
-    fn finish(mut self) -> Vec<PhraseHit> {
-        if self.hits.len() < 2 {
-            return self.hits;
-        }
-        let order = |hit: &PhraseHit| (hit.key, hit.original.start, hit.level, hit.original.end);
-        self.hits.sort_unstable_by_key(order);
-        let mut kept: Vec<PhraseHit> = Vec::with_capacity(self.hits.len());
-        for hit in self.hits {
-            let again = kept.last().is_some_and(|last| {
-                let within =
-                    |a: &Range<usize>, b: &Range<usize>| b.start <= a.start && a.end <= b.end;
-                let nested =
-                    within(&hit.original, &last.original) || within(&last.original, &hit.original);
-                last.key == hit.key
-                    && (hit.original == last.original || nested && hit.level > last.level)
-            });
-            if !again {
-                kept.push(hit);
-            }
-        }
-        kept.sort_by_key(|hit| (hit.original.start, hit.original.end, hit.key));
-        kept
-    }
+pub(super) fn is_arabic(word: &str) -> bool {
+    word.chars()
+        .any(|c| chars::entry(c).script == chars::script::ARABIC)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::text::normalise;
+    use crate::text::search::OCCURRENCES_MAX;
     use proptest::prelude::*;
 
     fn index(phrases: &[&str]) -> PhraseIndex {
@@ -1050,6 +645,149 @@ mod tests {
         }
     }
 
+    /// What is found of one phrase with options, as `LEVEL: ORIGINAL (EVASIONS)`.
+    #[track_caller]
+    fn check_with(options: &str, phrase: &str, text: &str, expect: &[&str]) {
+        let mut index = PhraseIndex::new();
+        let options: TermOptions = serde_json::from_str(options).unwrap();
+        index
+            .insert_with(0, &Phrase::parse(phrase).unwrap(), &options)
+            .unwrap();
+        let mut hits = Vec::new();
+        index.find(&normalise(text), &mut hits);
+        let said = hits.iter().map(|hit| {
+            let original = &text[hit.original.clone()];
+            format!("{}: {original} ({})", hit.level, hit.evasions)
+        });
+        assert_eq!(said.collect::<Vec<_>>(), expect, "{phrase} in {text}");
+        assert!(index.remove(0));
+        assert!(index.trie.is_empty() && index.loose.is_empty() && index.substrings.is_empty());
+    }
+
+    #[test]
+    fn a_hit_above_the_level_is_not_reported() {
+        let strict = r#"{"level":"strict"}"#;
+        check_with(strict, "café", "Café", &["strict: Café (none)"]);
+        check_with(strict, "café", "cafe c a f é", &[]);
+        check_with("{}", "grey banner", "gr3y banner", &[]);
+    }
+
+    #[test]
+    fn inside_words() {
+        let inside = r#"{"scope":"substring"}"#;
+        check_with(inside, "banner", "greybanners", &["strict: banner (none)"]);
+        check_with(
+            inside,
+            "banner",
+            "GREYBÄNNNNERS",
+            &["folded: BÄNNNNER (diacritics 1, elongation 1)"],
+        );
+        check_with(
+            inside,
+            "grey banner",
+            "thegrey,  bannerx",
+            &["strict: grey,  banner (none)"],
+        );
+        check_with(
+            inside,
+            "الرماد",
+            "والرَّمادي",
+            &["folded: الرَّماد (diacritics 2)"],
+        );
+        check_with(inside, "灰旗", "大灰旗手", &["strict: 灰旗 (none)"]);
+        check_with(
+            inside,
+            "banner",
+            "x b a n n e r s",
+            &["folded: b a n n e r (spacing 5)"],
+        );
+        check_with(
+            r#"{"scope":"substring","level":"strict"}"#,
+            "banner",
+            "bánners banners",
+            &["strict: banner (none)"],
+        );
+    }
+
+    #[test]
+    fn company() {
+        let near = r#"{"near":["join","march"],"within":2}"#;
+        let said = ["strict: grey banner (none)"];
+        check_with(near, "grey banner", "join the old grey banner", &said);
+        check_with(near, "grey banner", "join the very old grey banner", &[]);
+        check_with(near, "grey banner", "grey banner, we shall MARCH", &said);
+        check_with(near, "grey banner", "grey banner", &[]);
+        check_with(near, "grey banner", "grey banner m a r c h", &said);
+        let far = r#"{"not_near":["museum of war"],"within":2}"#;
+        check_with(far, "grey banner", "grey banner in the museum of war", &[]);
+        check_with(far, "grey banner", "the museum of war: a grey banner", &[]);
+        check_with(
+            far,
+            "grey banner",
+            "grey banner. In the old museum of war",
+            &said,
+        );
+        let both = r#"{"near":["join"],"not_near":["museum"]}"#;
+        check_with(both, "grey banner", "join the grey banner", &said);
+        check_with(both, "grey banner", "join the grey banner museum", &[]);
+        let inside = r#"{"scope":"substring","near":["join"]}"#;
+        check_with(inside, "bann", "join the banner", &["strict: bann (none)"]);
+        check_with(inside, "bann", "the banner", &[]);
+    }
+
+    #[test]
+    fn company_counts_though_it_is_common() {
+        let text = format!("{}join the grey banner", "join x ".repeat(2000));
+        let mut index = PhraseIndex::new();
+        let options: TermOptions = serde_json::from_str(r#"{"not_near":["join"]}"#).unwrap();
+        let phrase = Phrase::parse("grey banner").unwrap();
+        index.insert_with(0, &phrase, &options).unwrap();
+        let mut hits = Vec::new();
+        index.find(&normalise(&text), &mut hits);
+        assert_eq!(hits, []);
+    }
+
+    #[test]
+    fn leftmost_and_longest() {
+        let index = index(&[
+            "grey",
+            "grey banner",
+            "banner rises",
+            "rises",
+            "grey banner",
+        ]);
+        let mut hits = Vec::new();
+        let text = "the grey banner rises";
+        index.find_leftmost_longest(&normalise(text), &mut hits);
+        let said = hits
+            .iter()
+            .map(|hit| (hit.key, &text[hit.original.clone()]));
+        assert_eq!(said.collect::<Vec<_>>(), [(1, "grey banner"), (3, "rises")]);
+    }
+
+    #[test]
+    fn a_hit_says_what_it_was_read_as() {
+        let index = index(&["Café de la Grey"]);
+        let mut hits = Vec::new();
+        index.find(&normalise("CAFÉ de la Grey, cafe de la g r e y"), &mut hits);
+        let read: Vec<_> = hits.iter().map(|hit| hit.read.as_deref()).collect();
+        assert_eq!(read, [None, Some("cafe de la grey")]);
+    }
+
+    #[test]
+    fn a_refused_term_changes_nothing() {
+        let mut index = index(&["grey banner"]);
+        let options = TermOptions {
+            within: 0,
+            ..TermOptions::default()
+        };
+        let other = Phrase::parse("other").unwrap();
+        assert!(index.insert_with(0, &other, &options).is_err());
+        let mut hits = Vec::new();
+        index.find(&normalise("grey banner, other"), &mut hits);
+        assert_eq!(hits.len(), 1);
+    }
+
     #[test]
     fn what_is_removed_leaves_nothing_behind() {
         let mut index = index(&[
@@ -1064,8 +802,8 @@ mod tests {
             assert!(index.remove(key));
             assert!(!index.remove(key));
         }
-        assert!(index.is_empty() && index.edges.is_empty());
-        assert_eq!(index.nodes.len() - index.free_nodes.len(), 1);
+        assert!(index.is_empty() && index.trie.is_empty());
+        assert_eq!(index.trie.nodes_in_use(), 1);
         assert!(index.spaceless.iter().all(|count| *count == 0));
     }
 

@@ -118,6 +118,11 @@ pub struct Evasions {
     pub spacing: u32,
     /// Letters repeated three times or more.
     pub elongation: u32,
+    /// Digits and symbols in the place of Latin letters (`gr3y`). Counted in hits only, since what a
+    /// digit stands for shows only beside the word that is looked for.
+    pub leet: u32,
+    /// Arabic words written in Latin letters and digits. Counted in hits only.
+    pub arabizi: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,7 +151,7 @@ impl Evasion {
 
 impl Evasions {
     /// The counts by name, in the order of declaration.
-    pub fn counts(&self) -> [(&'static str, u32); 9] {
+    pub fn counts(&self) -> [(&'static str, u32); 11] {
         [
             ("zero_width", self.zero_width),
             ("bidi", self.bidi),
@@ -157,6 +162,8 @@ impl Evasions {
             ("look_alikes", self.look_alikes),
             ("spacing", self.spacing),
             ("elongation", self.elongation),
+            ("leet", self.leet),
+            ("arabizi", self.arabizi),
         ]
     }
 

@@ -24,14 +24,26 @@
 //! [`PhraseIndex`] then finds known phrases as whole words. Sources: UAX #15 (NFKC), UTS #39
 //! (confusables), CAMeL Tools' and Lucene's lists of interchangeable Arabic letters.
 
+mod aggressive;
+mod arabizi;
 mod chars;
+mod context;
 mod index;
 mod key;
+mod loose;
 mod normalise;
 mod phrase;
+mod search;
+mod substring;
+mod substring_search;
+mod term;
+mod trie;
 mod words;
 
-pub use index::{Level, PhraseHit, PhraseIndex};
+pub use index::{PhraseHit, PhraseIndex};
 pub use key::{Evasions, Key};
 pub use normalise::{Normalised, TEXT_MAX, normalise};
 pub use phrase::{PHRASE_MAX, Phrase, PhraseError, WORDS_MAX};
+pub use term::{
+    CONTEXT_MAX, Level, SUBSTRING_MIN, Scope, TermError, TermOptions, UnknownName, WITHIN_MAX,
+};

@@ -436,7 +436,7 @@ fn refusal(refused: &Refused, draft: Draft) -> (StatusCode, With) {
                 ..with
             },
         ),
-        Refused::NoAccount => (
+        Refused::NoAccount | Refused::MemberSuspended => (
             StatusCode::UNPROCESSABLE_ENTITY,
             With {
                 outcome_problem: Some(said),
@@ -697,6 +697,7 @@ fn event_view(
         text::inline_marked(link, &marks(&format!("content.links[{index}]")))
     };
     let no_facts = MediaFacts {
+        forms: Vec::new(),
         decoding: Decoding::Unavailable,
         problem: None,
         width: 0,

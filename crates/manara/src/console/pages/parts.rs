@@ -321,6 +321,7 @@ mod tests {
             form: None,
             form_hash: None,
             distance_stored: None,
+            withheld: None,
         };
         let member = Signal::parse(SignalType::Pdq, &"0".repeat(64)).unwrap();
         let compared = compared(&event, &found, &member);

@@ -4,7 +4,7 @@
 //! What is made equal, and why it is safe to: scheme and host are case-insensitive, a default port,
 //! dot segments and percent-encoding of plain characters change nothing (RFC 3986 §6.2.2, WHATWG
 //! URL), international host names have one ASCII form (UTS 46). By convention of the web rather than
-//! by rule: the fragment stays in the browser, a host's trailing dot and user names do not select
+//! by rule: the fragment stays in the browser (but on a few hosts it names the group), a host's trailing dot and user names do not select
 //! another page, tracking parameters (`utm_…`, `fbclid`, …) only say where a visitor came from.
 //!
 //! `http` and `https`, and a host with and without a leading `www.`, are kept as written but
@@ -12,9 +12,27 @@
 //! differs is another address: path letters are case-sensitive, a trailing slash counts, the query
 //! keeps its order.
 
+mod facts;
+mod find;
+mod host;
+mod lookalike;
+mod member;
+mod plain;
+mod view;
+
+pub use facts::LinkFacts;
+pub use find::{
+    Destination, FoundDestination, FoundLink, MENTIONS_MAX, WALLETS_MAX, find_destinations,
+    find_links,
+};
+pub use host::{HostKind, Onion};
+pub use member::{
+    Domain, DomainError, PREFIX_DEPTH_MAX, PREFIX_LEN_MAX, UrlPrefix, UrlPrefixError,
+};
+pub(crate) use member::{boundaries, names};
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::ops::Range;
 use thiserror::Error;
 
 /// Longest address that is read, in bytes.
@@ -102,6 +120,8 @@ pub struct CanonicalUrl {
     host_at: u16,
     /// Where the match key begins.
     key_at: u16,
+    /// Whether user name or password were left out.
+    user_info: bool,
 }
 
 impl CanonicalUrl {
@@ -116,6 +136,14 @@ impl CanonicalUrl {
         if given.len() > LEN_MAX {
             return Err(UrlError::Length { found: given.len() });
         }
+        if let Some(plain) = plain::read(given) {
+            return Ok(plain);
+        }
+        Self::parse_any(given, lead)
+    }
+
+    /// Reads an address however it is written.
+    fn parse_any(given: &str, lead: usize) -> Result<Self, UrlError> {
         let barred = |c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c);
         if let Some((at, found)) = given.char_indices().find(|(_, c)| barred(*c)) {
             return Err(UrlError::Character {
@@ -134,20 +162,24 @@ impl CanonicalUrl {
                 found: url.scheme().to_owned(),
             });
         }
+        let user_info = !url.username().is_empty() || url.password().is_some();
         tidy(&mut url).map_err(|reason| host_error(&reason))?;
-        Self::of(&url).ok_or(UrlError::Length {
+        Self::of(&url, user_info).ok_or(UrlError::Length {
             found: url.as_str().len(),
         })
     }
 
     /// Takes over a tidy address; nothing if it is too long, as percent-encoding may make it.
-    fn of(url: &url::Url) -> Option<Self> {
-        let text = recoded(url);
+    fn of(url: &url::Url, user_info: bool) -> Option<Self> {
+        let web = matches!(url.scheme(), "http" | "https");
+        Self::of_text(recoded(url), web, user_info)
+    }
+
+    fn of_text(text: String, web: bool, user_info: bool) -> Option<Self> {
         if text.len() > LEN_MAX {
             return None;
         }
         let host_at = text.find("://")? + 3;
-        let web = matches!(url.scheme(), "http" | "https");
         let rest = text.get(host_at..)?;
         // `www.example` is a site of its own; `www.site.example` is the same as `site.example`.
         let www = rest
@@ -161,6 +193,7 @@ impl CanonicalUrl {
         Some(Self {
             host_at: host_at as u16,
             key_at: key_at as u16,
+            user_info,
             text: text.into(),
         })
     }
@@ -189,11 +222,18 @@ impl CanonicalUrl {
             .filter(|at| !host.get(*at..).is_some_and(|rest| rest.contains(']')));
         port.and_then(|at| host.get(..at)).unwrap_or(host)
     }
+
+    /// Path, query and kept fragment.
+    pub(crate) fn after_host(&self) -> &str {
+        let rest = self.text.get(usize::from(self.host_at)..);
+        let rest = rest.unwrap_or_default();
+        rest.get(host_of(rest).len()..).unwrap_or_default()
+    }
 }
 
 /// From a text that begins with a host, the host with its port.
 fn host_of(text: &str) -> &str {
-    text.split(['/', '?']).next().unwrap_or_default()
+    text.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 impl PartialEq for CanonicalUrl {
@@ -293,7 +333,9 @@ fn tidy(url: &mut url::Url) -> Result<(), &'static str> {
         url.set_host(Some(&bare))
             .map_err(|_| "the host is not valid without its trailing dot")?;
     }
-    url.set_fragment(None);
+    if !is_page_in_fragment(url) {
+        url.set_fragment(None);
+    }
     if !url.username().is_empty() || url.password().is_some() {
         let dropped = url.set_username("").and_then(|()| url.set_password(None));
         dropped.map_err(|()| "user names are only for addresses with a host")?;
@@ -307,6 +349,23 @@ fn tidy(url: &mut url::Url) -> Result<(), &'static str> {
     url.set_query(query.as_deref().filter(|query| !query.is_empty()));
     Ok(())
 }
+
+/// Whether the fragment selects the page, as it does where the server must not see it.
+fn is_page_in_fragment(url: &url::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.strip_prefix("www.").unwrap_or(host);
+    FRAGMENT_HOSTS.contains(&host) && url.fragment().is_some_and(|page| !page.is_empty())
+}
+
+/// Hosts of groups, rooms and files whose name or key stands behind the `#`: without it, all of
+/// them would be one address.
+const FRAGMENT_HOSTS: [&str; 5] = [
+    "signal.group",
+    "signal.me",
+    "matrix.to",
+    "app.element.io",
+    "mega.nz",
+];
 
 /// Parameters that say where a visitor came from and never which page it is.
 const TRACKING: [&str; 24] = [
@@ -337,12 +396,13 @@ const TRACKING: [&str; 24] = [
 ];
 
 fn is_tracking(part: &str) -> bool {
-    let name = part
-        .split('=')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    name.starts_with("utm_") || TRACKING.contains(&name.as_str())
+    let name = part.split('=').next().unwrap_or_default();
+    let utm = name
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("utm_"));
+    utm || TRACKING
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// The address with percent-encoding in one form: plain characters bare, the rest in upper case.
@@ -374,187 +434,6 @@ fn recoded(url: &url::Url) -> String {
             .unwrap_or_default();
     }
     out + rest
-}
-
-/// A link written in a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundLink {
-    /// Where it leads.
-    pub url: CanonicalUrl,
-    /// Its bytes in the text.
-    pub original: Range<usize>,
-}
-
-/// The first [`LINKS_MAX`] links in a text, in order.
-///
-/// Found are addresses with a scheme (`https://…`, `hxxps://…`, `tg://…`), those that begin with
-/// `www.`, and bare ones that have a path (`example.com/page`) or a common ending
-/// (`shop.example.com`). Punctuation after a link is not part of it.
-///
-/// ```
-/// use manara_signal::url::find_links;
-/// let text = "انظر https://example.com/صفحة، and (www.example.org/a_(b)) or chat.example/join.";
-/// let found: Vec<_> = find_links(text).into_iter().map(|link| &text[link.original]).collect();
-/// assert_eq!(found, ["https://example.com/صفحة", "www.example.org/a_(b)", "chat.example/join"]);
-/// ```
-pub fn find_links(text: &str) -> Vec<FoundLink> {
-    let mut found = Vec::new();
-    // Every link has a dot in it, or a scheme's colon.
-    if !text.bytes().any(|b| b == b'.' || b == b':') {
-        return found;
-    }
-    for (start, word) in words(text) {
-        if found.len() == LINKS_MAX {
-            break;
-        }
-        if word.contains("://")
-            || word.contains("[:]//")
-            || word.contains('.')
-            || word.contains("[.]")
-        {
-            found.extend(link_in(start, word));
-        }
-    }
-    found
-}
-
-/// Whether a character cannot be in a link as people write them.
-fn is_outside_links(c: char) -> bool {
-    match c {
-        '\0'..=' '
-        | '\x7f'
-        | '<'
-        | '>'
-        | '"'
-        | '`'
-        | '{'
-        | '}'
-        | '|'
-        | '\\'
-        | '^'
-        | '«'
-        | '»'
-        | '“'
-        | '”' => true,
-        '!'..='~' => false,
-        _ => c.is_whitespace() || c.is_control(),
-    }
-}
-
-/// Splits at white space and at the characters that enclose links.
-fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut rest = Some((0, text));
-    std::iter::from_fn(move || {
-        let (start, text) = rest?;
-        if let Some(end) = text.find(is_outside_links) {
-            let (word, after) = text.split_at(end);
-            let skip = after.chars().next().map_or(0, char::len_utf8);
-            rest = after.get(skip..).map(|after| (start + end + skip, after));
-            Some((start, word))
-        } else {
-            rest = None;
-            Some((start, text))
-        }
-    })
-    .filter(|(_, word)| word.len() >= 4)
-}
-
-/// The link in a word, if there is one, without the punctuation around it.
-fn link_in(word_at: usize, word: &str) -> Option<FoundLink> {
-    let start = link_start(word)?;
-    let link = trimmed(word.get(start..)?);
-    if link.len() > LEN_MAX || !(has_scheme(link) || is_bare_link(link)) {
-        return None;
-    }
-    let url = CanonicalUrl::parse(link).ok()?;
-    let at = word_at + start;
-    Some(FoundLink {
-        url,
-        original: at..at + link.len(),
-    })
-}
-
-const PREFIXES: [&str; 7] = [
-    "https:", "http:", "hxxps:", "hxxp:", "tg:", "ipfs:", "ipns:",
-];
-
-/// Where in a word a link begins: at its scheme, which other text may touch, or at its first letter.
-fn link_start(word: &str) -> Option<usize> {
-    let scheme_end = word.find("://").or_else(|| word.find("[:]//"));
-    if let Some(end) = scheme_end {
-        let before = word.get(..end)?;
-        let is_letter = |c: char| c.is_ascii_alphabetic();
-        let start = before
-            .char_indices()
-            .rev()
-            .take_while(|(_, c)| is_letter(*c))
-            .last()
-            .map_or(end, |(at, _)| at);
-        let letters = before.get(start..)?.to_ascii_lowercase();
-        // In `seehttps://…` the longest known scheme at the end is the one that was meant.
-        let known = PREFIXES
-            .iter()
-            .map(|p| p.trim_end_matches(':'))
-            .find(|p| letters.ends_with(p))?;
-        return Some(end - known.len());
-    }
-    word.find(char::is_alphanumeric)
-}
-
-fn has_scheme(link: &str) -> bool {
-    link.contains("://") || link.contains("[:]//")
-}
-
-/// Cuts off punctuation that ends a sentence, and closing brackets that were not opened inside.
-fn trimmed(mut link: &str) -> &str {
-    while let Some(last) = link.chars().next_back() {
-        let open = match last {
-            ')' => '(',
-            ']' => '[',
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' | '،' | '؛' | '؟' | '…'
-            | '。' | '、' | '’' => '\0',
-            _ => break,
-        };
-        if open != '\0' && link.matches(open).count() >= link.matches(last).count() {
-            break;
-        }
-        link = link.get(..link.len() - last.len_utf8()).unwrap_or_default();
-    }
-    link
-}
-
-/// Endings common enough that `name.ending` alone is read as a link.
-const ENDINGS: [&str; 28] = [
-    "com", "org", "net", "info", "io", "me", "tv", "co", "gg", "ly", "app", "dev", "xyz", "site",
-    "online", "link", "live", "news", "blog", "page", "cc", "ws", "to", "onion", "example", "test",
-    "biz", "club",
-];
-
-/// Whether a word without a scheme looks like `host.ending`, with a path or a common ending.
-fn is_bare_link(link: &str) -> bool {
-    let end = link.find(['/', '?', '#']).unwrap_or(link.len());
-    let (host, tail) = link.split_at(end);
-    let host = host.replace("[.]", ".");
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if is_port(port) => name,
-        Some(_) => return false,
-        None => &host,
-    };
-    let mut labels = name.rsplit('.');
-    let ending = labels.next().unwrap_or_default().to_lowercase();
-    let mut others = 0;
-    let well_formed = |label: &str| {
-        !label.is_empty()
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-            && !label.starts_with('-')
-    };
-    let all = labels.inspect(|_| others += 1).all(well_formed);
-    let plausible =
-        (2..=24).contains(&ending.chars().count()) && ending.chars().all(char::is_alphabetic);
-    let www = name
-        .get(..4)
-        .is_some_and(|start| start.eq_ignore_ascii_case("www."));
-    all && others > 0 && plausible && (tail.len() > 1 || www || ENDINGS.contains(&ending.as_str()))
 }
 
 #[cfg(test)]
@@ -596,6 +475,11 @@ mod tests {
         );
         check("hxxps://example[.]com/a", "https://example.com/a");
         check("hxxp[:]//example[.]com", "http://example.com/");
+        check("https://signal.group/#CjQ", "https://signal.group/#CjQ");
+        check(
+            "https://matrix.to/#/%23a:B.example#c",
+            "https://matrix.to/#/%23a:B.example#c",
+        );
         check("http://0x7f.1/a", "http://127.0.0.1/a");
         check("http://[::1]:80/a", "http://[::1]/a");
         check(

@@ -1,0 +1,262 @@
+//! Retroactive matches: what was uploaded before the member that it matches was known.
+//!
+//! When members are added, or begin to count, the recently seen events are looked up in these members
+//! alone. Those that match are evaluated as if they came now, and where a rule would have fired on one of
+//! the members, people get a case. Nothing is done by itself: the post may be old, and what was answered
+//! then was right with what was known.
+
+use super::{Recent, sweep};
+use crate::clock;
+use crate::evaluate::{Subject, verdicts};
+use crate::matcher::{Change, Matcher};
+use anyhow::Context;
+use manara_model::{
+    Action, ActionKind, Author, BankMode, BankName, Decision, Detail, Effect, Event, Match,
+    MemberId, MemberMode, Mode, Verdict,
+};
+use manara_rules::RuleSet;
+use manara_store::{BankChange, BankCursor, Later, RecentEvent, Store, StoreError};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
+
+/// How many times as many events are kept as cases may come of them, since not every match makes a
+/// rule fire.
+const SPARE: usize = 10;
+
+/// What came of looking again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Looked {
+    /// Members that were new, or count now and did not before.
+    pub(crate) members: u64,
+    /// Events that were looked at.
+    pub(crate) seen: u64,
+    /// Events that match one of these members.
+    pub(crate) matched: u64,
+    /// Cases opened, or added to.
+    pub(crate) cases: u64,
+    /// Events for which there was no room.
+    pub(crate) left_out: u64,
+}
+
+/// Looks for what was uploaded before the members that came since `cursor`. Says what came of it,
+/// and where to go on the next time.
+pub(crate) fn look(
+    store: &Store,
+    live: &Matcher,
+    rules: &RuleSet,
+    recent: Recent,
+    cursor: &BankCursor,
+) -> anyhow::Result<(Looked, BankCursor)> {
+    let (alone, members, next) = members_since(store, cursor)?;
+    let mut looked = Looked {
+        members: members.len() as u64,
+        ..Looked::default()
+    };
+    if members.is_empty() || recent.days == 0 {
+        return Ok((looked, next));
+    }
+    // By what matters most; of those that matter alike, the newest.
+    let mut candidates: BTreeMap<(Reverse<u8>, Reverse<u64>), RecentEvent> = BTreeMap::new();
+    let room = recent.cases_max.saturating_mul(SPARE);
+    looked.seen = store.read(|reader| {
+        sweep(reader, &alone, recent.window(), |event, matches| {
+            let Some(nearest) = matches.iter().find(|m| m.withheld.is_none()) else {
+                return;
+            };
+            looked.matched += 1;
+            let key = (
+                Reverse(priority(&event.event, nearest)),
+                Reverse(event.leaf),
+            );
+            candidates.insert(key, event);
+            if candidates.len() > room {
+                candidates.pop_last();
+            }
+        })
+    })?;
+    let kept = candidates.len() as u64;
+    let mut tried = 0;
+    for ((Reverse(priority), _), event) in candidates {
+        if looked.cases >= recent.cases_max as u64 {
+            break;
+        }
+        tried += 1;
+        if let Some(later) = evaluate(store, live, rules, &event, &members, priority)? {
+            let opened = store.write_blocking(move |tx| tx.record_later(later));
+            looked.cases += u64::from(opened.context("opening a case")?);
+        }
+    }
+    looked.left_out = looked.matched - kept + (kept - tried);
+    Ok((looked, next))
+}
+
+type Members = HashSet<(BankName, MemberId)>;
+
+/// The members that came, or began to count, since `cursor`, in a matcher of their own.
+fn members_since(
+    store: &Store,
+    cursor: &BankCursor,
+) -> Result<(Matcher, Members, BankCursor), StoreError> {
+    let (alone, mut members, mut changes) = (Matcher::default(), Members::new(), Vec::new());
+    let mut live: HashSet<BankName> = HashSet::new();
+    let mut settled = Vec::new();
+    let next = store.read(|reader| {
+        let next = reader.bank_changes(cursor, &mut |change| match change {
+            BankChange::Bank {
+                name,
+                enabled,
+                settings,
+            } => {
+                let counts = enabled && settings.mode == BankMode::Live && !settings.is_negative();
+                alone.set_bank(&name, counts, settings);
+                if counts {
+                    live.insert(name);
+                }
+            }
+            BankChange::Member {
+                bank,
+                member,
+                signal,
+                settings,
+                ..
+            } => {
+                if settings.mode == MemberMode::Live && live.contains(&bank) {
+                    members.insert((bank.clone(), member));
+                    changes.push(Change::Add {
+                        bank,
+                        member,
+                        signal,
+                        settings,
+                    });
+                }
+            }
+            BankChange::Settings {
+                bank,
+                member,
+                settings,
+                ..
+            } => {
+                if settings.mode == MemberMode::Live && live.contains(&bank) {
+                    settled.push(member);
+                }
+            }
+            BankChange::Removed {
+                bank,
+                member,
+                signal_type,
+            } => {
+                members.remove(&(bank.clone(), member));
+                changes.push(Change::Remove {
+                    bank,
+                    member,
+                    signal_type,
+                });
+            }
+        })?;
+        for id in settled {
+            if let Some((bank, member, false)) = reader.member(id)?
+                && members.insert((bank.clone(), id))
+            {
+                let (signal, settings) = (member.signal, member.settings);
+                changes.push(Change::Add {
+                    bank,
+                    member: id,
+                    signal,
+                    settings,
+                });
+            }
+        }
+        Ok::<_, StoreError>(next)
+    })?;
+    alone.apply(changes);
+    Ok((alone, members, next))
+}
+
+/// How much it matters, 1 to 9: 5, more for what many see, less for what is only just near.
+fn priority(event: &Event, nearest: &Match) -> u8 {
+    let members = event.space.as_ref().and_then(|space| space.members);
+    let followers = event.account.as_ref().and_then(|account| account.followers);
+    let reach = members.max(followers).unwrap_or(0);
+    let widest = nearest.signal_type.widest_distance();
+    let far = u8::from(nearest.distance * 2 > widest);
+    let seen = match reach {
+        0..1_000 => 0,
+        1_000..10_000 => 1,
+        10_000..100_000 => 2,
+        _ => 3,
+    };
+    5 + seen - far
+}
+
+/// What the rules would say now, if it is something new that rests on one of the members.
+fn evaluate(
+    store: &Store,
+    live: &Matcher,
+    rules: &RuleSet,
+    event: &RecentEvent,
+    members: &Members,
+    priority: u8,
+) -> Result<Option<Later>, StoreError> {
+    let matches = live.matches_of_recent(event);
+    let subject = Subject {
+        event: &event.event,
+        media: &event.media,
+        received_at: event.received_at,
+    };
+    let mut verdicts = verdicts(rules, subject, &matches);
+    verdicts.retain(|v| {
+        let is_new = |m: &Match| members.contains(&(m.bank.clone(), m.member));
+        v.mode == Mode::Live && v.because.iter().any(is_new)
+    });
+    if verdicts.is_empty() {
+        return Ok(None);
+    }
+    let Some(stored) = store.read(|reader| reader.decision(event.decision))? else {
+        return Ok(None);
+    };
+    let fired = |rule: &Verdict| {
+        let same = |v: &Verdict| v.rule == rule.rule && v.mode == Mode::Live;
+        stored.verdicts.iter().any(same)
+    };
+    verdicts.retain(|v| !fired(v));
+    let decision = decision_on(event, verdicts, priority);
+    Ok(decision.map(|decision| Later {
+        event_decision: event.decision,
+        decision,
+    }))
+}
+
+/// A decision that asks people, and nothing else.
+fn decision_on(event: &RecentEvent, verdicts: Vec<Verdict>, priority: u8) -> Option<Decision> {
+    let now = clock::now();
+    let id = clock::decision_id(now);
+    let first = verdicts.first()?;
+    let effects = || verdicts.iter().flat_map(|v| &v.effects);
+    let enqueue = effects().find(|effect| effect.kind == ActionKind::Enqueue);
+    let detail = enqueue.map_or_else(Detail::default, |effect| effect.detail.clone());
+    let target_of = |effect: &Effect| event.event.entity(effect.target, effect.index);
+    let target = enqueue
+        .and_then(target_of)
+        .or_else(|| effects().find_map(target_of))?;
+    let action = Action {
+        id: manara_model::ActionId::derive(id, 0),
+        kind: ActionKind::Enqueue,
+        target,
+        policy: first.policy.clone(),
+        detail: Detail {
+            queue: detail.queue,
+            priority: Some(priority.max(detail.priority.unwrap_or(1))),
+            ..Detail::default()
+        },
+    };
+    Some(Decision {
+        id,
+        author: Author::System,
+        at: now,
+        event: Some((event.event.source.clone(), event.event.id.clone())),
+        case: None,
+        verdicts,
+        actions: vec![action],
+        note: String::new(),
+    })
+}
