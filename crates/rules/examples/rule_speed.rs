@@ -72,6 +72,7 @@ fn main() {
         width: 640,
         height: 480,
         quality: Some(90),
+        forms: Vec::new(),
     }];
     let matches: Vec<Match> = serde_json::from_str(
         r#"[{"signal_type":"pdq","bank":"IMAGES","member":7,"distance":12,"field":"content.media[0]"}]"#,

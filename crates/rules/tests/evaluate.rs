@@ -26,6 +26,7 @@ fn media() -> Vec<MediaFacts> {
         width,
         height: 0,
         quality,
+        forms: vec![],
     };
     vec![
         medium(Decoding::Decoded, 640, Some(90)),

@@ -201,18 +201,17 @@ impl Tx<'_> {
         let pending = self
             .reader()
             .first(CASE, sql::CASE_PENDING_ANYWHERE, params, case)?;
-        let (case, opened) = match pending {
-            Some(case) => (self.raise(case, of.priority)?, false),
-            None => {
-                let new = NewCase {
-                    queue: of.queue.clone(),
-                    entity: of.entity,
-                    account: None,
-                    policy: of.policy.clone(),
-                    priority: of.priority,
-                };
-                (self.open_case(new, now)?, true)
-            }
+        let (case, opened) = if let Some(case) = pending {
+            (self.raise(case, of.priority)?, false)
+        } else {
+            let new = NewCase {
+                queue: of.queue.clone(),
+                entity: of.entity,
+                account: None,
+                policy: of.policy.clone(),
+                priority: of.priority,
+            };
+            (self.open_case(new, now)?, true)
         };
         let shown = self
             .reader()

@@ -145,7 +145,10 @@ fn what_is_found_later_opens_a_case_with_the_event_once() {
     assert_eq!(case.account.as_deref(), Some("a-19"));
     assert_eq!(detail.events.len(), 1);
     assert_eq!(detail.events[0].decision.id, of);
-    assert_eq!(detail.events[0].later, [found.decision.clone()]);
+    assert_eq!(
+        detail.events[0].later,
+        std::slice::from_ref(&found.decision)
+    );
     let trail: Vec<_> = detail
         .trail
         .iter()
