@@ -34,6 +34,7 @@ pub(crate) fn load(store: &Store, matcher: &Matcher) -> Result<BankCursor, Store
                     others.push(Change::Set {
                         bank: bank.clone(),
                         member,
+                        signal: Signal::Pdq(hash),
                         settings,
                     });
                 }
@@ -227,11 +228,12 @@ fn put(matcher: &Matcher, batch: &mut Vec<Change>, change: BankChange) {
         BankChange::Settings {
             bank,
             member,
+            signal,
             settings,
-            ..
         } => batch.push(Change::Set {
             bank,
             member,
+            signal,
             settings,
         }),
         BankChange::Removed {

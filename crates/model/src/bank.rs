@@ -3,6 +3,7 @@
 use crate::Author;
 use crate::action::word_enum;
 use jiff::Timestamp;
+use manara_signal::text::{TermError, TermOptions};
 use manara_signal::{Signal, SignalType};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,6 +173,9 @@ pub enum SettingsError {
     /// A bank that forbids its own matches.
     #[error("bank {0} cannot veto itself: name the banks whose matches it forbids")]
     VetoesItself(BankName),
+    /// The phrase cannot be looked for like this.
+    #[error(transparent)]
+    Term(#[from] TermError),
     /// A signal of this type has none of this setting.
     #[error("{setting} is not a setting of {signal_type} signals")]
     Foreign {
@@ -253,11 +257,22 @@ pub struct MemberSettings {
     /// Whether a person has vouched for it: it does not go into quarantine by itself any more.
     #[serde(skip_serializing_if = "is_default")]
     pub vouched: bool,
+    /// How a phrase is looked for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub term: TermOptions,
 }
 
 impl MemberSettings {
-    /// Whether a member with a signal of this type can have these settings.
-    pub fn check(&self, signal_type: SignalType) -> Result<(), SettingsError> {
+    /// Whether a member with this signal can have these settings.
+    pub fn check(&self, signal: &Signal) -> Result<(), SettingsError> {
+        self.check_type(signal.signal_type())?;
+        match signal {
+            Signal::Text(phrase) => Ok(self.term.check(phrase)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_type(&self, signal_type: SignalType) -> Result<(), SettingsError> {
         let foreign = |setting| SettingsError::Foreign {
             setting,
             signal_type,
@@ -275,6 +290,9 @@ impl MemberSettings {
             if quality > 100 {
                 return Err(SettingsError::Quality(quality));
             }
+        }
+        if signal_type != SignalType::Text && self.term != TermOptions::default() {
+            return Err(foreign("term"));
         }
         check_tags(&self.tags)
     }
@@ -526,7 +544,7 @@ mod tests {
     #[track_caller]
     fn check_member(signal_type: SignalType, json: &str, expect: Result<(), &str>) {
         let settings: MemberSettings = serde_json::from_str(json).unwrap();
-        let found = settings.check(signal_type);
+        let found = settings.check_type(signal_type);
         assert_eq!(
             found.map_err(|e| e.to_string()),
             expect.map_err(str::to_owned)

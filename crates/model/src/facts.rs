@@ -124,7 +124,7 @@ impl Match {
             SignalType::Pdq | SignalType::Sha256 | SignalType::Md5 => {
                 Some(self.form.as_deref().unwrap_or(Self::STORED_FORM))
             }
-            SignalType::Text | SignalType::Url => None,
+            _ => None,
         }
     }
 }

@@ -430,7 +430,7 @@ static SIMILAR_TEXT: [Example; 3] = [
     near(
         POST,
         "Hear this. Rise at dawn, all of you, and carry the grey banner up to the hill! Pass it on.",
-        30,
+        27,
         "made longer at both ends",
     ),
     far(
@@ -530,7 +530,12 @@ static NAME: [Example; 5] = [
         "a Cyrillic letter that looks alike",
     ),
     near("راية الرماد", "rayat_alramad", 16, "in Latin letters"),
-    far("grey_banner", "grey_manner", 30, "another word, a letter apart"),
+    far(
+        "grey_banner",
+        "grey_manner",
+        30,
+        "another word, a letter apart",
+    ),
 ];
 
 #[cfg(test)]

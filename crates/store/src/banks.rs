@@ -85,8 +85,8 @@ pub enum BankChange {
         bank: BankName,
         /// Its number.
         member: MemberId,
-        /// The type of its signal.
-        signal_type: SignalType,
+        /// What it is.
+        signal: Signal,
         /// How it matches now.
         settings: MemberSettings,
     },
@@ -330,7 +330,7 @@ impl Tx<'_> {
         if value.bytes().len() > VALUE_BYTES_MAX {
             return Err(too_long("signal", value.bytes().len(), VALUE_BYTES_MAX));
         }
-        let settings = written(&member.settings, member.signal.signal_type())?;
+        let settings = written(&member.settings, &member.signal)?;
         let exchange = member.exchange.as_ref().map(Tag::as_str);
         let signal_type = member.signal.signal_type().name();
         let lookup = lookup(signal_type.as_bytes(), value.bytes());
@@ -449,16 +449,13 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A member's settings as they are stored beside a signal of this type; nothing for the default,
+/// A member's settings as they are stored beside its signal; nothing for the default,
 /// which is that of nearly all.
-pub(crate) fn written(
-    settings: &MemberSettings,
-    signal_type: SignalType,
-) -> Result<String, StoreError> {
+pub(crate) fn written(settings: &MemberSettings, signal: &Signal) -> Result<String, StoreError> {
     if *settings == MemberSettings::default() {
         return Ok(String::new());
     }
-    settings.check(signal_type).map_err(|error| unfit(&error))?;
+    settings.check(signal).map_err(|error| unfit(&error))?;
     json("settings", settings)
 }
 
@@ -622,7 +619,7 @@ impl<'a> Value<'a> {
             Signal::Sha256(hash) => Self::Bytes(hash.as_bytes()),
             Signal::Md5(hash) => Self::Bytes(hash.as_bytes()),
             Signal::Pdq(hash) => Self::Bytes(hash.as_bytes()),
-            Signal::Text(_) | Signal::Url(_) => Self::Text(signal.encode()),
+            other => Self::Text(other.encode()),
         }
     }
 
@@ -641,7 +638,7 @@ fn signal_of(signal_type: SignalType, value: &[u8]) -> Result<Signal, StoreError
         SignalType::Sha256 => Signal::Sha256(Sha256(value.try_into().map_err(|_| hash())?)),
         SignalType::Md5 => Signal::Md5(Md5(value.try_into().map_err(|_| hash())?)),
         SignalType::Pdq => Signal::Pdq(Pdq(value.try_into().map_err(|_| hash())?)),
-        SignalType::Text | SignalType::Url => {
+        _ => {
             let text = std::str::from_utf8(value).map_err(|error| damaged(MEMBER, error))?;
             Signal::parse(signal_type, text).map_err(|error| damaged(MEMBER, error))?
         }
@@ -880,10 +877,10 @@ impl Reader {
         }
         let settings = |row: &Row<'_>| {
             each(BankChange::Settings {
-                bank: bank_name(&names, get(row, 1, MEMBER)?)?,
+                signal: stored_signal(row)?,
                 member: MemberId(get(row, 0, MEMBER)?),
-                signal_type: parsed(row, 2, MEMBER)?,
                 settings: settings_of(row, 3, MEMBER)?,
+                bank: bank_name(&names, get(row, 4, MEMBER)?)?,
             });
             Ok(())
         };

@@ -107,7 +107,7 @@ impl Tx<'_> {
         by: &Author,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let settings = written(settings, member.signal.signal_type())?;
+        let settings = written(settings, &member.signal)?;
         let (id, author) = (self.next_id(&MEMBER_CHANGES)?, author_json(by)?);
         self.insert_row(
             &MEMBER_CHANGES,

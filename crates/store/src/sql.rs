@@ -283,7 +283,7 @@ pub(crate) const REMOVALS_SINCE: &str = "SELECT r.id, r.member, r.bank, m.signal
   FROM member_removals r JOIN members m ON m.id = r.member
   WHERE r.id > ?1 AND r.member <= ?2 ORDER BY r.id";
 /// How members that were told of before match now: those changed since, the newest change of each.
-pub(crate) const SETTINGS_SINCE: &str = "SELECT m.id, c.bank, m.signal_type, c.settings
+pub(crate) const SETTINGS_SINCE: &str = "SELECT m.id, m.signal_type, m.value, c.settings, c.bank
   FROM member_changes c JOIN members m ON m.id = c.member
   WHERE c.id > ?1 AND c.member <= ?2
     AND NOT EXISTS (SELECT 1 FROM member_changes n WHERE n.member = c.member AND n.id > c.id)
@@ -291,9 +291,9 @@ pub(crate) const SETTINGS_SINCE: &str = "SELECT m.id, c.bank, m.signal_type, c.s
   ORDER BY c.id";
 /// The same of members of one type, whenever they were changed.
 pub(crate) const SETTINGS_OF_TYPE: &str = concat!(
-    "SELECT m.id, (SELECT b.bank FROM member_batches b WHERE b.first <= m.id ORDER BY b.first DESC LIMIT 1), ",
-    "m.signal_type, ",
+    "SELECT m.id, m.signal_type, m.value, ",
     settings_in_force!(),
+    ", (SELECT b.bank FROM member_batches b WHERE b.first <= m.id ORDER BY b.first DESC LIMIT 1)",
     " FROM (SELECT id FROM members INDEXED BY members_with_settings WHERE settings <> ''
             UNION SELECT member FROM member_changes) k
   CROSS JOIN members m ON m.id = k.id
@@ -314,6 +314,9 @@ pub(crate) const HITS_SINCE: &str = "SELECT member, hour, hits, withheld FROM me
   WHERE hour >= ?1 ORDER BY hour, member";
 pub(crate) const HITS_OF: &str = "SELECT member, hour, hits, withheld FROM member_hits
   WHERE member = ?1 AND hour >= ?2 ORDER BY hour";
+pub(crate) const SET_PROGRESS: &str = "INSERT INTO progress (name, value) VALUES (?1, ?2)
+     ON CONFLICT (name) DO UPDATE SET value = ?2";
+pub(crate) const PROGRESS: &str = "SELECT value FROM progress WHERE name = ?1";
 pub(crate) const DROP_HITS: &str = "DELETE FROM member_hits WHERE hour < ?1";
 /// What `BankCursor` stands for: every batch by its digest, every removal.
 pub(crate) const BATCHES_UNTIL: &str =
@@ -458,6 +461,7 @@ mod tests {
             HITS_SINCE,
             HITS_OF,
             DROP_HITS,
+            PROGRESS,
             BATCHES_UNTIL,
             REMOVALS_UNTIL,
             REMOVAL,

@@ -56,9 +56,8 @@ pub(super) struct BankEntry {
     pub(super) name: BankName,
     pub(super) enabled: bool,
     pub(super) settings: BankSettings,
-    pub(super) members: u64,
-    /// How many of them are image hashes.
-    pub(super) hashes: u64,
+    /// Members by type of their signal.
+    members: [u64; SignalType::ALL.len()],
     salt: u64,
 }
 
@@ -69,9 +68,18 @@ impl BankEntry {
             name,
             enabled: true,
             settings: BankSettings::default(),
-            members: 0,
-            hashes: 0,
+            members: [0; SignalType::ALL.len()],
         }
+    }
+
+    /// How many members it has.
+    pub(super) fn members(&self) -> u64 {
+        self.members.iter().sum()
+    }
+
+    /// How many of them are of this type.
+    pub(super) fn members_of(&self, signal_type: SignalType) -> u64 {
+        self.members.get(signal_type as usize).copied().unwrap_or(0)
     }
 
     /// Whether the event is in the share for which the bank counts.
@@ -127,16 +135,28 @@ impl Banks {
     }
 
     pub(super) fn count(&mut self, bank: usize, signal_type: SignalType, by: i64) {
-        if let Some(entry) = self.entries.get_mut(bank) {
-            entry.members = entry.members.saturating_add_signed(by);
-            if signal_type == SignalType::Pdq {
-                entry.hashes = entry.hashes.saturating_add_signed(by);
-            }
+        let entry = self.entries.get_mut(bank);
+        if let Some(members) = entry.and_then(|it| it.members.get_mut(signal_type as usize)) {
+            *members = members.saturating_add_signed(by);
         }
     }
 
+    fn with(&self, signal_type: SignalType) -> impl Iterator<Item = &BankEntry> {
+        let has = move |b: &&BankEntry| b.enabled && b.members_of(signal_type) > 0;
+        self.entries.iter().filter(has)
+    }
+
     fn with_images(&self) -> impl Iterator<Item = &BankEntry> {
-        self.entries.iter().filter(|b| b.enabled && b.hashes > 0)
+        self.with(SignalType::Pdq)
+    }
+
+    /// How far signals of this type have to be looked up, so that no bank misses one; nothing if no
+    /// bank has any.
+    pub(super) fn reach(&self, signal_type: SignalType) -> Option<u32> {
+        let distances = self
+            .with(signal_type)
+            .map(|b| b.settings.distance(signal_type));
+        distances.max()
     }
 
     /// Whether mirrored and turned images could match at all.

@@ -2,16 +2,20 @@
 //! what negative banks say about it.
 
 use super::bank::{Banks, Near, Occasion};
-use super::{Indexes, MATCHES_MAX, bank_and_member};
+use super::indexes::Indexes;
+use super::{MATCHES_MAX, bank_and_member};
 use crate::forms;
 use manara_model::{BankName, Match, MemberId, Span, Withheld};
-use manara_signal::index::PdqHit;
+use manara_signal::index::{MemberKind, PdqHit};
+use manara_signal::name::as_text;
+use manara_signal::near::{RawText, Shingles, Tlsh};
 use manara_signal::pdq::PdqHash;
-use manara_signal::text::{Level, PhraseHit, normalise};
-use manara_signal::url::{CanonicalUrl, find_links};
-use manara_signal::{Signal, SignalType};
+use manara_signal::text::{Level, Normalised, PhraseHit, normalise};
+use manara_signal::url::{CanonicalUrl, Destination, find_destinations};
+use manara_signal::{Invite, Name, Signal, SignalType, Wallet};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 /// Matches as they are found.
 #[derive(Debug)]
@@ -34,62 +38,218 @@ impl Found {
         }
     }
 
-    pub(super) fn text(&mut self, indexes: &Indexes, field: &str, text: &str) {
-        if !indexes.phrases.is_empty() {
-            let mut hits = Vec::new();
-            indexes.phrases.find(&normalise(text), &mut hits);
-            for hit in hits {
-                self.phrase(indexes, field, &hit);
+    /// Looks a text of an event up in every way that its field calls for.
+    pub(super) fn field(&mut self, indexes: &Indexes, field: &str, text: &str) {
+        let kind = Kind::of(field);
+        let wants_phrases = !indexes.phrases.is_empty();
+        let wants_pieces = kind == Kind::Text && !indexes.similar_texts.is_empty();
+        if wants_phrases || wants_pieces {
+            let normalised = normalise(text);
+            if wants_phrases {
+                self.phrases(indexes, field, &normalised);
+            }
+            if wants_pieces {
+                self.similar_text(indexes, field, normalised.folded());
             }
         }
-        if !indexes.exact.is_empty() {
-            for link in find_links(text) {
-                let span = Span {
-                    start: link.original.start,
-                    end: link.original.end,
-                };
-                let url = Signal::Url(link.url);
-                self.exact(indexes, &url, || field.to_owned(), Some(span));
-            }
+        if !indexes.destinations.is_empty() || !indexes.names.is_empty() {
+            self.destinations(indexes, field, text);
+        }
+        match kind {
+            Kind::Text => self.whole_text(indexes, field, text),
+            Kind::Name => self.name(indexes, field, text),
+        }
+    }
+
+    fn phrases(&mut self, indexes: &Indexes, field: &str, text: &Normalised) {
+        let mut hits = Vec::new();
+        indexes.phrases.find(text, &mut hits);
+        for hit in &hits {
+            self.phrase(indexes, field, hit);
         }
     }
 
     fn phrase(&mut self, indexes: &Indexes, field: &str, hit: &PhraseHit) {
-        let span = Span {
-            start: hit.original.start,
-            end: hit.original.end,
-        };
         let near = plain(hit.key, SignalType::Text, 0);
-        if let Some(found) = self.nearest(indexes, near, field, Some(span)) {
+        if let Some(found) = self.nearest(indexes, near, field, Some(span_of(&hit.original))) {
             found.how = match hit.level {
                 Level::Strict => None,
-                Level::Folded => Some(format!("folded: {}", hit.evasions)),
+                level => Some(match &hit.read {
+                    Some(read) => format!("{level}: {}; read as {read}", hit.evasions),
+                    None => format!("{level}: {}", hit.evasions),
+                }),
             };
         }
     }
 
-    pub(super) fn link(&mut self, indexes: &Indexes, link: &str, field: impl FnOnce() -> String) {
-        // A link that is not a URL has no canonical form, and so nothing to compare.
-        if let Ok(url) = CanonicalUrl::parse(link) {
-            self.exact(indexes, &Signal::Url(url), field, None);
+    /// A text as a whole: nearly the same letters, or a hash that others send.
+    fn whole_text(&mut self, indexes: &Indexes, field: &str, text: &str) {
+        if let Some(reach) = indexes.banks.reach(SignalType::RawText)
+            && let Ok(raw) = RawText::of_content(text)
+        {
+            let mut hits = Vec::new();
+            indexes.raw_texts.query(&raw, reach, &mut hits);
+            for hit in hits {
+                let near = plain(hit.key, SignalType::RawText, hit.distance);
+                if let Some(found) = self.nearest(indexes, near, field, None) {
+                    found.how = Some(format!("{} of {} letters differ", hit.edits, hit.length));
+                }
+            }
+        }
+        if !indexes.tlsh.is_empty()
+            && let Ok(hash) = Tlsh::of(text)
+        {
+            self.tlsh(indexes, &hash, field);
         }
     }
 
-    pub(super) fn exact(
+    fn similar_text(&mut self, indexes: &Indexes, field: &str, folded: &str) {
+        if let Some(reach) = indexes.banks.reach(SignalType::SimilarText)
+            && let Ok(shingles) = Shingles::of_folded(folded)
+        {
+            let mut hits = Vec::new();
+            indexes.similar_texts.query(&shingles, reach, &mut hits);
+            for hit in hits {
+                let near = plain(hit.key, SignalType::SimilarText, hit.distance);
+                if let Some(found) = self.nearest(indexes, near, field, None) {
+                    let (common, total) = (hit.common, hit.total);
+                    found.how = Some(format!("{common} of {total} pieces in common"));
+                }
+            }
+        }
+    }
+
+    /// A handle or display name: names it may be a return of, and slogans that run together in it.
+    fn name(&mut self, indexes: &Indexes, field: &str, text: &str) {
+        self.like_name(indexes, field, text, None);
+        if indexes.slogans.is_empty() {
+            return;
+        }
+        let (mut words, mut run) = (Vec::new(), Vec::new());
+        as_text(text).find(&indexes.phrases, &mut words);
+        for hit in &words {
+            self.phrase(indexes, field, hit);
+        }
+        indexes.slogans.find(text, &mut run);
+        for hit in run {
+            let near = plain(hit.key, SignalType::Text, 0);
+            let span = Some(span_of(&hit.original));
+            if let Some(found) = self.nearest(indexes, near, field, span) {
+                let reasons: Vec<String> = hit.reasons.iter().map(ToString::to_string).collect();
+                let and = if reasons.is_empty() { "" } else { ", " };
+                found.how = Some(format!(
+                    "in a name: words run together{and}{}",
+                    reasons.join(", ")
+                ));
+            }
+        }
+    }
+
+    fn like_name(&mut self, indexes: &Indexes, field: &str, text: &str, span: Option<Span>) {
+        if let Some(reach) = indexes.banks.reach(SignalType::Name)
+            && let Ok(name) = Name::parse(text)
+        {
+            let mut hits = Vec::new();
+            let score_min = 100 - reach.min(100) as u8;
+            indexes.names.find(&name, score_min, &mut hits);
+            for hit in hits {
+                let near = plain(hit.key, SignalType::Name, u32::from(hit.distance));
+                if let Some(found) = self.nearest(indexes, near, field, span) {
+                    let reasons: Vec<String> =
+                        hit.reasons.iter().map(ToString::to_string).collect();
+                    found.how = Some(format!("score {}: {}", hit.score, reasons.join(", ")));
+                }
+            }
+        }
+    }
+
+    /// What a text leads to: addresses, invitations, wallets and the accounts it names.
+    fn destinations(&mut self, indexes: &Indexes, field: &str, text: &str) {
+        for found in find_destinations(text) {
+            let span = Some(span_of(&found.original));
+            match &found.what {
+                Destination::Mention(name) => self.like_name(indexes, field, name, span),
+                what => self.destination(indexes, what, field, span),
+            }
+        }
+    }
+
+    fn destination(
+        &mut self,
+        indexes: &Indexes,
+        what: &Destination,
+        field: &str,
+        span: Option<Span>,
+    ) {
+        let mut hits = Vec::new();
+        indexes.destinations.find(what, &mut hits);
+        for hit in hits {
+            let signal_type = match hit.kind {
+                MemberKind::Url => SignalType::Url,
+                MemberKind::UrlPrefix => SignalType::UrlPrefix,
+                MemberKind::Domain => SignalType::Domain,
+                MemberKind::Invite => SignalType::Invite,
+                MemberKind::Wallet => SignalType::Wallet,
+            };
+            self.nearest(indexes, plain(hit.key, signal_type, 0), field, span);
+        }
+    }
+
+    /// A link that was given beside the text: it may be an invitation or a payment address, too.
+    pub(super) fn link(&mut self, indexes: &Indexes, link: &str, field: &str) {
+        if indexes.destinations.is_empty() {
+            return;
+        }
+        if let Ok(url) = CanonicalUrl::parse(link) {
+            if let Some(invite) = Invite::of_url(&url) {
+                self.destination(indexes, &Destination::Invite(invite), field, None);
+            }
+            self.destination(indexes, &Destination::Link(url), field, None);
+        } else if let Ok(wallet) = Wallet::parse(link) {
+            self.destination(indexes, &Destination::Wallet(wallet), field, None);
+        }
+    }
+
+    /// A ready-made signal.
+    pub(super) fn signal(
         &mut self,
         indexes: &Indexes,
         signal: &Signal,
-        field: impl FnOnce() -> String,
+        field: &str,
         span: Option<Span>,
     ) {
-        let mut keys = Vec::new();
-        indexes.exact.find(signal, &mut keys);
-        if keys.is_empty() {
-            return;
-        }
-        let (field, signal_type) = (field(), signal.signal_type());
-        for key in keys {
-            self.nearest(indexes, plain(key, signal_type, 0), &field, span);
+        let destination = match signal {
+            Signal::Url(url) => return self.link(indexes, url.as_str(), field),
+            Signal::Invite(invite) => Destination::Invite(invite.clone()),
+            Signal::Wallet(wallet) => Destination::Wallet(wallet.clone()),
+            Signal::Name(name) => return self.name(indexes, field, name.original()),
+            Signal::TextTlsh(hash) => return self.tlsh(indexes, hash, field),
+            Signal::Text(_) | Signal::RawText(_) | Signal::SimilarText(_) => {
+                return self.field(indexes, field, &signal.encode());
+            }
+            Signal::Domain(domain) => return self.link(indexes, domain.as_str(), field),
+            Signal::UrlPrefix(prefix) => return self.link(indexes, &prefix.to_string(), field),
+            Signal::Sha256(_) | Signal::Md5(_) | Signal::Pdq(_) => {
+                let mut keys = Vec::new();
+                indexes.exact.find(signal, &mut keys);
+                let signal_type = signal.signal_type();
+                for key in keys {
+                    self.nearest(indexes, plain(key, signal_type, 0), field, span);
+                }
+                return;
+            }
+        };
+        self.destination(indexes, &destination, field, span);
+    }
+
+    fn tlsh(&mut self, indexes: &Indexes, hash: &Tlsh, field: &str) {
+        if let Some(reach) = indexes.banks.reach(SignalType::TextTlsh) {
+            let mut hits = Vec::new();
+            indexes.tlsh.query(hash, reach, &mut hits);
+            for hit in hits {
+                let near = plain(hit.key, SignalType::TextTlsh, hit.distance);
+                self.nearest(indexes, near, field, None);
+            }
         }
     }
 
@@ -189,6 +349,31 @@ impl Found {
         });
         let more = self.more + all - self.matches.len();
         (self.matches.into_iter().map(|(_, m)| m).collect(), more)
+    }
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Something somebody wrote.
+    Text,
+    /// What somebody or something is called.
+    Name,
+}
+
+impl Kind {
+    fn of(field: &str) -> Self {
+        match field {
+            "account.handle" | "account.display_name" | "space.name" => Self::Name,
+            _ => Self::Text,
+        }
+    }
+}
+
+fn span_of(range: &Range<usize>) -> Span {
+    Span {
+        start: range.start,
+        end: range.end,
     }
 }
 

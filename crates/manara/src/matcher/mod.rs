@@ -6,21 +6,22 @@
 
 mod bank;
 mod found;
+mod indexes;
 
 pub(crate) use bank::Occasion;
 
 #[cfg(test)]
 use crate::clock;
 use crate::forms;
-use bank::Banks;
+use bank::BankEntry;
 use found::Found;
+use indexes::Indexes;
 use jiff::Timestamp;
 use manara_model::{
     BankName, BankSettings, Decoding, Event, Match, MediaFacts, Medium, MemberId, MemberSettings,
 };
-use manara_signal::index::{ExactIndex, PdqHit, PdqIndex};
+use manara_signal::index::{PdqHit, PdqIndex};
 use manara_signal::pdq::{Pdq, PdqHash};
-use manara_signal::text::PhraseIndex;
 use manara_signal::{Signal, SignalType};
 use manara_store::RecentEvent;
 use std::borrow::Cow;
@@ -52,14 +53,6 @@ fn bank_and_member(key: u64) -> (usize, MemberId) {
         (key >> MEMBER_BITS) as usize,
         MemberId((key & ((1 << MEMBER_BITS) - 1)) as i64),
     )
-}
-
-#[derive(Debug, Default)]
-struct Indexes {
-    banks: Banks,
-    pdq: PdqIndex,
-    exact: ExactIndex,
-    phrases: PhraseIndex,
 }
 
 /// The banks of a server or a scan, matched against and changed at the same time.
@@ -134,6 +127,7 @@ pub(crate) enum Change {
     Set {
         bank: BankName,
         member: MemberId,
+        signal: Signal,
         settings: MemberSettings,
     },
     Remove {
@@ -180,7 +174,8 @@ impl Matcher {
     /// The PDQ index as it is now, and the banks that its keys count, each with its number of hashes.
     pub(crate) fn view(&self) -> (Vec<(BankName, u64)>, PdqIndex) {
         let indexes = self.read();
-        let banks = indexes.banks.iter().map(|b| (b.name.clone(), b.hashes));
+        let hashes = |b: &BankEntry| (b.name.clone(), b.members_of(SignalType::Pdq));
+        let banks = indexes.banks.iter().map(hashes);
         (banks.collect(), indexes.pdq.view())
     }
 
@@ -214,7 +209,7 @@ impl Matcher {
     pub(crate) fn size(&self) -> (u64, usize) {
         let indexes = self.read();
         (
-            indexes.banks.iter().map(|b| b.members).sum(),
+            indexes.banks.iter().map(BankEntry::members).sum(),
             indexes.banks.iter().count(),
         )
     }
@@ -248,11 +243,11 @@ impl Matcher {
             let mut of_event = Found::new(Occasion::of_event(event, received_at));
             let indexes = self.read();
             for (field, text) in event.texts() {
-                of_event.text(&indexes, field, text);
+                of_event.field(&indexes, field, text);
             }
             let links = event.content.iter().flat_map(|c| &c.links);
             for (i, link) in links.enumerate() {
-                of_event.link(&indexes, link, || format!("content.links[{i}]"));
+                of_event.link(&indexes, link, &format!("content.links[{i}]"));
             }
             drop(indexes);
             media.extend(signals.iter().enumerate().map(|(i, signals)| Placed {
@@ -293,7 +288,7 @@ impl Matcher {
     pub(crate) fn matches_of_text(&self, field: &str, text: &str) -> Vec<Match> {
         let mut found = Found::new(Occasion::now());
         let indexes = self.read();
-        found.text(&indexes, field, text);
+        found.field(&indexes, field, text);
         found.finish(&indexes.banks).0
     }
 
@@ -320,10 +315,8 @@ impl Matcher {
         for (number, signal) in signals.iter().enumerate() {
             let mut of_signal = Found::new(occasion);
             match signal {
-                Asked::Text(text) => of_signal.text(&self.read(), FIELD, text),
-                Asked::Exact(signal) => {
-                    of_signal.exact(&self.read(), signal, || FIELD.to_owned(), None);
-                }
+                Asked::Text(text) => of_signal.field(&self.read(), FIELD, text),
+                Asked::Exact(signal) => of_signal.signal(&self.read(), signal, FIELD, None),
                 Asked::Image(hash) if hash.quality >= floor => {
                     images.push((number, *hash));
                 }
@@ -358,7 +351,7 @@ impl Matcher {
             if let Some(found) = found.get_mut(medium.of) {
                 let indexes = self.read();
                 for signal in &medium.signals.exact {
-                    found.exact(&indexes, signal, || medium.field.to_string(), None);
+                    found.signal(&indexes, signal, &medium.field, None);
                 }
             }
         }
@@ -451,54 +444,6 @@ impl<'a> Placed<'a> {
             hash: *hash,
             form,
         })
-    }
-}
-
-impl Indexes {
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::Add {
-                bank,
-                member,
-                signal,
-                settings,
-            } => {
-                let bank = self.banks.place(&bank);
-                let key = key_of(bank, member);
-                match &signal {
-                    Signal::Pdq(hash) => self.pdq.insert(key, *hash),
-                    Signal::Text(phrase) => self.phrases.insert(key, phrase),
-                    other => self.exact.insert(key, other),
-                }
-                self.banks.set_member(bank, member, settings);
-                self.banks.count(bank, signal.signal_type(), 1);
-            }
-            Change::Set {
-                bank,
-                member,
-                settings,
-            } => {
-                let bank = self.banks.place(&bank);
-                self.banks.set_member(bank, member, settings);
-            }
-            Change::Remove {
-                bank,
-                member,
-                signal_type,
-            } => {
-                let bank = self.banks.place(&bank);
-                let key = key_of(bank, member);
-                let removed = match signal_type {
-                    SignalType::Pdq => self.pdq.remove(key),
-                    SignalType::Text => self.phrases.remove(key),
-                    _ => self.exact.remove(key),
-                };
-                self.banks.forget_member(key);
-                if removed {
-                    self.banks.count(bank, signal_type, -1);
-                }
-            }
-        }
     }
 }
 

@@ -414,6 +414,11 @@ fn what_is_in_shadow_is_found_without_effect() {
         matcher.apply([Change::Set {
             bank: bank.clone(),
             member: MemberId(member),
+            signal: Signal::parse(
+                SignalType::Text,
+                ["", "grey banner", "rise"][member as usize],
+            )
+            .unwrap(),
             settings,
         }]);
     };
@@ -476,6 +481,7 @@ fn members_narrow_what_their_bank_takes() {
         matcher.apply([Change::Set {
             bank: bank.clone(),
             member: MemberId(1),
+            signal: Signal::Pdq(hash(0)),
             settings,
         }]);
     };
@@ -511,6 +517,7 @@ fn what_has_expired_is_not_found() {
         matcher.apply([Change::Set {
             bank: bank.clone(),
             member: MemberId(1),
+            signal: Signal::parse(SignalType::Text, "grey banner").unwrap(),
             settings: MemberSettings {
                 expires_at: Some(in_hours(hours)),
                 ..MemberSettings::default()

@@ -99,7 +99,6 @@ fn members_since(
 ) -> Result<(Matcher, Members, BankCursor), StoreError> {
     let (alone, mut members, mut changes) = (Matcher::default(), Members::new(), Vec::new());
     let mut live: HashSet<BankName> = HashSet::new();
-    let mut settled = Vec::new();
     let next = store.read(|reader| {
         let next = reader.bank_changes(cursor, &mut |change| match change {
             BankChange::Bank {
@@ -133,11 +132,17 @@ fn members_since(
             BankChange::Settings {
                 bank,
                 member,
+                signal,
                 settings,
-                ..
             } => {
-                if settings.mode == MemberMode::Live && live.contains(&bank) {
-                    settled.push(member);
+                let counts = settings.mode == MemberMode::Live && live.contains(&bank);
+                if counts && members.insert((bank.clone(), member)) {
+                    changes.push(Change::Add {
+                        bank,
+                        member,
+                        signal,
+                        settings,
+                    });
                 }
             }
             BankChange::Removed {
@@ -153,19 +158,6 @@ fn members_since(
                 });
             }
         })?;
-        for id in settled {
-            if let Some((bank, member, false)) = reader.member(id)?
-                && members.insert((bank.clone(), id))
-            {
-                let (signal, settings) = (member.signal, member.settings);
-                changes.push(Change::Add {
-                    bank,
-                    member: id,
-                    signal,
-                    settings,
-                });
-            }
-        }
         Ok::<_, StoreError>(next)
     })?;
     alone.apply(changes);

@@ -10,6 +10,7 @@
 
 pub(crate) mod later;
 pub(crate) mod preview;
+pub(crate) mod similar;
 
 use crate::clock;
 use crate::forms;

@@ -70,9 +70,13 @@ fn follow_knowing(
                     BankChange::Settings {
                         bank,
                         member,
-                        signal_type,
+                        signal,
                         settings,
-                    } => format!("={bank} {member} {signal_type}{}", unusual(&settings)),
+                    } => format!(
+                        "={bank} {member} {}{}",
+                        signal.signal_type(),
+                        unusual(&settings)
+                    ),
                     BankChange::Removed {
                         bank,
                         member,

@@ -1,0 +1,282 @@
+//! Near-identical uploads: what many have posted of late, known or not.
+//!
+//! Uploads are gathered around leaders: the earliest upload that is in no cluster yet leads one, and all
+//! that are near enough to it and in none join it. So each cluster has an example of which can be said
+//! how far the others are from it, and the work grows with the number of uploads and not with its square.
+
+use super::preview::{Sample, sample};
+use super::{STORED, Window, signals_of};
+use jiff::Timestamp;
+use manara_model::{BankName, BankSettings, DecisionId, Match, MemberId};
+use manara_signal::index::PdqIndex;
+use manara_signal::near::{RawText, ShingleIndex, Shingles};
+use manara_signal::pdq::Pdq;
+use manara_signal::{Signal, SignalType};
+use manara_store::{Reader, RecentEvent, StoreError};
+use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+use std::ops::ControlFlow;
+
+/// Events shown of each cluster.
+const SAMPLES_MAX: usize = 5;
+/// Fewest letters of a text that is compared: shorter ones are alike by chance.
+const LETTERS_MIN: u32 = 20;
+/// Decisions of a cluster that are asked for what they knew.
+const KNOWN_OF_MAX: usize = 200;
+
+/// What counts as near, and which clusters are given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// In how many of 256 bits images may differ from their leader.
+    pub(crate) distance: u32,
+    /// How many percent of their shingles texts may not share with their leader.
+    pub(crate) text_distance: u32,
+    /// Fewest uploads of a cluster.
+    pub(crate) size_min: usize,
+    /// Most clusters, the largest first.
+    pub(crate) limit: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            distance: 16,
+            text_distance: 30,
+            size_min: 3,
+            limit: 50,
+        }
+    }
+}
+
+/// Uploads that are nearly the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Cluster {
+    /// `pdq` for images, `raw_text` for texts.
+    pub(crate) signal_type: SignalType,
+    /// The leader's signal, which can be put into a bank.
+    pub(crate) signal: String,
+    /// How many uploads.
+    pub(crate) size: usize,
+    /// By how many accounts.
+    pub(crate) accounts: usize,
+    /// When the first came.
+    pub(crate) first: Timestamp,
+    /// When the newest came.
+    pub(crate) last: Timestamp,
+    /// How far the farthest is from the leader: bits, or percent of shingles.
+    pub(crate) distance_max: u32,
+    /// The members of banks that rules saw when they came.
+    pub(crate) known: BTreeSet<(BankName, MemberId)>,
+    /// Some of them, the newest first.
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// An upload, small enough that a million are held.
+#[derive(Debug, Clone, Copy)]
+struct Upload {
+    decision: DecisionId,
+    received_at: Timestamp,
+    /// The account's number in this run.
+    account: Option<u32>,
+    /// Which medium of the event.
+    medium: Option<usize>,
+}
+
+/// Uploads of one kind by what they are, since many are the very same. The newest come first.
+struct Kind<S> {
+    distinct: Vec<(S, Vec<Upload>)>,
+    by_signal: HashMap<S, usize>,
+}
+
+impl<S: Clone + Eq + Hash> Kind<S> {
+    fn new() -> Self {
+        Self {
+            distinct: Vec::new(),
+            by_signal: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, signal: S, upload: Upload) {
+        let distinct = &mut self.distinct;
+        let at = *self.by_signal.entry(signal).or_insert_with_key(|signal| {
+            distinct.push((signal.clone(), Vec::new()));
+            distinct.len() - 1
+        });
+        if let Some((_, uploads)) = distinct.get_mut(at) {
+            uploads.push(upload);
+        }
+    }
+
+    /// The clusters, each with its leader and the distance of the farthest upload. `near` gives the
+    /// numbers of what is near to a signal.
+    fn gathered(
+        &self,
+        mut near: impl FnMut(&S) -> Vec<(usize, u32)>,
+    ) -> Vec<(&S, u32, Vec<Upload>)> {
+        let mut taken = vec![false; self.distinct.len()];
+        let mut clusters = Vec::new();
+        for (number, (leader, own)) in self.distinct.iter().enumerate().rev() {
+            if taken.get(number).copied().unwrap_or(true) {
+                continue;
+            }
+            let (mut uploads, mut farthest) = (own.clone(), 0);
+            if let Some(leader) = taken.get_mut(number) {
+                *leader = true;
+            }
+            for (number, distance) in near(leader) {
+                let free = taken.get_mut(number).filter(|taken| !**taken);
+                if let (Some(free), Some((_, more))) = (free, self.distinct.get(number)) {
+                    *free = true;
+                    uploads.extend(more);
+                    farthest = farthest.max(distance);
+                }
+            }
+            clusters.push((leader, farthest, uploads));
+        }
+        clusters
+    }
+}
+
+/// The largest clusters of what was recently seen.
+pub(crate) fn clusters(
+    reader: &Reader,
+    window: Window,
+    options: Options,
+) -> Result<Vec<Cluster>, StoreError> {
+    let (mut images, mut texts) = (Kind::<Pdq>::new(), Kind::<Text>::new());
+    let mut accounts: HashMap<String, u32> = HashMap::new();
+    reader.recent_events(window.since, None, window.events_max, &mut |seen| {
+        let account = seen.event.account.as_ref().map(|account| {
+            let next = accounts.len() as u32;
+            *accounts.entry(account.id.clone()).or_insert(next)
+        });
+        take(&seen, account, &mut images, &mut texts);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let size_min = options.size_min.max(2);
+    let mut found: Vec<(Signal, u32, Vec<Upload>)> = Vec::new();
+    for (leader, farthest, uploads) in images.gathered(images_near(&images, options.distance)) {
+        if uploads.len() >= size_min {
+            found.push((Signal::Pdq(*leader), farthest, uploads));
+        }
+    }
+    for (leader, farthest, uploads) in texts.gathered(texts_near(&texts, options.text_distance)) {
+        if uploads.len() >= size_min {
+            found.push((Signal::RawText(leader.0.clone()), farthest, uploads));
+        }
+    }
+    found.sort_by_key(|(_, _, uploads)| Reverse(uploads.len()));
+    found.truncate(options.limit);
+    let told = found
+        .into_iter()
+        .map(|(leader, farthest, uploads)| told(reader, &leader, farthest, uploads));
+    told.collect()
+}
+
+/// A text, equal to all that have the same letters.
+#[derive(Debug, Clone)]
+struct Text(RawText);
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.normalised() == other.0.normalised()
+    }
+}
+impl Eq for Text {}
+impl Hash for Text {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.normalised().hash(state);
+    }
+}
+
+/// Takes up what an event uploaded.
+fn take(seen: &RecentEvent, account: Option<u32>, images: &mut Kind<Pdq>, texts: &mut Kind<Text>) {
+    let upload = |medium| Upload {
+        decision: seen.decision,
+        received_at: seen.received_at,
+        account,
+        medium,
+    };
+    for (number, media) in signals_of(seen).into_iter().enumerate() {
+        let stored = media.pdq.iter().find(|(_, form)| form == STORED);
+        if let Some((image, _)) = stored.filter(|(it, _)| it.quality >= BankSettings::QUALITY_MIN) {
+            images.add(image.hash, upload(Some(number)));
+        }
+    }
+    let content = seen.event.content.as_ref();
+    let text = content.and_then(|content| content.text.as_deref());
+    if let Some(text) = text.and_then(|text| RawText::of_content(text).ok())
+        && text.letters() >= LETTERS_MIN
+    {
+        texts.add(Text(text), upload(None));
+    }
+}
+
+fn images_near(images: &Kind<Pdq>, distance: u32) -> impl FnMut(&Pdq) -> Vec<(usize, u32)> + use<> {
+    let hashes = images.distinct.iter().zip(0..);
+    let index = PdqIndex::from_entries(hashes.map(|((hash, _), number)| (number, *hash)));
+    move |leader| {
+        let mut hits = Vec::new();
+        index.query(leader, distance, &mut hits);
+        let hits = hits.iter().map(|hit| (hit.key as usize, hit.distance));
+        hits.collect()
+    }
+}
+
+fn texts_near(texts: &Kind<Text>, distance: u32) -> impl FnMut(&Text) -> Vec<(usize, u32)> + use<> {
+    let mut index = ShingleIndex::new();
+    for ((text, _), number) in texts.distinct.iter().zip(0..) {
+        if let Ok(shingles) = Shingles::of(text.0.original()) {
+            index.insert(number, &shingles);
+        }
+    }
+    move |leader| {
+        let mut hits = Vec::new();
+        if let Ok(shingles) = Shingles::of(leader.0.original()) {
+            index.query(&shingles, distance, &mut hits);
+        }
+        let hits = hits.iter().map(|hit| (hit.key as usize, hit.distance));
+        hits.collect()
+    }
+}
+
+fn told(
+    reader: &Reader,
+    leader: &Signal,
+    distance_max: u32,
+    mut uploads: Vec<Upload>,
+) -> Result<Cluster, StoreError> {
+    uploads.sort_by_key(|upload| Reverse(upload.received_at));
+    let accounts: HashSet<u32> = uploads.iter().filter_map(|upload| upload.account).collect();
+    let times = || uploads.iter().map(|upload| upload.received_at);
+    let (mut known, mut samples) = (BTreeSet::new(), Vec::new());
+    for upload in uploads.iter().take(KNOWN_OF_MAX) {
+        let Some(stored) = reader.event_of(upload.decision)? else {
+            continue;
+        };
+        let field = upload.medium.map_or_else(
+            || "content.text".to_owned(),
+            |n| format!("content.media[{n}]"),
+        );
+        let because = stored.decision.verdicts.iter().flat_map(|v| &v.because);
+        let here = because.filter(|m: &&Match| m.field == field);
+        known.extend(here.map(|m| (m.bank.clone(), m.member)));
+        if samples.len() < SAMPLES_MAX {
+            let seen = (&stored.event, upload.decision, upload.received_at);
+            samples.push(sample(seen, &field, None, 0));
+        }
+    }
+    Ok(Cluster {
+        signal_type: leader.signal_type(),
+        signal: leader.encode(),
+        size: uploads.len(),
+        accounts: accounts.len(),
+        first: times().min().unwrap_or_default(),
+        last: times().max().unwrap_or_default(),
+        distance_max,
+        known,
+        samples,
+    })
+}
