@@ -314,6 +314,9 @@ pub(crate) const HITS_SINCE: &str = "SELECT member, hour, hits, withheld FROM me
   WHERE hour >= ?1 ORDER BY hour, member";
 pub(crate) const HITS_OF: &str = "SELECT member, hour, hits, withheld FROM member_hits
   WHERE member = ?1 AND hour >= ?2 ORDER BY hour";
+pub(crate) const SET_PROGRESS: &str = "INSERT INTO progress (name, value) VALUES (?1, ?2)
+     ON CONFLICT (name) DO UPDATE SET value = ?2";
+pub(crate) const PROGRESS: &str = "SELECT value FROM progress WHERE name = ?1";
 pub(crate) const DROP_HITS: &str = "DELETE FROM member_hits WHERE hour < ?1";
 /// What `BankCursor` stands for: every batch by its digest, every removal.
 pub(crate) const BATCHES_UNTIL: &str =
@@ -458,6 +461,7 @@ mod tests {
             HITS_SINCE,
             HITS_OF,
             DROP_HITS,
+            PROGRESS,
             BATCHES_UNTIL,
             REMOVALS_UNTIL,
             REMOVAL,

@@ -244,6 +244,12 @@ CREATE TABLE member_hits (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX member_hits_by_member ON member_hits (member, hour);
 
+-- How far background work has followed the banks. Operational as a whole.
+CREATE TABLE progress (
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE member_removals (
   id         INTEGER PRIMARY KEY,
   member     INTEGER NOT NULL UNIQUE REFERENCES members (id),
