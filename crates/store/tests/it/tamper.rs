@@ -20,7 +20,7 @@ const OPERATIONAL: [(&str, &str); 4] = [
     ("outbox", "error"),
 ];
 /// Tables that no leaf vouches for, by design.
-const OPERATIONAL_TABLES: [&str; 1] = ["member_hits"];
+const OPERATIONAL_TABLES: [&str; 2] = ["member_hits", "progress"];
 /// Tables whose rows are covered otherwise than by a salt and a leaf of their own.
 const OTHERWISE: [&str; 5] = [
     "members",
