@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 
 /// Largest distance a rule may ask for, in bits: images are looked up no further.
 const DISTANCE_MAX: i64 = 31;
+/// The same of texts and names, whose distances are percent or points; see the signal types.
+const TEXT_DISTANCE_MAX: i64 = 100;
 
 const TEXT_METHODS: &[&str] = &[
     "contains",
@@ -1020,15 +1022,19 @@ impl<'c, 's> Checker<'c, 's> {
             return None;
         }
         let target = self.target(what);
+        let widest = match target {
+            Some(Target::AllMedia | Target::Medium { .. }) | None => DISTANCE_MAX,
+            Some(_) => TEXT_DISTANCE_MAX,
+        };
         let distance_max = match distance {
             None => Some(None),
             Some(Expr {
-                kind: ExprKind::Int(bits @ 0..=DISTANCE_MAX),
+                kind: ExprKind::Int(given),
                 ..
-            }) => Some(u32::try_from(*bits).ok()),
+            }) if (0..=widest).contains(given) => Some(u32::try_from(*given).ok()),
             Some(other) => {
                 let message =
-                    format!("a distance is a whole number from 0 to {DISTANCE_MAX}, written out");
+                    format!("a distance is a whole number from 0 to {widest}, written out");
                 self.problems.error_hint(
                     other.span,
                     message,

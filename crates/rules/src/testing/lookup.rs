@@ -2,6 +2,7 @@
 //! normaliser, links in canonical form, ready-made media signals by distance.
 
 use manara_model::{BankName, Event, Match, MemberId, Span};
+use manara_signal::near::Tlsh;
 use manara_signal::text::{PhraseHit, PhraseIndex, normalise};
 use manara_signal::url::{CanonicalUrl, find_links};
 use manara_signal::{Signal, SignalType};
@@ -84,6 +85,7 @@ impl Members {
                 span,
             );
         }
+        self.whole(field, text, found);
         for link in find_links(text) {
             let span = Span {
                 start: link.original.start,
@@ -93,6 +95,23 @@ impl Members {
             self.near(&Signal::Url(link.url), field, None, found);
             for link_match in found.iter_mut().skip(before) {
                 link_match.span = Some(span);
+            }
+        }
+    }
+
+    /// What is compared with all of a text: near-duplicates, names, invitations and wallets. A
+    /// test's texts are short, so those are only found when they are all there is.
+    fn whole(&self, field: &str, text: &str, found: &mut Vec<Match>) {
+        use SignalType::{Invite, Name, RawText, SimilarText, TextTlsh, Wallet};
+        for signal_type in [RawText, SimilarText, TextTlsh, Invite, Wallet, Name] {
+            let is_name = matches!(field, "account.handle" | "account.display_name" | "space.name");
+            let parsed = match signal_type {
+                TextTlsh => Tlsh::of(text).ok().map(Signal::TextTlsh),
+                Name if !is_name => None,
+                other => Signal::parse(other, text).ok(),
+            };
+            if let Some(signal) = parsed {
+                self.near(&signal, field, None, found);
             }
         }
     }

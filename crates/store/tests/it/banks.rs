@@ -17,7 +17,14 @@ fn with_bank() -> Fixture {
 fn signal(n: u32) -> Signal {
     let ty = SignalType::ALL[n as usize % SignalType::ALL.len()];
     let value = match ty {
-        SignalType::Text => format!("slogan number {n}"),
+        SignalType::Text | SignalType::RawText => format!("slogan number {n}"),
+        SignalType::SimilarText => format!("at dawn we carry banner number {n} up to the hill"),
+        SignalType::TextTlsh => format!("T1{n:070X}"),
+        SignalType::UrlPrefix => format!("https://example.com/{n}/"),
+        SignalType::Domain => format!("banner{n}.example"),
+        SignalType::Invite => format!("telegram:@banner_{n}"),
+        SignalType::Wallet => format!("solana:{}", "1".repeat(32)),
+        SignalType::Name => format!("grey_banner_{n}"),
         SignalType::Url => format!("https://example.com/{n}"),
         SignalType::Md5 => format!("{n:032x}"),
         SignalType::Sha256 | SignalType::Pdq => format!("{n:064x}"),
