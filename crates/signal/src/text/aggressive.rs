@@ -123,9 +123,11 @@ impl<'t> Walk<'t> {
                 continue;
             };
             self.steps.push(step);
-            self.arrive(search, child);
-            if search.index.loose.goes_on(child) {
-                self.follow(search, step.to, child);
+            if child.has_ends {
+                self.arrive(search, child.node);
+            }
+            if child.goes_on {
+                self.follow(search, step.to, child.node);
             }
             self.steps.pop();
         }

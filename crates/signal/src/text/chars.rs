@@ -78,6 +78,82 @@ fn page_of(page: u32) -> Page {
     (0..256).map(at).collect()
 }
 
+/// What a character below U+0800 becomes, if that is one character of the same length in UTF-8 and
+/// nothing more is to be noted about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Simple {
+    pub(super) kind: SimpleKind,
+    pub(super) script: u8,
+    /// As in [`Entry`].
+    pub(super) latin: u8,
+    strict: u16,
+    plain: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SimpleKind {
+    Letter,
+    Separator,
+    /// Not simple.
+    Other,
+}
+
+/// What is not simple.
+pub(super) const NOT_SIMPLE: Simple = Simple {
+    kind: SimpleKind::Other,
+    script: 0,
+    latin: 0,
+    strict: 0,
+    plain: 0,
+};
+
+impl Simple {
+    #[inline]
+    pub(super) fn strict(self) -> char {
+        char::from_u32(u32::from(self.strict)).unwrap_or(' ')
+    }
+    #[inline]
+    pub(super) fn plain(self) -> char {
+        char::from_u32(u32::from(self.plain)).unwrap_or(' ')
+    }
+}
+
+/// Characters below this have an entry in [`simple_table`].
+pub(super) const SIMPLE_END: usize = 0x800;
+
+/// The simple characters, by number.
+pub(super) fn simple_table() -> &'static [Simple; SIMPLE_END] {
+    static TABLE: OnceLock<Box<[Simple; SIMPLE_END]>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = Box::new([NOT_SIMPLE; SIMPLE_END]);
+        for (code, simple) in (0..).zip(table.iter_mut()) {
+            *simple = char::from_u32(code).map_or(NOT_SIMPLE, simple_of);
+        }
+        table
+    })
+}
+
+fn simple_of(c: char) -> Simple {
+    let entry = entry(c);
+    let kind = match entry.kind {
+        Kind::Letter => SimpleKind::Letter,
+        Kind::Separator if entry.strict == c && entry.plain == c => SimpleKind::Separator,
+        _ => SimpleKind::Other,
+    };
+    let len = c.len_utf8();
+    let same_length = entry.strict.len_utf8() == len && entry.plain.len_utf8() == len;
+    if !same_length || entry.evasion.is_some() || entry.folding.is_some() {
+        return NOT_SIMPLE;
+    }
+    Simple {
+        kind,
+        script: entry.script,
+        latin: entry.latin,
+        strict: entry.strict as u16,
+        plain: entry.plain as u16,
+    }
+}
+
 const SEPARATOR: Entry = Entry {
     kind: Kind::Separator,
     strict: ' ',

@@ -81,6 +81,19 @@ impl Key {
         }
     }
 
+    /// Appends text of which each byte stands for one of the original, from `start` on.
+    pub(super) fn push_same_length(&mut self, text: &str, start: u32) {
+        self.note(start, None);
+        self.text.push_str(text);
+    }
+
+    /// Puts ASCII from `from` on in lower case.
+    pub(super) fn lower_ascii(&mut self, from: u32) {
+        if let Some(new) = self.text.get_mut(from as usize..) {
+            new.make_ascii_lowercase();
+        }
+    }
+
     fn note(&mut self, start: u32, end: Option<u32>) {
         let key = self.len();
         let goes_on = self.runs.last().is_some_and(|last| match (last.end, end) {

@@ -5,7 +5,7 @@ use super::index::{Ending, Member, PhraseHit, PhraseIndex, member_of};
 use super::normalise::Normalised;
 use super::substring_search;
 use super::term::Level;
-use super::trie::ROOT;
+use super::trie::{Child, ROOT};
 use super::words::{
     Manner, Reading, Stretch, Word, WordHash, same_word, without_enclitics, without_proclitics,
     word_hash,
@@ -164,15 +164,12 @@ impl<'i, 't> Search<'i, 't> {
                 if let Some(child) = self.index.trie.child(node, word_hash(stem)) {
                     let cut = (plain.len() - stem.len()) as u32;
                     // Only the last word carries such an ending, so the path stops here.
-                    self.arrive(
-                        (first, at + 1),
-                        child,
-                        Step {
-                            text: ("", stem),
-                            how: How::Bare(0, cut),
-                            at,
-                        },
-                    );
+                    self.steps.push(Step {
+                        text: ("", stem),
+                        how: How::Bare(0, cut),
+                        at,
+                    });
+                    self.arrive((first, at + 1), child.node);
                     self.steps.pop();
                 }
             }
@@ -182,21 +179,23 @@ impl<'i, 't> Search<'i, 't> {
     fn step(
         &mut self,
         (first, to): (u32, u32),
-        node: u32,
+        child: Child,
         text: (&'static str, &'t str),
         how: How,
     ) {
         let at = self.steps.last().map_or(first, |_| to - 1);
-        self.arrive((first, to), node, Step { text, how, at });
-        if self.index.trie.goes_on(node) {
-            self.follow(first, to, node);
+        self.steps.push(Step { text, how, at });
+        if child.has_ends {
+            self.arrive((first, to), child.node);
+        }
+        if child.goes_on {
+            self.follow(first, to, child.node);
         }
         self.steps.pop();
     }
 
-    /// Adds the step that led to a node and reports the phrases that end there.
-    fn arrive(&mut self, (first, to): (u32, u32), node: u32, step: Step<'t>) {
-        self.steps.push(step);
+    /// Reports the phrases that end at the node where the steps lead.
+    fn arrive(&mut self, (first, to): (u32, u32), node: u32) {
         let index = self.index;
         for (at, ending) in index.trie.ends(node).map(member_of) {
             if let Some((key, member)) = self.wanted(at)
@@ -436,7 +435,7 @@ impl<'i, 't> Search<'i, 't> {
                     how: How::Read(Manner::Joined),
                     at: first,
                 });
-                for (at, ending) in index.trie.ends(child).map(member_of) {
+                for (at, ending) in index.trie.ends(child.node).map(member_of) {
                     if ending == Ending::Spaceless
                         && let Some((key, member)) = self.wanted(at)
                         && self.is_said(member, ending, first, to)

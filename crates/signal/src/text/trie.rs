@@ -12,11 +12,31 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Trie {
     nodes: Vec<Node>,
     free_nodes: Vec<u32>,
-    /// Child nodes, by [`edge`].
-    edges: HashTable<(u64, u32)>,
+    edges: HashTable<Edge>,
     ends: Vec<End>,
     free_ends: Vec<u32>,
-    first_words: FirstWords,
+    /// Which words begin a path, and which edges there are beyond the first.
+    first_words: Bits,
+    further: Bits,
+    further_count: u32,
+}
+
+/// Where a word leads. What is asked of the node first is here, since most nodes are never looked at.
+#[derive(Clone, Copy)]
+struct Edge {
+    /// See [`edge`].
+    key: u64,
+    child: Child,
+}
+
+/// A node that a word leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Child {
+    pub(super) node: u32,
+    /// Whether anything ends here.
+    pub(super) has_ends: bool,
+    /// Whether a path goes on from here.
+    pub(super) goes_on: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -57,7 +77,9 @@ impl Trie {
             edges: HashTable::new(),
             ends: Vec::new(),
             free_ends: Vec::new(),
-            first_words: FirstWords::default(),
+            first_words: Bits::default(),
+            further: Bits::default(),
+            further_count: 0,
         }
     }
 
@@ -68,21 +90,31 @@ impl Trie {
 
     /// Where the word leads from a node.
     #[inline]
-    pub(super) fn child(&self, node: u32, word: u64) -> Option<u32> {
-        if node == ROOT && !self.first_words.may_have(word) {
+    pub(super) fn child(&self, node: u32, word: u64) -> Option<Child> {
+        let wanted = edge(node, word);
+        let may_be = if node == ROOT {
+            self.first_words.may_have(word)
+        } else {
+            self.further.may_have(wanted)
+        };
+        if !may_be {
             return None;
         }
-        let wanted = edge(node, word);
-        self.edges
-            .find(wanted, |(edge, _)| *edge == wanted)
-            .map(|(_, child)| *child)
+        let found = self.edges.find(wanted, |edge| edge.key == wanted);
+        found.map(|edge| edge.child)
     }
 
-    /// Whether a path goes on from the node.
-    pub(super) fn goes_on(&self, node: u32) -> bool {
-        self.nodes
-            .get(node as usize)
-            .is_some_and(|node| node.children > 0)
+    /// Writes what is true of a node to the edge that leads there.
+    fn note(&mut self, at: u32) {
+        let Some(&node) = self.nodes.get(at as usize) else {
+            return;
+        };
+        let key = edge(node.parent, node.word);
+        let edge = self.edges.find_mut(key, |edge| edge.child.node == at);
+        if let Some(Edge { child, .. }) = edge {
+            child.has_ends = node.ends != NONE;
+            child.goes_on = node.children > 0;
+        }
     }
 
     /// What ends at a node.
@@ -100,7 +132,7 @@ impl Trie {
         let mut at = ROOT;
         for word in words {
             at = match self.child(at, word) {
-                Some(child) => child,
+                Some(child) => child.node,
                 None => self.add_node(at, word),
             };
         }
@@ -112,6 +144,7 @@ impl Trie {
             next: node.ends,
         };
         node.ends = place(&mut self.ends, &mut self.free_ends, end);
+        self.note(at);
         at
     }
 
@@ -134,6 +167,7 @@ impl Trie {
             self.free_ends.push(at);
             break;
         }
+        self.note(node);
         self.prune(node);
     }
 
@@ -148,15 +182,24 @@ impl Trie {
         if let Some(parent) = self.nodes.get_mut(parent as usize) {
             parent.children += 1;
         }
-        let edge = edge(parent, word);
+        let key = edge(parent, word);
+        let child = Child {
+            node: at,
+            has_ends: false,
+            goes_on: false,
+        };
         self.edges
-            .insert_unique(edge, (edge, at), |(edge, _)| *edge);
+            .insert_unique(key, Edge { key, child }, |edge| edge.key);
         if parent == ROOT {
             let children = self.nodes.first().map_or(0, |root| root.children);
-            let nodes = &self.nodes;
-            let first = nodes.iter().filter(|node| node.parent == ROOT);
-            self.first_words
-                .add(word, children, first.map(|node| node.word));
+            let first = self.nodes.iter().filter(|node| node.parent == ROOT);
+            let words = first.map(|node| node.word);
+            self.first_words.add(word, children, words);
+        } else {
+            self.note(parent);
+            self.further_count += 1;
+            let edges = self.edges.iter().map(|edge| edge.key);
+            self.further.add(key, self.further_count, edges);
         }
         at
     }
@@ -168,14 +211,16 @@ impl Trie {
             && node.ends == NONE
         {
             let parent = std::mem::replace(&mut node.parent, NONE);
-            let edge = edge(parent, node.word);
-            if let Ok(entry) = self.edges.find_entry(edge, |(_, child)| *child == at) {
+            let key = edge(parent, node.word);
+            if let Ok(entry) = self.edges.find_entry(key, |edge| edge.child.node == at) {
                 entry.remove();
             }
             self.free_nodes.push(at);
+            self.further_count -= u32::from(parent != ROOT);
             if let Some(parent) = self.nodes.get_mut(parent as usize) {
                 parent.children -= 1;
             }
+            self.note(parent);
             at = parent;
         }
     }
@@ -196,18 +241,18 @@ fn place<T>(items: &mut Vec<T>, free: &mut Vec<u32>, item: T) -> u32 {
     at
 }
 
-/// Which words may begin a path: one bit for each, and most words of a text have none set. Bits of
-/// words that are gone stay until the next growth; they cost a look into the table and no more.
+/// Which hashes may be in: one bit for each, and most words of a text have none set. Bits of what is
+/// gone stay until the next growth; they cost a look into the table and no more.
 #[derive(Default)]
-struct FirstWords {
+struct Bits {
     /// A power of two.
     bits: Vec<u64>,
 }
 
-/// Bits for each word, at least half of this.
-const BITS_PER_WORD: usize = 16;
+/// Bits for each hash, at least half of this.
+const BITS_EACH: usize = 16;
 
-impl FirstWords {
+impl Bits {
     #[inline]
     fn may_have(&self, word: u64) -> bool {
         let (at, bit) = self.place(word);
@@ -221,10 +266,10 @@ impl FirstWords {
         (at, 1 << (mixed & 63))
     }
 
-    /// Adds a word, now one of `count`, which are `all`.
+    /// Adds a hash, now one of `count`, which are `all` or among them.
     fn add(&mut self, word: u64, count: u32, all: impl Iterator<Item = u64>) {
-        if count as usize * BITS_PER_WORD / 2 > self.bits.len() * 64 {
-            let words = (count as usize * BITS_PER_WORD / 64).next_power_of_two();
+        if count as usize * BITS_EACH / 2 > self.bits.len() * 64 {
+            let words = (count as usize * BITS_EACH / 64).next_power_of_two();
             self.bits = vec![0; words.max(16)];
             all.for_each(|word| self.set(word));
         }
