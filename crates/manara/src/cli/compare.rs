@@ -15,8 +15,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
 use manara_model::Decoding;
+use manara_signal::near::Tlsh;
 use manara_signal::pdq::PdqForm;
-use manara_signal::text::{Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, normalise};
+use manara_signal::text::{
+    Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, TermOptions, normalise,
+};
 use manara_signal::{CanonicalUrl, Md5, Pdq, Sha256, Signal, SignalType};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -29,8 +32,9 @@ const IMAGE_BYTES_MAX: u64 = crate::scan::IMAGE_BYTES_MAX;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-A and B are files, or signals: `pdq:…`, `sha256:…`, `md5:…`, `text:…`, `url:…`; 64 hexadecimal digits
-alone are a pdq, 32 an md5. With --text both are texts.
+A and B are files, or signals with their type: `pdq:…`, `text:…`, `raw_text:…`, `url:…`, `domain:…`, `invite:…`,
+`wallet:…`, `name:…` and so on; 64 hexadecimal digits alone are a pdq, 32 an md5. With --text both are texts, with
+--name both are handles or display names.
 
 Images are compared in all their forms: as stored, as displayed, mirrored and turned, without bars at
 their edges, and the key frames of an animation. They match when a scan finds one of them with the
@@ -40,7 +44,9 @@ Exit code 0: they match. 1: they do not. 2: they could not be compared.
 
 Examples:
   manara compare original.png copy.jpg --png bits.png
-  manara compare --text 'grey banner' 'gr\u{0435}y b a n n e r'")]
+  manara compare --text 'grey banner' 'gr\u{0435}y b a n n e r'
+  manara compare --name grey_banner '@gr3y.banner_backup'
+  manara compare domain:banner.example https://cdn.banner.example/page")]
 pub(crate) struct Arguments {
     /// A file or a signal.
     a: String,
@@ -49,6 +55,9 @@ pub(crate) struct Arguments {
     /// Take both as texts, whatever they look like.
     #[arg(long, conflicts_with_all = ["png", "svg"])]
     text: bool,
+    /// Take both as handles or display names.
+    #[arg(long, conflicts_with_all = ["png", "svg", "text"])]
+    name: bool,
     /// Up to how many differing bits two PDQ hashes match.
     #[arg(long, visible_alias = "distance", value_name = "BITS", default_value_t = SignalType::Pdq.default_distance())]
     threshold: u32,
@@ -88,6 +97,13 @@ struct Form {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Done> {
+    if arguments.name {
+        let name = |given: &str| {
+            Signal::parse(SignalType::Name, given)
+                .map_err(|error| anyhow!("`{}`: {error}", plain(given)))
+        };
+        return signals(arguments, &name(&arguments.a)?, &name(&arguments.b)?);
+    }
     let a = side(&arguments.a, arguments.text)?;
     let b = side(&arguments.b, arguments.text)?;
     let same_file = a.file.is_some() && a.file == b.file;
@@ -121,9 +137,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
             Side {
                 exact: Some(two), ..
             },
-        ) if one.signal_type() == two.signal_type() => exact(arguments, one, two),
+        ) if comparable(one, two) => signals(arguments, one, two),
         _ => match (a.file_as(&b), b.file_as(&a)) {
-            (Some(one), Some(two)) => exact(arguments, &one, &two),
+            (Some(one), Some(two)) => signals(arguments, &one, &two),
             _ => bail!(
                 "{} and {} have no signal type in common",
                 plain(&a.shown),
@@ -131,6 +147,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Done> {
             ),
         },
     }
+}
+
+/// Whether two signals are ever compared.
+fn comparable(a: &Signal, b: &Signal) -> bool {
+    let is_place = |s: &Signal| matches!(s, Signal::UrlPrefix(_) | Signal::Domain(_));
+    let is_url = |s: &Signal| matches!(s, Signal::Url(_));
+    let under = is_place(a) && is_url(b) || is_url(a) && is_place(b);
+    a.signal_type() == b.signal_type() || under
 }
 
 impl Side {
@@ -213,7 +237,7 @@ fn bare(given: &str) -> Result<Signal> {
         return Ok(Signal::Url(url));
     }
     bail!(
-        "there is no file `{}`, and it is not a signal: write pdq:…, sha256:…, md5:…, url:… or text:…, or give --text",
+        "there is no file `{}`, and it is not a signal: write its type before it (pdq:…, sha256:…, url:…, text:…, name:… and so on), or give --text or --name",
         plain(given)
     )
 }
@@ -675,6 +699,36 @@ struct TextsJson {
     b_in_a: Option<FoundJson>,
     a: KeysJson,
     b: KeysJson,
+    /// How far apart they are as whole texts.
+    near: Vec<NearJson>,
+}
+
+#[derive(Serialize)]
+struct NearJson {
+    signal_type: SignalType,
+    distance: u32,
+    distance_max: u32,
+}
+
+/// How far apart two texts are in each of the ways in which whole texts are compared.
+fn near(a: &str, b: &str) -> Vec<NearJson> {
+    let ways = [
+        SignalType::RawText,
+        SignalType::SimilarText,
+        SignalType::TextTlsh,
+    ];
+    let of = |signal_type, text: &str| match signal_type {
+        SignalType::TextTlsh => Tlsh::of(text).ok().map(Signal::TextTlsh),
+        other => Signal::parse(other, text).ok(),
+    };
+    let distance = |signal_type| {
+        Some(NearJson {
+            signal_type,
+            distance: of(signal_type, a)?.distance(&of(signal_type, b)?)?,
+            distance_max: signal_type.default_distance(),
+        })
+    };
+    ways.into_iter().filter_map(distance).collect()
 }
 
 #[derive(Serialize)]
@@ -698,7 +752,9 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
         (one.folded() == two.folded()).then_some("folded")
     };
     let (a_in_b, b_in_a) = (found(a, b, &two), found(b, a, &one));
-    let matched = equal.is_some() || a_in_b.is_some() || b_in_a.is_some();
+    let near = near(a, b);
+    let alike = near.iter().any(|it| it.distance <= it.distance_max);
+    let matched = equal.is_some() || a_in_b.is_some() || b_in_a.is_some() || alike;
     let keys = |n: &Normalised| KeysJson {
         strict: n.strict().to_owned(),
         folded: n.folded().to_owned(),
@@ -713,6 +769,7 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
             b_in_a,
             a,
             b,
+            near,
         })?;
         return Ok(done(matched));
     }
@@ -754,8 +811,21 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
             ))?;
         }
     }
+    for NearJson {
+        signal_type,
+        distance,
+        distance_max,
+    } in &near
+    {
+        let unit = signal_type.unit().unwrap_or_default();
+        say(format_args!(
+            "as {signal_type}: {distance} {unit} apart, at most {distance_max} are a match"
+        ))?;
+    }
     if !matched {
-        say("they do not match: neither is found in the other as whole words")?;
+        say(
+            "they do not match: neither is found in the other, and as whole texts they are not near",
+        )?;
     }
     Ok(done(matched))
 }
@@ -764,7 +834,13 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
 fn found(phrase: &str, text: &str, normalised: &Normalised) -> Option<FoundJson> {
     let phrase = Phrase::parse(phrase).ok()?;
     let mut index = PhraseIndex::default();
-    index.insert(0, &phrase);
+    let aggressive = TermOptions {
+        level: Level::Aggressive,
+        ..TermOptions::default()
+    };
+    if index.insert_with(0, &phrase, &aggressive).is_err() {
+        index.insert(0, &phrase);
+    }
     let mut hits = Vec::new();
     index.find(normalised, &mut hits);
     let hit = hits.first()?;
@@ -799,40 +875,171 @@ fn short(text: &str) -> String {
     plain(&shown) + cut
 }
 
-// ---- Exact types ----
+// ---- Other signals ----
 
 #[derive(Serialize)]
-struct ExactJson {
+struct SignalsJson {
     signal_type: SignalType,
     #[serde(rename = "match")]
     matched: bool,
-    a: String,
-    b: String,
+    /// In the unit of the type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance: Option<u32>,
+    /// Up to which distance they match.
+    distance_max: u32,
+    /// What the distance rests on, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    how: Option<String>,
+    a: DetailJson,
+    b: DetailJson,
 }
 
-fn exact(arguments: &Arguments, a: &Signal, b: &Signal) -> Result<Done> {
-    let (matched, signal_type) = (a == b, a.signal_type());
-    let (a, b) = (a.encode(), b.encode());
-    if arguments.json {
-        say_json(&ExactJson {
-            signal_type,
-            matched,
-            a,
-            b,
-        })?;
-    } else {
-        say(format_args!(
-            "A  {signal_type} {}\nB  {signal_type} {}",
-            plain(&a),
-            plain(&b)
-        ))?;
-        say(if matched {
-            "they are equal: they match"
-        } else {
-            "they differ: they do not match"
-        })?;
+/// A signal, and what is compared or known of it, step by step.
+#[derive(Serialize)]
+struct DetailJson {
+    signal_type: SignalType,
+    signal: String,
+    steps: Vec<(String, String)>,
+}
+
+impl DetailJson {
+    fn of(signal: &Signal) -> Self {
+        Self {
+            signal_type: signal.signal_type(),
+            signal: signal.encode(),
+            steps: steps(signal),
+        }
     }
+}
+
+/// What is compared of a signal with the steps that made it, and what its form tells.
+fn steps(signal: &Signal) -> Vec<(String, String)> {
+    let said = |name: &str, value: String| (name.to_owned(), value);
+    match signal {
+        Signal::Name(name) => {
+            let steps = name.keys().steps();
+            steps
+                .into_iter()
+                .map(|step| (step.name.to_owned(), step.result))
+                .collect()
+        }
+        Signal::Url(url) => {
+            let facts = url.facts();
+            let is = |holds: bool, words: &str| holds.then(|| said("fact", words.to_owned()));
+            let known = |name: &str, value: Option<String>| value.map(|value| said(name, value));
+            [
+                Some(said("canonical", url.as_str().to_owned())),
+                Some(said("compared", url.match_key().to_owned())),
+                known("registrable domain", facts.registrable_domain),
+                known("imitates", facts.imitates),
+                known("invitation", facts.invite.map(|invite| invite.to_string())),
+                is(facts.shortener, "a shortener: it leads elsewhere"),
+                is(
+                    facts.user_info,
+                    "a user name before the host, which hides the host",
+                ),
+                is(
+                    facts.percent_nested,
+                    "percent-encoding inside percent-encoding",
+                ),
+                is(facts.ip_literal, "an address in place of a name"),
+                is(facts.punycode, "an international host name"),
+            ]
+            .into_iter()
+            .flatten()
+            .collect()
+        }
+        Signal::RawText(text) => vec![
+            said("letters", text.letters().to_string()),
+            said("compared", text.normalised().to_owned()),
+        ],
+        Signal::SimilarText(text) => {
+            vec![said(
+                "different pieces of six letters",
+                text.shingles().count().to_string(),
+            )]
+        }
+        Signal::Wallet(wallet) => vec![
+            said("chain", wallet.chain().to_string()),
+            said(
+                "checksum",
+                if wallet.checksummed() {
+                    "valid"
+                } else {
+                    "none"
+                }
+                .to_owned(),
+            ),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+fn signals(arguments: &Arguments, a: &Signal, b: &Signal) -> Result<Done> {
+    // A prefix or domain is what an address is compared with, whichever is given first.
+    let is_place = |s: &Signal| matches!(s, Signal::UrlPrefix(_) | Signal::Domain(_));
+    let (member, looked_up) = if is_place(b) { (b, a) } else { (a, b) };
+    let distance = member.distance(looked_up);
+    let distance_max = member.signal_type().default_distance();
+    let matched = distance.is_some_and(|distance| distance <= distance_max);
+    let how = match (member, looked_up) {
+        (Signal::Name(a), Signal::Name(b)) => {
+            manara_signal::name::compare(a, b).map(|found| found.to_string())
+        }
+        (Signal::SimilarText(a), Signal::SimilarText(b)) => {
+            let overlap = a.shingles().overlap(b.shingles());
+            Some(format!(
+                "{} of {} pieces in common",
+                overlap.common, overlap.total
+            ))
+        }
+        _ => None,
+    };
+    if arguments.json {
+        say_json(&SignalsJson {
+            signal_type: member.signal_type(),
+            matched,
+            distance,
+            distance_max,
+            how,
+            a: DetailJson::of(a),
+            b: DetailJson::of(b),
+        })?;
+        return Ok(done(matched));
+    }
+    for (name, signal) in [("A", a), ("B", b)] {
+        say(format_args!(
+            "{name}  {}  {}",
+            signal.signal_type(),
+            short(&signal.encode())
+        ))?;
+        for (step, value) in steps(signal) {
+            say(format_args!("   {}: {}", plain(&step), short(&value)))?;
+        }
+    }
+    say("")?;
+    if let Some(how) = how {
+        say(plain(&how))?;
+    }
+    say(verdict(member.signal_type(), distance, distance_max))?;
     Ok(done(matched))
+}
+
+/// Whether they match, and why, in a sentence.
+fn verdict(signal_type: SignalType, distance: Option<u32>, distance_max: u32) -> String {
+    match (signal_type.unit(), distance) {
+        (None, Some(_)) => "they match".to_owned(),
+        (None, None) => "they differ: they do not match".to_owned(),
+        (Some(unit), Some(distance)) if distance <= distance_max => {
+            format!("they match: {distance} {unit} apart, at most {distance_max} are a match")
+        }
+        (Some(unit), Some(distance)) => format!(
+            "they do not match: {distance} {unit} apart, at most {distance_max} are a match"
+        ),
+        (Some(_), None) => {
+            "they do not match: they are farther apart than is ever looked for".to_owned()
+        }
+    }
 }
 
 #[cfg(test)]
