@@ -579,16 +579,15 @@ impl BankFile {
                         "name every column in the header",
                     ));
                 }
-                other => match COLUMNS.iter().position(|column| column.name == other) {
-                    Some(column) => match optional.get_mut(column) {
-                        Some(slot) => slot,
-                        None => continue,
-                    },
-                    None => {
+                other => {
+                    let known = COLUMNS.iter().zip(&mut optional);
+                    let mut known = known.filter(|(column, _)| column.name == other);
+                    let Some((_, slot)) = known.next() else {
                         columns.extra.push((index, name.to_owned()));
                         continue;
-                    }
-                },
+                    };
+                    slot
+                }
             };
             if slot.replace(index).is_some() {
                 return Err(self.bad(
@@ -1587,19 +1586,19 @@ mod tests {
         );
         check_more(
             &line(r#","mode":"shadow","mode":"live""#),
-            "1:57 `mode` is given twice",
+            "1:61 `mode` is given twice",
         );
         check_more(
             &line(r#","mode":"off""#),
-            "1:41 mode: `off` is not a member's mode: use one of live, shadow, quarantine",
+            "1:45 mode: `off` is not a member's mode: use one of live, shadow, quarantine",
         );
         check_more(
             &line(r#","quality_min":60"#),
-            "1:48 quality_min is not a setting of text signals",
+            "1:52 quality_min is not a setting of text signals",
         );
         check_more(
             &line(r#","tags":{"a":1}"#),
-            "1:41 `tags` is not a single value or an array of strings",
+            "1:45 `tags` is not a single value or an array of strings",
         );
     }
 

@@ -131,7 +131,7 @@ pub(crate) enum Verb {
         name: BankName,
         /// The member's number, as `manara bank show` prints it.
         member: i64,
-        /// positive_class, negative_class or investigation_seed.
+        /// What you hold: `positive_class`, `negative_class` or `investigation_seed`.
         stance: Stance,
         /// Why.
         #[arg(long, default_value = "")]
