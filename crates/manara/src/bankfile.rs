@@ -4,14 +4,19 @@
 //! signal_type,signal,note                 {"signal_type":"text","signal":"rise, rise","note":"slogan"}
 //! text,"rise, rise",slogan                {"signal_type":"url","signal":"https://a.example/x"}
 //! ```
+//! - Further columns (fields) say how a member matches and where it comes from, and are left empty
+//!   where it is as its bank says: `exchange`, `mode`, `distance`, `quality_min`, `expires_at`,
+//!   `tags` (separated by `;`; in NDJSON an array) and `vouched`.
 //! - CSV is that of RFC 4180. The header may be left out: then the columns are type, signal, note.
-//!   With a header they may stand in any order, and further columns are kept at the end of the note
+//!   With a header they may stand in any order, and columns of other names are kept at the end of the note
 //!   as `name=value`, so that provenance is not lost: `slogan; source=partner list; seen=2026-11-02`.
-//!   NDJSON fields besides the three are kept in the same way.
+//!   NDJSON fields besides these are kept in the same way.
 //! - A byte order mark, CRLF line ends and empty lines are tolerated. Everything has to be UTF-8.
 //! - A row has at most 64 KiB and its note 1,024 bytes; memory does not grow with the file.
 //! - A row that is wrong does not end the reading: the caller decides whether to go on.
 
+use jiff::Timestamp;
+use manara_model::{Exchange, Member, MemberSettings, NewMember, SettingsError, Tag};
 use manara_signal::{Signal, SignalType, UnknownSignalType};
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -47,6 +52,125 @@ pub(crate) struct Row {
     pub(crate) line: u64,
     pub(crate) signal: Signal,
     pub(crate) note: String,
+    pub(crate) more: More,
+}
+
+impl From<Row> for NewMember {
+    fn from(row: Row) -> Self {
+        Self {
+            signal: row.signal,
+            note: row.note,
+            exchange: row.more.exchange,
+            settings: row.more.settings,
+        }
+    }
+}
+
+/// What the optional columns say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct More {
+    pub(crate) exchange: Option<Exchange>,
+    pub(crate) settings: MemberSettings,
+}
+
+impl From<&Member> for More {
+    fn from(member: &Member) -> Self {
+        Self {
+            exchange: member.exchange.clone(),
+            settings: member.settings.clone(),
+        }
+    }
+}
+
+/// An optional column: how it is read and written. Of an array, the items are separated by `;`.
+struct Column {
+    name: &'static str,
+    read: fn(&mut More, &str) -> Result<(), String>,
+    /// Nothing where it is as the bank says.
+    write: fn(&More) -> Option<serde_json::Value>,
+}
+
+/// The optional columns.
+static COLUMNS: [Column; 7] = [
+    Column {
+        name: "exchange",
+        read: |it, text| text.parse().map(|name| it.exchange = Some(name)),
+        write: |it| it.exchange.as_ref().map(|name| name.as_str().into()),
+    },
+    Column {
+        name: "mode",
+        read: |it, text| text.parse().map(|mode| it.settings.mode = mode),
+        write: |it| {
+            let mode = it.settings.mode;
+            (mode != manara_model::MemberMode::default()).then(|| mode.as_str().into())
+        },
+    },
+    Column {
+        name: "distance",
+        read: |it, text| number(text).map(|distance| it.settings.distance = Some(distance)),
+        write: |it| it.settings.distance.map(Into::into),
+    },
+    Column {
+        name: "quality_min",
+        read: |it, text| number(text).map(|quality| it.settings.quality_min = Some(quality)),
+        write: |it| it.settings.quality_min.map(Into::into),
+    },
+    Column {
+        name: "expires_at",
+        read: |it, text| time(text).map(|at| it.settings.expires_at = Some(at)),
+        write: |it| it.settings.expires_at.map(|at| at.to_string().into()),
+    },
+    Column {
+        name: "tags",
+        read: |it, text| tags(text).map(|tags| it.settings.tags = tags),
+        write: |it| {
+            let tags: Vec<&str> = it.settings.tags.iter().map(Tag::as_str).collect();
+            (!tags.is_empty()).then(|| tags.into())
+        },
+    },
+    Column {
+        name: "vouched",
+        read: |it, text| yes(text).map(|vouched| it.settings.vouched = vouched),
+        write: |it| it.settings.vouched.then(|| true.into()),
+    },
+];
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    let wrong = |_| format!("`{}` is not a whole number in range", shown(text));
+    text.parse().map_err(wrong)
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let wrong = |_| {
+        format!(
+            "`{}` is not a time such as 2027-01-31T00:00:00Z",
+            shown(text)
+        )
+    };
+    text.parse().map_err(wrong)
+}
+
+fn tags(text: &str) -> Result<std::collections::BTreeSet<Tag>, String> {
+    let words = text.split(';').map(str::trim);
+    words
+        .filter(|tag| !tag.is_empty())
+        .map(str::parse)
+        .collect()
+}
+
+fn yes(text: &str) -> Result<bool, String> {
+    let wrong = |_| format!("`{}` is neither true nor false", shown(text));
+    text.parse().map_err(wrong)
+}
+
+/// The column whose value an error is about.
+fn column_of(error: &SettingsError) -> &'static str {
+    match error {
+        SettingsError::Foreign { setting, .. } => setting,
+        SettingsError::Quality(_) => "quality_min",
+        SettingsError::Tags(_) => "tags",
+        _ => "distance",
+    }
 }
 
 /// A row that cannot be used: where, what was wrong, what to do.
@@ -265,12 +389,16 @@ impl BankFile {
     fn finish(
         &self,
         at: impl Fn(usize) -> (u64, usize),
-        signal_type: &Value<'_>,
-        signal: &Value<'_>,
-        note: Option<Value<'_>>,
-        extra: &[(Cow<'_, str>, Cow<'_, str>)],
+        parts: Parts<'_>,
         line: u64,
     ) -> Result<Row, BadRow> {
+        let Parts {
+            signal_type,
+            signal,
+            note,
+            columns,
+            extra,
+        } = parts;
         let bad = |offset: usize, problem: String, hint: &str| {
             let (below, column) = at(offset);
             self.bad(line + below, column, problem, hint)
@@ -322,10 +450,18 @@ impl BankFile {
             );
             return Err(bad(note_at, problem, "shorten it, or leave columns out"));
         }
+        let more = more(&columns, ty).map_err(|(at, problem)| {
+            bad(
+                at,
+                problem,
+                "correct it, or leave it empty for what the bank says",
+            )
+        })?;
         Ok(Row {
             line,
             signal: parsed,
             note: text,
+            more,
         })
     }
 
@@ -428,6 +564,7 @@ impl BankFile {
             ..Columns::default()
         };
         let (mut signal_type, mut signal) = (None, None);
+        let mut optional = [None; COLUMNS.len()];
         for (index, value) in values.iter().enumerate() {
             let name = value.text.trim();
             let slot = match name.to_ascii_lowercase().as_str() {
@@ -442,9 +579,14 @@ impl BankFile {
                         "name every column in the header",
                     ));
                 }
-                _ => {
-                    columns.extra.push((index, name.to_owned()));
-                    continue;
+                other => {
+                    let known = COLUMNS.iter().zip(&mut optional);
+                    let mut known = known.filter(|(column, _)| column.name == other);
+                    let Some((_, slot)) = known.next() else {
+                        columns.extra.push((index, name.to_owned()));
+                        continue;
+                    };
+                    slot
                 }
             };
             if slot.replace(index).is_some() {
@@ -466,6 +608,10 @@ impl BankFile {
         };
         columns.signal_type = signal_type.unwrap_or_default();
         columns.signal = signal.ok_or_else(missing)?;
+        let optional = optional.into_iter().zip(&COLUMNS);
+        columns.optional = optional
+            .filter_map(|(index, column)| Some((index?, column)))
+            .collect();
         Ok(columns)
     }
 
@@ -505,12 +651,22 @@ impl BankFile {
             ));
         };
         let note = columns.note.and_then(&mut take);
-        let extra: Vec<_> = columns
+        let extra = columns
             .extra
             .iter()
             .filter_map(|(index, name)| Some((Cow::Borrowed(name.as_str()), take(*index)?.text)))
             .collect();
-        self.finish(at, &signal_type, &signal, note, &extra, line)
+        let optional = columns.optional.iter();
+        let parts = Parts {
+            signal_type,
+            signal,
+            note,
+            columns: optional
+                .filter_map(|(index, column)| Some((*column, take(*index)?)))
+                .collect(),
+            extra,
+        };
+        self.finish(at, parts, line)
     }
 
     // ---- NDJSON ----
@@ -528,8 +684,24 @@ impl BankFile {
         let offset = |raw: &RawValue| (raw.get().as_ptr() as usize).saturating_sub(start);
         let mut known: [Option<Value<'_>>; 3] = [const { None }; 3];
         let mut extra = Vec::new();
+        let mut columns: Vec<(&Column, Value<'_>)> = Vec::new();
+        let twice = |name: &str, at| {
+            let problem = format!("`{name}` is given twice");
+            self.bad(line, at, problem, "keep one of the two")
+        };
         for (name, raw) in object.0 {
             let at = offset(raw);
+            if let Some(column) = COLUMNS.iter().find(|column| column.name == name) {
+                if columns.iter().any(|(before, _)| before.name == name) {
+                    return Err(twice(&name, at));
+                }
+                let text = joined(raw).ok_or_else(|| {
+                    let problem = format!("`{name}` is not a single value or an array of strings");
+                    self.bad(line, at, problem, "write it as in an export")
+                })?;
+                columns.push((column, Value { at, text }));
+                continue;
+            }
             let Some(slot) = ["signal_type", "signal", "note"]
                 .iter()
                 .position(|k| *k == name)
@@ -548,12 +720,7 @@ impl BankFile {
             if let Some(before) = known.get_mut(slot)
                 && before.replace(Value { at, text: value.0 }).is_some()
             {
-                return Err(self.bad(
-                    line,
-                    at,
-                    format!("`{name}` is given twice"),
-                    "keep one of the two",
-                ));
+                return Err(twice(&name, at));
             }
         }
         let [signal_type, signal, note] = known;
@@ -567,14 +734,14 @@ impl BankFile {
         };
         let signal_type = signal_type.ok_or_else(|| missing("signal_type"))?;
         let signal = signal.ok_or_else(|| missing("signal"))?;
-        self.finish(
-            |offset| (0, offset),
-            &signal_type,
-            &signal,
+        let parts = Parts {
+            signal_type,
+            signal,
             note,
-            &extra,
-            line,
-        )
+            columns,
+            extra,
+        };
+        self.finish(|offset| (0, offset), parts, line)
     }
 }
 
@@ -591,35 +758,71 @@ impl Iterator for BankFile {
     }
 }
 
+/// Which of the optional columns rows have.
+#[derive(Default)]
+pub(crate) struct Used([bool; COLUMNS.len()]);
+
+impl Used {
+    /// Takes note of what a row has.
+    pub(crate) fn by(&mut self, more: &More) {
+        if *more == More::default() {
+            return;
+        }
+        for (used, column) in self.0.iter_mut().zip(&COLUMNS) {
+            *used |= (column.write)(more).is_some();
+        }
+    }
+}
+
 /// Writes rows so that [`BankFile`] reads back the same ones.
 pub(crate) struct BankWriter<W> {
     out: W,
     format: Format,
+    columns: Vec<&'static Column>,
 }
 
 impl<W: Write> BankWriter<W> {
-    /// Begins a file; CSV gets its header.
-    pub(crate) fn new(mut out: W, format: Format) -> io::Result<Self> {
+    /// Begins a file; CSV gets its header, with the optional columns that are used.
+    pub(crate) fn new(mut out: W, format: Format, used: &Used) -> io::Result<Self> {
+        let columns = COLUMNS.iter().zip(used.0);
+        let columns: Vec<_> = columns
+            .filter_map(|(column, used)| used.then_some(column))
+            .collect();
         if format == Format::Csv {
-            writeln!(out, "{HEADER}")?;
+            write!(out, "{HEADER}")?;
+            for column in &columns {
+                write!(out, ",{}", column.name)?;
+            }
+            writeln!(out)?;
         }
-        Ok(Self { out, format })
+        Ok(Self {
+            out,
+            format,
+            columns,
+        })
     }
 
-    pub(crate) fn row(&mut self, signal: &Signal, note: &str) -> io::Result<()> {
+    pub(crate) fn row(&mut self, signal: &Signal, note: &str, more: &More) -> io::Result<()> {
         let (signal_type, value) = (signal.signal_type(), signal.encode());
         match self.format {
-            Format::Csv => writeln!(
-                self.out,
-                "{signal_type},{},{}",
-                quoted(&value),
-                quoted(note)
-            ),
+            Format::Csv => {
+                let (value, note) = (quoted(&value), quoted(note));
+                write!(self.out, "{signal_type},{value},{note}")?;
+                for column in &self.columns {
+                    let text = (column.write)(more).map(in_csv).unwrap_or_default();
+                    write!(self.out, ",{}", quoted(&text))?;
+                }
+                writeln!(self.out)
+            }
             Format::Ndjson => {
+                let columns = COLUMNS.iter();
                 let row = Written {
                     signal_type,
                     signal: &value,
                     note,
+                    more: columns
+                        .filter_map(|column| Some((column.name, (column.write)(more)?)))
+                        .collect(),
                 };
                 serde_json::to_writer(&mut self.out, &row)?;
                 self.out.write_all(b"\n")
@@ -638,6 +841,20 @@ struct Written<'a> {
     signal: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     note: &'a str,
+    #[serde(flatten)]
+    more: std::collections::BTreeMap<&'static str, serde_json::Value>,
+}
+
+fn in_csv(value: serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text,
+        Value::Array(items) => {
+            let items: Vec<String> = items.into_iter().map(in_csv).collect();
+            items.join(";")
+        }
+        other => other.to_string(),
+    }
 }
 
 fn quoted(value: &str) -> Cow<'_, str> {
@@ -665,6 +882,7 @@ struct Columns {
     signal_type: usize,
     signal: usize,
     note: Option<usize>,
+    optional: Vec<(usize, &'static Column)>,
     extra: Vec<(usize, String)>,
     count: usize,
 }
@@ -678,6 +896,7 @@ impl Default for Columns {
             signal_type: 0,
             signal: 1,
             note: Some(2),
+            optional: Vec::new(),
             extra: Vec::new(),
             count: 3,
         }
@@ -689,6 +908,33 @@ impl Default for Columns {
 struct Value<'a> {
     at: usize,
     text: Cow<'a, str>,
+}
+
+/// The values of a row, of either format.
+struct Parts<'a> {
+    signal_type: Value<'a>,
+    signal: Value<'a>,
+    note: Option<Value<'a>>,
+    columns: Vec<(&'static Column, Value<'a>)>,
+    extra: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+/// What the optional columns say of a signal of this type, or at which byte they are wrong.
+fn more(columns: &[(&Column, Value<'_>)], ty: SignalType) -> Result<More, (usize, String)> {
+    let mut more = More::default();
+    for (column, value) in columns {
+        let text = value.text.trim();
+        if !text.is_empty() {
+            (column.read)(&mut more, text)
+                .map_err(|problem| (value.at, format!("{}: {problem}", column.name)))?;
+        }
+    }
+    more.settings.check(ty).map_err(|error| {
+        let name = column_of(&error);
+        let about = columns.iter().find(|(column, _)| column.name == name);
+        (about.map_or(0, |(_, value)| value.at), error.to_string())
+    })?;
+    Ok(more)
 }
 
 /// A JSON object whose values are not looked at yet.
@@ -714,6 +960,19 @@ impl<'de> Deserialize<'de> for Object<'de> {
             }
         }
         deserializer.deserialize_map(Fields)
+    }
+}
+
+/// An optional field's value as it would stand in a CSV column; nothing for what cannot.
+fn joined(raw: &RawValue) -> Option<Cow<'_, str>> {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => None,
+        Some(b'[') => {
+            let items: Vec<Text<'_>> = serde_json::from_str(raw.get()).ok()?;
+            let items: Vec<_> = items.iter().map(|item| &*item.0).collect();
+            Some(Cow::Owned(items.join(";")))
+        }
+        _ => Some(plain(raw)),
     }
 }
 
@@ -928,7 +1187,9 @@ mod tests {
     fn read(format: Option<Format>, input: &[u8]) -> Vec<String> {
         let file = BankFile::from_reader("bank", format, Box::new(io::Cursor::new(input.to_vec())));
         file.map(|row| match row {
-            Ok(Row { line, signal, note }) => format!(
+            Ok(Row {
+                line, signal, note, ..
+            }) => format!(
                 "{line} {} {} | {note}",
                 signal.signal_type(),
                 signal.encode()
@@ -1212,10 +1473,14 @@ mod tests {
     fn check_round_trip(rows: &[(SignalType, &str, &str)]) {
         for format in [Format::Csv, Format::Ndjson] {
             let mut out = Vec::new();
-            let mut writer = BankWriter::new(&mut out, format).unwrap();
+            let mut writer = BankWriter::new(&mut out, format, &Used::default()).unwrap();
             for (signal_type, value, note) in rows {
                 writer
-                    .row(&Signal::parse(*signal_type, value).unwrap(), note)
+                    .row(
+                        &Signal::parse(*signal_type, value).unwrap(),
+                        note,
+                        &More::default(),
+                    )
                     .unwrap();
             }
             writer.finish().unwrap();
@@ -1248,5 +1513,128 @@ mod tests {
             (SignalType::Url, "https://grey.example/a,b?c=d", "=1+1"),
             (SignalType::Text, "ash", "\"\""),
         ]);
+    }
+
+    /// The optional columns of the first row, as NDJSON writes them, or what is wrong with it.
+    #[track_caller]
+    fn check_more(input: &str, expect: &str) {
+        let mut file =
+            BankFile::from_reader("bank", None, Box::new(io::Cursor::new(input.to_owned())));
+        let found = match file.next().unwrap() {
+            Ok(row) => {
+                let of = |column: &Column| Some((column.name, (column.write)(&row.more)?));
+                let written: std::collections::BTreeMap<_, _> =
+                    COLUMNS.iter().filter_map(of).collect();
+                serde_json::to_string(&written).unwrap()
+            }
+            Err(ReadError::Row(bad) | ReadError::File(bad)) => {
+                format!("{}:{} {}", bad.line, bad.column, bad.problem)
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn optional_columns_are_read_by_name() {
+        let hash = "0f".repeat(32);
+        let csv = |header: &str, values: &str| {
+            format!("{header},signal_type,signal\n{values},pdq,{hash}\n")
+        };
+        check_more(
+            &csv("tags,Mode,expires_at", "b; a;,shadow,2027-01-31T00:00:00Z"),
+            r#"{"expires_at":"2027-01-31T00:00:00Z","mode":"shadow","tags":["a","b"]}"#,
+        );
+        check_more(&csv("distance,vouched", " 9 ,"), r#"{"distance":9}"#);
+        check_more(
+            &csv("quality_min,mode,mode", "1,,"),
+            "1:18 the header names `mode` twice",
+        );
+        check_more(
+            &csv("note,distance", "x,32"),
+            "2:3 the distance of pdq signals is 0 to 31, not 32",
+        );
+        check_more(
+            &csv("note,quality_min", "x,256"),
+            "2:3 quality_min: `256` is not a whole number in range",
+        );
+        check_more(
+            &csv("note,expires_at", "x,soon"),
+            "2:3 expires_at: `soon` is not a time such as 2027-01-31T00:00:00Z",
+        );
+        check_more(
+            &csv("vouched", "maybe"),
+            "2:1 vouched: `maybe` is neither true nor false",
+        );
+        check_more(
+            "signal_type,signal,distance\nmd5,00000000000000000000000000000000,3\n",
+            "2:38 distance is not a setting of md5 signals",
+        );
+        let many: Vec<String> = (0..33).map(|n| format!("t{n}")).collect();
+        check_more(
+            &csv("tags", &many.join(";")),
+            "2:1 33 tags: at most 32 are kept",
+        );
+    }
+
+    #[test]
+    fn optional_fields_are_read_by_name() {
+        let line = |more: &str| format!(r#"{{"signal_type":"text","signal":"ash"{more}}}"#);
+        check_more(
+            &line(r#","tags":["b","a"],"vouched":true,"exchange":"partners","mode":null"#),
+            r#"{"exchange":"partners","tags":["a","b"],"vouched":true}"#,
+        );
+        check_more(
+            &line(r#","mode":"shadow","mode":"live""#),
+            "1:61 `mode` is given twice",
+        );
+        check_more(
+            &line(r#","mode":"off""#),
+            "1:45 mode: `off` is not a member's mode: use one of live, shadow, quarantine",
+        );
+        check_more(
+            &line(r#","quality_min":60"#),
+            "1:52 quality_min is not a setting of text signals",
+        );
+        check_more(
+            &line(r#","tags":{"a":1}"#),
+            "1:45 `tags` is not a single value or an array of strings",
+        );
+    }
+
+    /// Every combination of some values of each column, so that none hides another.
+    #[test]
+    fn what_the_optional_columns_say_reads_back_the_same() {
+        let signal = Signal::parse(SignalType::Pdq, &"0f".repeat(32)).unwrap();
+        let tags = ["", "a", "a;b:\"c\";d'e|=é"];
+        for n in 0..3_usize.pow(5) {
+            let pick = |column: u32| n / 3_usize.pow(column) % 3;
+            let more = More {
+                exchange: ["partners", "\"x\""]
+                    .get(pick(0))
+                    .map(|it| it.parse().unwrap()),
+                settings: MemberSettings {
+                    mode: manara_model::MemberMode::ALL[pick(1)],
+                    distance: [0, 31].get(pick(2)).copied(),
+                    quality_min: [0, 100].get(pick(3)).copied(),
+                    expires_at: [0, 4_000_000_000]
+                        .get(pick(2))
+                        .map(|second| Timestamp::from_second(*second).unwrap()),
+                    tags: super::tags(tags[pick(4)]).unwrap(),
+                    vouched: pick(3) == 1,
+                },
+            };
+            let mut used = Used::default();
+            used.by(&more);
+            for format in [Format::Csv, Format::Ndjson] {
+                let mut out = Vec::new();
+                let mut writer = BankWriter::new(&mut out, format, &used).unwrap();
+                writer.row(&signal, "note", &more).unwrap();
+                writer.finish().unwrap();
+                let mut file =
+                    BankFile::from_reader("bank", Some(format), Box::new(io::Cursor::new(out)));
+                assert_eq!(file.next().unwrap().unwrap().more, more, "{format:?}");
+            }
+        }
     }
 }

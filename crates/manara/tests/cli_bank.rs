@@ -134,10 +134,10 @@ fn how_images_match_a_bank_is_set_shown_and_audited() {
     let listed = |name: &str| -> Value {
         let banks = run(&["bank", "list", "--json"]).json();
         let bank = banks.iter().find(|bank| bank["name"] == name).unwrap();
-        json!([bank["distance"], bank["dihedral"]])
+        json!([bank["distance"]["pdq"], bank["dihedral"]])
     };
     run(&["bank", "create", "IMAGES"]).expect(0, &[]);
-    assert_eq!(listed("IMAGES"), json!([31, true]));
+    assert_eq!(listed("IMAGES"), json!([null, true]), "as every new bank");
     run(&[
         "bank",
         "create",
@@ -153,7 +153,7 @@ fn how_images_match_a_bank_is_set_shown_and_audited() {
     let set = |arguments: &[&str]| run(&[&["bank", "set", "IMAGES"], arguments].concat());
     set(&["--dihedral", "off"]).expect(
         0,
-        &["up to 31 bits, mirrored and turned ones do not; a running server follows"],
+        &["up to 31 bits, mirrored and turned ones do not (dihedral off); a running server follows"],
     );
     set(&["--distance", "20"]).expect(0, &["up to 20 bits, mirrored and turned ones do not"]);
     assert_eq!(listed("IMAGES"), json!([20, false]));
@@ -163,7 +163,7 @@ fn how_images_match_a_bank_is_set_shown_and_audited() {
     assert_eq!(listed("IMAGES"), json!([21, true]));
     let table = run(&["bank", "list"]).stdout;
     assert!(
-        table.contains("dihedral") && table.contains(" off "),
+        table.contains("dihedral off") && table.contains("pdq distance 8"),
         "{table}"
     );
     run(&["bank", "show", "STRICT"]).expect(
@@ -171,9 +171,9 @@ fn how_images_match_a_bank_is_set_shown_and_audited() {
         &["images match it up to 8 bits, mirrored and turned ones do not"],
     );
 
-    set(&[]).expect(2, &["<--distance <BITS>|--dihedral <ON|OFF>>"]);
+    set(&[]).expect(2, &["nothing to change", "manara bank set --help"]);
     set(&["--dihedral", "maybe"]).expect(2, &["'maybe'", "on, off"]);
-    set(&["--distance", "32"]).expect(2, &["32"]);
+    set(&["--distance", "32"]).expect(2, &["the distance of pdq signals is 0 to 31, not 32"]);
     run(&["bank", "set", "IMAGE", "--dihedral", "on"]).expect(2, &["did you mean `IMAGES`?"]);
     run(&["audit", "verify"]).expect(0, &[]);
 }
@@ -599,5 +599,197 @@ fn the_example_banks_import_without_a_bad_row() {
                 "d",
             ])
             .expect(0, &["added to"]);
+    }
+}
+
+#[test]
+fn every_setting_of_a_bank_is_set_listed_and_cleared() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| folder.run(&[arguments, &["--data", "d"]].concat());
+    run(&["bank", "create", "TVEC", "--tag", "agreed"]).expect(0, &[]);
+    run(&[
+        "bank", "create", "SAFE", "--vetoes", "TVEC", "--mode", "shadow",
+    ])
+    .expect(0, &[]);
+    let set = |arguments: &[&str]| run(&[&["bank", "set", "TVEC"], arguments].concat());
+    set(&[
+        "--quality-min",
+        "60",
+        "--enable-ratio",
+        "0.25",
+        "--quarantine",
+        "off",
+        "--expires",
+        "2027-01-31T00:00:00Z",
+        "--tag",
+        "trial",
+        "--untag",
+        "agreed",
+        "--description",
+        "agreed images",
+    ])
+    .expect(
+        0,
+        &[
+            "quality 60 and up; enable ratio 0.25; vetoed by SAFE; quarantine off; expires 2027-01-31T00:00:00Z; tags trial",
+        ],
+    );
+    let banks = run(&["bank", "list", "--json"]).json();
+    let bank = |name: &str| banks.iter().find(|bank| bank["name"] == name).unwrap();
+    let tvec = bank("TVEC");
+    assert_eq!(tvec["expires_at"], "2027-01-31T00:00:00Z");
+    assert_eq!(tvec["tags"], json!(["trial"]));
+    assert_eq!(tvec["description"], "agreed images");
+    assert_eq!(bank("SAFE")["vetoes"], json!(["TVEC"]));
+    assert_eq!(bank("SAFE")["mode"], "shadow");
+    set(&["--expires", "never", "--quarantine", "on"]).expect(0, &["is set"]);
+    run(&["bank", "set", "SAFE", "--vetoes", "none"]).expect(0, &["is set"]);
+    let banks = run(&["bank", "list", "--json"]).json();
+    for bank in banks {
+        assert_eq!([&bank["vetoes"], &bank["expires_at"]], [&Value::Null; 2]);
+    }
+    run(&["audit", "verify"]).expect(0, &[]);
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_with_the_reason() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| folder.run(&[arguments, &["--data", "d"]].concat());
+    run(&["bank", "create", "TVEC"]).expect(0, &[]);
+    run(&["bank", "create", "SAFE", "--vetoes", "TVEC"]).expect(0, &[]);
+    let refused = |arguments: &[&str], says: &str| {
+        run(&[&["bank", "set", "TVEC"], arguments].concat()).expect(2, &[says]);
+    };
+    refused(
+        &["--vetoes", "SAFE"],
+        "SAFE is a negative bank itself (it vetoes TVEC): its matches lead to nothing that could be vetoed; two banks cannot veto each other",
+    );
+    refused(&["--vetoes", "TVEC"], "bank TVEC cannot veto itself");
+    refused(&["--vetoes", "NONE"], "no such bank NONE to veto");
+    refused(&["--expires", "tomorrow"], "`tomorrow` is not a time");
+    refused(&["--expires", "0d"], "`0d` is not a time");
+    refused(&["--expires", "99999999999999999d"], "is not a time");
+    refused(
+        &["--enable-ratio", "1.5"],
+        "is not a share: use a number from 0 to 1",
+    );
+    refused(&["--quality-min", "101"], "a quality is 0 to 100, not 101");
+    refused(
+        &["--distance", "md5=1"],
+        "the distance of md5 signals is 0 to 0, not 1",
+    );
+    refused(&["--distance", "far"], "`far` is not a whole number");
+    refused(&["--mode", "off"], "use one of live, shadow");
+    refused(&["--tag", "two words"], "is not a tag");
+    run(&["bank", "create", "OTHER", "--quality-min", "101"]).expect(2, &["0 to 100"]);
+}
+
+#[test]
+fn a_member_is_shown_changed_and_judged() {
+    let folder = with_slogans();
+    let run = |arguments: &[&str]| folder.run(&[arguments, &["--data", "d"]].concat());
+    let set =
+        |arguments: &[&str]| run(&[&["bank", "member-set", "SLOGANS", "1"], arguments].concat());
+    set(&[
+        "--mode",
+        "shadow",
+        "--tag",
+        "common",
+        "--reason",
+        "too common",
+    ])
+    .expect(0, &["shadow; tags common", "a running server follows"]);
+    set(&["--mode", "shadow"]).expect(0, &["was set so already"]);
+    set(&["--expires", "2027-01-31T00:00:00Z", "--vouched", "on"]).expect(0, &["vouched"]);
+    set(&[]).expect(2, &["nothing to change"]);
+    set(&["--quality-min", "60"]).expect(2, &["quality_min is not a setting of text signals"]);
+    set(&["--distance", "near"]).expect(2, &["nor `bank`"]);
+    let opinion = [
+        "bank",
+        "opinion",
+        "SLOGANS",
+        "1",
+        "negative_class",
+        "--note",
+        "a song",
+    ];
+    run(&opinion).expect(0, &["is kept"]);
+    run(&["bank", "opinion", "SLOGANS", "1", "bad"]).expect(2, &["use one of positive_class"]);
+    run(&["bank", "opinion", "SLOGANS", "9", "negative_class"])
+        .expect(2, &["no such member 9 in bank SLOGANS"]);
+    run(&["bank", "member", "SLOGANS", "9"]).expect(2, &["there is no member 9 in bank SLOGANS"]);
+
+    let shown = run(&["bank", "member", "SLOGANS", "1", "--json"]).json();
+    let member = &shown[0];
+    assert_eq!(member["signal"], "rise under the grey banner");
+    assert_eq!(member["settings"]["mode"], "shadow");
+    assert_eq!(member["settings"]["vouched"], true);
+    let reasons: Vec<_> = member["history"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        (reasons.len(), &reasons[0]["reason"]),
+        (2, &json!("too common"))
+    );
+    assert_eq!(member["opinions"][0]["stance"], "negative_class");
+    assert_eq!(
+        (&member["days"], &member["removed"]),
+        (&json!([]), &json!(false))
+    );
+    let table = run(&["bank", "member", "SLOGANS", "1"]).stdout;
+    for part in ["shadow", "too common", "a song", "in its bank"] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+
+    let show =
+        |arguments: &[&str]| run(&[&["bank", "show", "SLOGANS", "--json"], arguments].concat());
+    assert_eq!(show(&[]).json().len(), 2);
+    assert_eq!(show(&["--tag", "common"]).json()[0]["id"], 1);
+    assert_eq!(show(&["--mode", "live"]).json()[0]["id"], 2);
+    show(&["--exchange", "partners"]).expect(1, &["0 of them shown"]);
+    run(&["bank", "remove", "SLOGANS", "1"]).expect(0, &[]);
+    set(&["--mode", "live"]).expect(2, &["no such member 1 in bank SLOGANS"]);
+    let shown = run(&["bank", "member", "SLOGANS", "1", "--json"]).json();
+    assert_eq!(shown[0]["removed"], true);
+}
+
+#[test]
+fn a_files_settings_are_read_kept_and_exported() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| folder.run(&[arguments, &["--data", "d"]].concat());
+    let hash = "0f".repeat(32);
+    let csv = format!(
+        "signal_type,signal,note,exchange,mode,distance,quality_min,expires_at,tags,vouched\n\
+         pdq,{hash},one,partners,shadow,9,70,2027-01-31T00:00:00Z,a; b,true\n\
+         text,grey banner,two,,,,,,,\n"
+    );
+    folder.write("all.csv", &csv);
+    run(&["bank", "import", "ALL", "all.csv", "--create"]).expect(0, &["2 members"]);
+    let shown = |bank: &str| {
+        let mut shown = run(&["bank", "show", bank, "--json"]).json();
+        for member in &mut shown {
+            let fields = member.as_object_mut().unwrap();
+            for own in ["id", "added_at"] {
+                fields.remove(own).unwrap();
+            }
+        }
+        shown
+    };
+    let all = shown("ALL");
+    assert_eq!(all[0]["tags"], json!(["a", "b"]));
+    assert_eq!(
+        (&all[0]["mode"], &all[0]["exchange"]),
+        (&json!("shadow"), &json!("partners"))
+    );
+    assert_eq!(
+        (&all[0]["distance"], &all[0]["quality_min"]),
+        (&json!(9), &json!(70))
+    );
+    assert_eq!(all[1]["mode"], Value::Null, "as its bank says");
+    for format in ["csv", "ndjson"] {
+        let exported = run(&["bank", "export", "ALL", "--format", format]).expect(0, &[]);
+        let file = format!("out.{format}");
+        folder.write(&file, &exported.stdout);
+        let copy = format!("COPY_{format}");
+        run(&["bank", "import", &copy, &file, "--create"]).expect(0, &["2 members"]);
+        assert_eq!(shown(&copy), all, "{format}");
     }
 }

@@ -1,16 +1,21 @@
-//! `manara bank create|set|list|show|add|remove|import|export|enable|disable`.
+//! `manara bank create|set|list|show|add|remove|import|export|enable|disable`; what is done to single
+//! members, and the settings as flags, stand in `member.rs`.
 
+use super::member::{BankFlags, MemberFlags, bank_words, member_words};
 use super::{Data, Done, operator, say, say_json};
-use crate::bankfile::{BadRow, BankFile, BankWriter, Format, ReadError, Row};
+use crate::bankfile::{BadRow, BankFile, BankWriter, Format, More, ReadError, Row, Used};
 use crate::clock;
 use crate::console::text::plain;
 use crate::scan::report::counted;
 use anyhow::{Context, Result, anyhow, bail};
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use manara_model::{Bank, BankName, Member, MemberId};
+use manara_model::{
+    Author, Bank, BankName, BankSettings, Exchange, Member, MemberId, MemberMode, MemberSettings,
+    NewMember, Stance, Tag,
+};
 use manara_signal::{Signal, SignalType};
 use manara_store::{Imported, Reader, Store, StoreError};
 use serde::Serialize;
@@ -27,7 +32,7 @@ const BAD_SHOWN: u64 = 100;
 pub(crate) enum Verb {
     /// Make an empty bank.
     #[command(
-        after_long_help = "Example:\n  manara bank create TVEC_IMAGES --description 'images agreed to be terrorist content'"
+        after_long_help = "Examples:\n  manara bank create TVEC_IMAGES --description 'images agreed to be terrorist content'\n  manara bank create SAFE --vetoes TVEC_IMAGES --distance 16 --description 'pictures of the news that look alike'\n  manara bank create TRIAL --mode shadow --expires 30d"
     )]
     Create {
         #[command(flatten)]
@@ -37,28 +42,22 @@ pub(crate) enum Verb {
         /// What it holds and why.
         #[arg(long, default_value = "")]
         description: String,
-        /// In how many of 256 bits an image may differ from a member and still match.
-        #[arg(long, value_name = "BITS", default_value_t = 31, value_parser = distance())]
-        distance: u32,
-        /// Whether an image also matches when it is mirrored or turned.
-        #[arg(long, value_name = "ON|OFF", value_enum, default_value_t = Switch::On)]
-        dihedral: Switch,
+        #[command(flatten)]
+        flags: Box<BankFlags>,
     },
-    /// Change how the images of a bank match; a running server follows within a second.
+    /// Change how the members of a bank match; a running server follows within a second.
     #[command(
-        group = ArgGroup::new("setting").required(true).multiple(true).args(["distance", "dihedral"]),
-        after_long_help = "Example:\n  manara bank set TVEC_IMAGES --distance 20 --dihedral off"
+        after_long_help = "What is not given stays as it is.\n\nExamples:\n  manara bank set TVEC_IMAGES --distance 20 --dihedral off\n  manara bank set TVEC_IMAGES --mode live --enable-ratio 0.25\n  manara bank set SAFE --vetoes none --expires never --untag trial"
     )]
     Set {
         #[command(flatten)]
         data: Data,
         name: BankName,
-        /// In how many of 256 bits an image may differ from a member and still match.
-        #[arg(long, value_name = "BITS", value_parser = distance())]
-        distance: Option<u32>,
-        /// Whether an image also matches when it is mirrored or turned.
-        #[arg(long, value_name = "ON|OFF", value_enum)]
-        dihedral: Option<Switch>,
+        /// What it holds and why.
+        #[arg(long)]
+        description: Option<String>,
+        #[command(flatten)]
+        flags: Box<BankFlags>,
     },
     /// List banks.
     List {
@@ -80,13 +79,67 @@ pub(crate) enum Verb {
         /// Begin after this member.
         #[arg(long, value_name = "MEMBER_ID")]
         after: Option<i64>,
+        /// Only those with this tag.
+        #[arg(long)]
+        tag: Option<Tag>,
+        /// Only those in this mode.
+        #[arg(long, value_name = "live|shadow|quarantine")]
+        mode: Option<MemberMode>,
+        /// Only those that came by this exchange.
+        #[arg(long)]
+        exchange: Option<Exchange>,
         /// One object a line.
         #[arg(long)]
         json: bool,
     },
+    /// Show one member: where it comes from, how it matches and did, what people hold of it.
+    #[command(after_long_help = "Example:\n  manara bank member TVEC_IMAGES 1207")]
+    Member {
+        #[command(flatten)]
+        data: Data,
+        name: BankName,
+        /// The member's number, as `manara bank show` prints it.
+        member: i64,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change how one member matches; a running server follows within a second.
+    #[command(
+        after_long_help = "What is not given stays as it is.\n\nExamples:\n  manara bank member-set TVEC_IMAGES 1207 --mode shadow --reason 'matches a news photo'\n  manara bank member-set TVEC_IMAGES 1207 --mode live --distance 12 --vouched on"
+    )]
+    MemberSet {
+        #[command(flatten)]
+        data: Data,
+        name: BankName,
+        /// The member's number, as `manara bank show` prints it.
+        member: i64,
+        #[command(flatten)]
+        flags: MemberFlags,
+        /// Why, for the member's history.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Say what you hold of a member: that it is what the bank is for, that it is not, or that it is
+    /// worth looking into.
+    #[command(
+        after_long_help = "Example:\n  manara bank opinion TVEC_IMAGES 1207 negative_class --note 'the logo of a newspaper'"
+    )]
+    Opinion {
+        #[command(flatten)]
+        data: Data,
+        name: BankName,
+        /// The member's number, as `manara bank show` prints it.
+        member: i64,
+        /// What you hold: `positive_class`, `negative_class` or `investigation_seed`.
+        stance: Stance,
+        /// Why.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
     /// Add one member: a signal, or the signals of a file.
     #[command(
-        after_long_help = "Examples:\n  manara bank add SLOGANS text 'rise under the grey banner' --note 'slogan of the Order'\n  manara bank add TVEC_IMAGES --file flag.png"
+        after_long_help = "Examples:\n  manara bank add SLOGANS text 'rise under the grey banner' --note 'slogan of the Order'\n  manara bank add TVEC_IMAGES --file flag.png\n  manara bank add TVEC_IMAGES --file flag.png --mode shadow --distance 12 --expires 90d --exchange partners"
     )]
     Add(Add),
     /// Take a member out of a bank.
@@ -102,7 +155,7 @@ pub(crate) enum Verb {
     },
     /// Add the members in a CSV or NDJSON file: all of them, or none when a row is wrong.
     #[command(
-        after_long_help = "The file has the columns (or fields) signal_type, signal and note; `-` reads stdin.\n\nExample:\n  manara bank import TVEC_IMAGES list.csv --create"
+        after_long_help = "The file has the columns (or fields) signal_type, signal and note, and where members are not to match as their bank says exchange, mode, distance, quality_min, expires_at, tags (separated by `;`, in NDJSON an array) and vouched. `-` reads stdin.\n\nExample:\n  manara bank import TVEC_IMAGES list.csv --create"
     )]
     Import(Import),
     /// Print the members of a bank as a file that `import` reads.
@@ -134,6 +187,12 @@ pub(crate) enum Switch {
     Off,
 }
 
+impl Switch {
+    pub(crate) fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Add {
     #[command(flatten)]
@@ -154,6 +213,11 @@ pub(crate) struct Add {
     /// Why it is in this bank, and where it comes from.
     #[arg(long, default_value = "")]
     note: String,
+    /// The hash exchange it came by.
+    #[arg(long, value_name = "NAME")]
+    exchange: Option<Exchange>,
+    #[command(flatten)]
+    flags: MemberFlags,
     /// Print what was added as JSON.
     #[arg(long)]
     json: bool,
@@ -186,17 +250,46 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
             data,
             name,
             description,
-            distance,
-            dihedral,
-        } => create(&data, &name, description, distance, dihedral == Switch::On),
+            flags,
+        } => create(&data, &name, description, &flags),
         Verb::List { data, json } => list(&data, json),
         Verb::Show {
             data,
             name,
             limit,
             after,
+            tag,
+            mode,
+            exchange,
             json,
-        } => show(&data, &name, after.map(MemberId), limit, json),
+        } => {
+            let filter = Filter {
+                tag,
+                mode,
+                exchange,
+            };
+            show(&data, &name, after.map(MemberId), limit, &filter, json)
+        }
+        Verb::Member {
+            data,
+            name,
+            member,
+            json,
+        } => super::member::show(&data, &name, MemberId(member), json),
+        Verb::MemberSet {
+            data,
+            name,
+            member,
+            flags,
+            reason,
+        } => super::member::change(&data, &name, MemberId(member), flags, reason),
+        Verb::Opinion {
+            data,
+            name,
+            member,
+            stance,
+            note,
+        } => super::member::opinion(&data, &name, MemberId(member), stance, note),
         Verb::Add(add) => self::add(add),
         Verb::Remove {
             data,
@@ -209,35 +302,24 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
         Verb::Set {
             data,
             name,
-            distance,
-            dihedral,
-        } => set(&data, &name, distance, dihedral.map(|it| it == Switch::On)),
+            description,
+            flags,
+        } => set(&data, &name, description, *flags),
         Verb::Enable { data, name } => set_enabled(&data, &name, true),
         Verb::Disable { data, name } => set_enabled(&data, &name, false),
     }
 }
 
-fn distance() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(..=i64::from(31))
-}
-
-fn create(
-    data: &Data,
-    name: &BankName,
-    description: String,
-    distance: u32,
-    dihedral: bool,
-) -> Result<Done> {
+fn create(data: &Data, name: &BankName, description: String, flags: &BankFlags) -> Result<Done> {
+    let now = clock::now();
+    let mut settings = BankSettings::default();
+    flags.apply(&mut settings, now);
+    // Before the data directory is made.
+    settings.check(name)?;
     let store = data.open_or_create()?;
     let wanted = name.clone();
     store.write_blocking(move |tx| {
-        let (by, now) = (operator(), clock::now());
-        let mut settings = manara_model::BankSettings {
-            dihedral,
-            ..Default::default()
-        };
-        settings.distance.insert(SignalType::Pdq, distance);
-        tx.create_bank(&wanted, &description, &settings, &by, now)
+        tx.create_bank(&wanted, &description, &settings, &operator(), now)
     })?;
     eprintln!("bank {name} is made; fill it with `manara bank add` or `manara bank import`");
     Ok(Done::Found)
@@ -257,8 +339,7 @@ fn list(data: &Data, json: bool) -> Result<Done> {
         "bank",
         "members",
         "state",
-        "distance",
-        "dihedral",
+        "settings",
         "created",
         "description",
     ]);
@@ -271,8 +352,7 @@ fn list(data: &Data, json: bool) -> Result<Done> {
             bank.name.as_str(),
             &members,
             state(bank),
-            &bank.settings.distance(SignalType::Pdq).to_string(),
-            if bank.settings.dihedral { "on" } else { "off" },
+            &bank_words(bank, &banks),
             &created,
             &plain(&bank.description),
         ]);
@@ -285,14 +365,23 @@ fn state(bank: &Bank) -> &'static str {
     if bank.enabled { "enabled" } else { "disabled" }
 }
 
-/// Which images match a bank.
-fn reach(distance: u32, dihedral: bool) -> String {
-    let turned = if dihedral {
+/// Which images match a bank, and what else is not as in a new one.
+fn reach(store: &Store, bank: &Bank) -> Result<String> {
+    let distance = bank.settings.distance(SignalType::Pdq);
+    let turned = if bank.settings.dihedral {
         "mirrored and turned ones too"
     } else {
         "mirrored and turned ones do not"
     };
-    format!("images match it up to {distance} bits, {turned}")
+    let words = bank_words(bank, &store.read(Reader::banks)?);
+    let words = if words.is_empty() {
+        words
+    } else {
+        format!(" ({words})")
+    };
+    Ok(format!(
+        "images match it up to {distance} bits, {turned}{words}"
+    ))
 }
 
 pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
@@ -310,7 +399,56 @@ struct Shown<'a> {
     #[serde(flatten)]
     signal: &'a Signal,
     note: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchange: Option<&'a Exchange>,
+    added_by: &'a Author,
     added_at: jiff::Timestamp,
+    #[serde(flatten)]
+    settings: &'a MemberSettings,
+}
+
+/// Which members to show.
+struct Filter {
+    tag: Option<Tag>,
+    mode: Option<MemberMode>,
+    exchange: Option<Exchange>,
+}
+
+impl Filter {
+    fn takes(&self, member: &Member) -> bool {
+        let settings = &member.settings;
+        let tagged = self
+            .tag
+            .as_ref()
+            .is_none_or(|tag| settings.tags.contains(tag));
+        let moded = self.mode.is_none_or(|mode| settings.mode == mode);
+        let came = self.exchange.is_none() || member.exchange == self.exchange;
+        tagged && moded && came
+    }
+}
+
+/// Members that the filter takes, read a page at a time.
+fn taken(
+    reader: &Reader,
+    name: &BankName,
+    mut after: Option<MemberId>,
+    limit: usize,
+    filter: &Filter,
+) -> Result<Vec<Member>, StoreError> {
+    const PAGE: usize = 1000;
+    let mut taken = Vec::new();
+    while taken.len() < limit {
+        let page = reader.members(name, after, PAGE)?;
+        let is_last = page.len() < PAGE;
+        after = page.last().map(|member| member.id);
+        let space = limit - taken.len();
+        let wanted = page.into_iter().filter(|member| filter.takes(member));
+        taken.extend(wanted.take(space));
+        if is_last {
+            break;
+        }
+    }
+    Ok(taken)
 }
 
 fn show(
@@ -318,61 +456,33 @@ fn show(
     name: &BankName,
     after: Option<MemberId>,
     limit: usize,
+    filter: &Filter,
     json: bool,
 ) -> Result<Done> {
     let store = data.open()?;
     let bank = known(&store, name)?;
-    let members = store.read(|r| r.members(name, after, limit))?;
+    let members = store.read(|r| taken(r, name, after, limit, filter))?;
     if json {
-        for Member {
-            id,
-            signal,
-            note,
-            added_at,
-            ..
-        } in &members
-        {
+        for member in &members {
             say_json(&Shown {
-                id: *id,
-                signal,
-                note,
-                added_at: *added_at,
+                id: member.id,
+                signal: &member.signal,
+                note: &member.note,
+                exchange: member.exchange.as_ref(),
+                added_by: &member.added_by,
+                added_at: member.added_at,
+                settings: &member.settings,
             })?;
         }
     } else if !members.is_empty() {
-        let mut table = table(["member", "type", "signal", "note", "added"]);
-        for Member {
-            id,
-            signal,
-            note,
-            added_at,
-            ..
-        } in &members
-        {
-            let (id, value, added) = (
-                id.to_string(),
-                plain(&signal.encode()),
-                added_at.to_string(),
-            );
-            table.add_row([
-                &id,
-                signal.signal_type().name(),
-                &value,
-                &plain(note),
-                &added,
-            ]);
-        }
-        say(table)?;
+        say(members_table(&members))?;
     }
     let members_of = HumanCount(bank.members);
     eprintln!(
         "bank {name} is {}, with {members_of} members, {} of them shown; {}",
         state(&bank),
         members.len(),
-        reach(
-            bank.settings.distance(SignalType::Pdq),
-            bank.settings.dihedral
-        )
+        reach(&store, &bank)?
     );
     if let Some(last) = members.last().filter(|_| members.len() == limit) {
         eprintln!("for the next ones: --after {}", last.id);
@@ -382,6 +492,30 @@ fn show(
     } else {
         Done::Found
     })
+}
+
+/// With a column for what is not as the bank says, if there is any.
+fn members_table(members: &[Member]) -> Table {
+    let words = |member: &Member| member_words(&member.settings, member.exchange.as_ref());
+    let unusual = members.iter().any(|member| !words(member).is_empty());
+    let mut table = table(["member", "type", "signal", "note", "added"]);
+    if unusual {
+        table.set_header(["member", "type", "signal", "note", "added", "settings"]);
+    }
+    for member in members {
+        let mut row = vec![
+            member.id.to_string(),
+            member.signal.signal_type().to_string(),
+            plain(&member.signal.encode()),
+            plain(&member.note),
+            member.added_at.to_string(),
+        ];
+        if unusual {
+            row.push(words(member));
+        }
+        table.add_row(row);
+    }
+    table
 }
 
 #[derive(Serialize)]
@@ -403,8 +537,14 @@ fn add(add: Add) -> Result<Done> {
         value,
         file,
         note,
+        exchange,
+        flags,
         json,
     } = add;
+    let now = clock::now();
+    let mut settings = MemberSettings::default();
+    flags.apply(&mut settings, now);
+    let of_file = file.is_some();
     let signals = match (signal_type, value, file) {
         (_, _, Some(file)) => super::hash::signals_of_file(&file)?,
         (Some(signal_type), Some(value), None) => {
@@ -418,10 +558,22 @@ fn add(add: Add) -> Result<Done> {
     let store = data.open()?;
     known(&store, &name)?;
     for signal in signals {
-        let (bank, wanted, note) = (name.clone(), signal.clone(), note.clone());
-        let (member, imported) = store.write_blocking(move |tx| {
-            tx.add_member(&bank, (wanted, note).into(), &operator(), clock::now())
-        })?;
+        let mut settings = settings.clone();
+        if of_file {
+            // Of the signals of a file, only some have these settings.
+            let ty = signal.signal_type();
+            settings.distance.take_if(|_| ty.widest_distance() == 0);
+            settings.quality_min.take_if(|_| ty != SignalType::Pdq);
+        }
+        let bank = name.clone();
+        let wanted = NewMember {
+            signal: signal.clone(),
+            note: note.clone(),
+            exchange: exchange.clone(),
+            settings,
+        };
+        let (member, imported) =
+            store.write_blocking(move |tx| tx.add_member(&bank, wanted, &operator(), now))?;
         let is_new = imported.added > 0;
         if json {
             say_json(&Added {
@@ -457,38 +609,31 @@ fn remove(data: &Data, name: &BankName, member: MemberId, reason: String) -> Res
 fn set(
     data: &Data,
     name: &BankName,
-    distance: Option<u32>,
-    dihedral: Option<bool>,
+    description: Option<String>,
+    flags: BankFlags,
 ) -> Result<Done> {
+    if flags.is_empty() && description.is_none() {
+        bail!(
+            "nothing to change: give a setting, such as --mode shadow; `manara bank set --help` lists them"
+        );
+    }
     let store = data.open()?;
     known(&store, name)?;
     let bank = name.clone();
     let changed = store.write_blocking(move |tx| {
         let (by, now) = (operator(), clock::now());
-        let nearer = distance.map(|it| {
-            tx.set_bank(
-                &bank,
-                |s| {
-                    s.distance.insert(SignalType::Pdq, it);
-                },
-                &by,
-                now,
-            )
-        });
-        let turned = dihedral.map(|it| tx.set_bank(&bank, |s| s.dihedral = it, &by, now));
-        match (nearer.transpose()?, turned.transpose()?) {
-            (Some(one), Some(two)) => Ok(one.map(|changed| changed || *two.get())),
-            (Some(one), None) | (None, Some(one)) => Ok(one),
-            (None, None) => Err(StoreError::Aborted(
-                "give --distance or --dihedral".to_owned(),
-            )),
+        let change = |settings: &mut BankSettings| flags.apply(settings, now);
+        let set = tx.set_bank(&bank, change, &by, now)?;
+        match description {
+            None => Ok(set),
+            Some(description) => {
+                let described = tx.set_bank_description(&bank, &description, &by, now)?;
+                Ok(described.map(|changed| changed || *set.get()))
+            }
         }
     })?;
     let bank = known(&store, name)?;
-    let reach = reach(
-        bank.settings.distance(SignalType::Pdq),
-        bank.settings.dihedral,
-    );
+    let reach = reach(&store, &bank)?;
     if changed {
         eprintln!("bank {name} is set: {reach}; a running server follows within a second");
     } else {
@@ -513,7 +658,7 @@ fn set_enabled(data: &Data, name: &BankName, enabled: bool) -> Result<Done> {
 }
 
 /// The bank, or an error that names the one that was probably meant.
-fn known(store: &Store, name: &BankName) -> Result<Bank> {
+pub(super) fn known(store: &Store, name: &BankName) -> Result<Bank> {
     let banks = store.read(Reader::banks)?;
     if let Some(bank) = banks.iter().find(|bank| bank.name == *name) {
         return Ok(bank.clone());
@@ -532,24 +677,47 @@ fn known(store: &Store, name: &BankName) -> Result<Bank> {
 fn export(data: &Data, name: &BankName, format: Format) -> Result<Done> {
     let store = data.open()?;
     known(&store, name)?;
-    let mut writer = BankWriter::new(BufWriter::new(io::stdout().lock()), format)
-        .context("writing to stdout")?;
+    // One snapshot for both passes, or a member added between them could need another header.
+    let written = store.read(|r| {
+        let mut used = Used::default();
+        if format == Format::Csv {
+            r.each_member(name, |member| {
+                used.by(&More::from(&member));
+                Ok(())
+            })?;
+        }
+        write_members(r, name, format, &used)
+    })?;
+    written.context("writing to stdout")?;
+    Ok(Done::Found)
+}
+
+/// The inner error is of the writing, the outer one of the reading.
+fn write_members(
+    reader: &Reader,
+    name: &BankName,
+    format: Format,
+    used: &Used,
+) -> Result<io::Result<()>, StoreError> {
+    let out = BufWriter::new(io::stdout().lock());
+    let mut writer = match BankWriter::new(out, format, used) {
+        Ok(writer) => writer,
+        Err(error) => return Ok(Err(error)),
+    };
     let mut refused = None;
-    let read = store.read(|r| {
-        r.each_member(name, |member| {
-            writer.row(&member.signal, &member.note).map_err(|error| {
-                let why = error.to_string();
-                refused = Some(error);
-                StoreError::Aborted(why)
-            })
+    let read = reader.each_member(name, |member| {
+        let more = More::from(&member);
+        let written = writer.row(&member.signal, &member.note, &more);
+        written.map_err(|error| {
+            let why = error.to_string();
+            refused = Some(error);
+            StoreError::Aborted(why)
         })
     });
-    if let Some(error) = refused {
-        return Err(error).context("writing to stdout");
+    match refused {
+        Some(error) => Ok(Err(error)),
+        None => read.map(|()| writer.finish()),
     }
-    read?;
-    writer.finish().context("writing to stdout")?;
-    Ok(Done::Found)
 }
 
 /// A bank file on disk, which is read twice.
@@ -773,12 +941,10 @@ fn write(
     let imported = store.write_blocking(move |tx| {
         if !exists {
             let description = format!("imported from {from}");
-            let _made =
-                tx.create_bank(&name, &description, &Default::default(), &by, clock::now())?;
+            let settings = BankSettings::default();
+            let _made = tx.create_bank(&name, &description, &settings, &by, clock::now())?;
         }
-        let rows = rows
-            .filter_map(|row| given(row, skip_bad))
-            .map(|r| r.map(Into::into));
+        let rows = rows.filter_map(|row| given(row, skip_bad));
         let done = tx.import(&name, rows, &by, clock::now(), |rows| {
             told.set_position(rows);
         })?;
@@ -795,12 +961,9 @@ fn write(
     imported.map_err(|error| anyhow!("{error}"))
 }
 
-fn given(
-    row: Result<Row, ReadError>,
-    skip_bad: bool,
-) -> Option<Result<(Signal, String), StoreError>> {
+fn given(row: Result<Row, ReadError>, skip_bad: bool) -> Option<Result<NewMember, StoreError>> {
     match row {
-        Ok(Row { signal, note, .. }) => Some(Ok((signal, note))),
+        Ok(row) => Some(Ok(row.into())),
         Err(ReadError::Row(_)) if skip_bad => None,
         Err(error) => Some(Err(StoreError::Aborted(error.to_string()))),
     }

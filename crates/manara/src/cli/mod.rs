@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod hash;
 mod key;
+mod member;
 mod rules;
 mod scan;
 mod serve;
