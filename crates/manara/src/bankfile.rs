@@ -6,7 +6,8 @@
 //! ```
 //! - Further columns (fields) say how a member matches and where it comes from, and are left empty
 //!   where it is as its bank says: `exchange`, `mode`, `distance`, `quality_min`, `expires_at`,
-//!   `tags` (separated by `;`; in NDJSON an array) and `vouched`.
+//!   `tags` (separated by `;`; in NDJSON an array), `vouched` and, of phrases, `level`, `scope`, `near`,
+//!   `not_near` (both separated by `;`) and `within`.
 //! - CSV is that of RFC 4180. The header may be left out: then the columns are type, signal, note.
 //!   With a header they may stand in any order, and columns of other names are kept at the end of the note
 //!   as `name=value`, so that provenance is not lost: `slogan; source=partner list; seen=2026-11-02`.
@@ -17,6 +18,7 @@
 
 use jiff::Timestamp;
 use manara_model::{Exchange, Member, MemberSettings, NewMember, SettingsError, Tag};
+use manara_signal::text::{Level, Phrase, Scope, TermError, TermOptions};
 use manara_signal::{Signal, SignalType, UnknownSignalType};
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -91,7 +93,7 @@ struct Column {
 }
 
 /// The optional columns.
-static COLUMNS: [Column; 7] = [
+static COLUMNS: [Column; 12] = [
     Column {
         name: "exchange",
         read: |it, text| text.parse().map(|name| it.exchange = Some(name)),
@@ -133,7 +135,55 @@ static COLUMNS: [Column; 7] = [
         read: |it, text| yes(text).map(|vouched| it.settings.vouched = vouched),
         write: |it| it.settings.vouched.then(|| true.into()),
     },
+    Column {
+        name: "level",
+        read: |it, text| word(text).map(|level| it.settings.term.level = level),
+        write: |it| {
+            let level = it.settings.term.level;
+            (level != Level::default()).then(|| level.to_string().into())
+        },
+    },
+    Column {
+        name: "scope",
+        read: |it, text| word(text).map(|scope| it.settings.term.scope = scope),
+        write: |it| {
+            let scope = it.settings.term.scope;
+            (scope != Scope::default()).then(|| scope.to_string().into())
+        },
+    },
+    Column {
+        name: "near",
+        read: |it, text| phrases(text).map(|near| it.settings.term.near = near),
+        write: |it| typed(&it.settings.term.near),
+    },
+    Column {
+        name: "not_near",
+        read: |it, text| phrases(text).map(|not_near| it.settings.term.not_near = not_near),
+        write: |it| typed(&it.settings.term.not_near),
+    },
+    Column {
+        name: "within",
+        read: |it, text| number(text).map(|within| it.settings.term.within = within),
+        write: |it| {
+            let within = it.settings.term.within;
+            (within != TermOptions::default().within).then(|| within.into())
+        },
+    },
 ];
+
+fn word<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+fn phrases(text: &str) -> Result<Vec<Phrase>, String> {
+    let phrases = text.split(';').map(str::trim).filter(|it| !it.is_empty());
+    phrases.map(word).collect()
+}
+
+fn typed(phrases: &[Phrase]) -> Option<serde_json::Value> {
+    let typed: Vec<&str> = phrases.iter().map(Phrase::original).collect();
+    (!typed.is_empty()).then(|| typed.into())
+}
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     let wrong = |_| format!("`{}` is not a whole number in range", shown(text));
@@ -166,9 +216,14 @@ fn yes(text: &str) -> Result<bool, String> {
 /// The column whose value an error is about.
 fn column_of(error: &SettingsError) -> &'static str {
     match error {
+        SettingsError::Foreign {
+            setting: "term", ..
+        } => "level",
         SettingsError::Foreign { setting, .. } => setting,
         SettingsError::Quality(_) => "quality_min",
         SettingsError::Tags(_) => "tags",
+        SettingsError::Term(TermError::Within { .. }) => "within",
+        SettingsError::Term(_) => "near",
         _ => "distance",
     }
 }
@@ -450,7 +505,7 @@ impl BankFile {
             );
             return Err(bad(note_at, problem, "shorten it, or leave columns out"));
         }
-        let more = more(&columns, ty).map_err(|(at, problem)| {
+        let more = more(&columns, &parsed).map_err(|(at, problem)| {
             bad(
                 at,
                 problem,
@@ -919,8 +974,8 @@ struct Parts<'a> {
     extra: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
-/// What the optional columns say of a signal of this type, or at which byte they are wrong.
-fn more(columns: &[(&Column, Value<'_>)], ty: SignalType) -> Result<More, (usize, String)> {
+/// What the optional columns say of a signal, or at which byte they are wrong.
+fn more(columns: &[(&Column, Value<'_>)], signal: &Signal) -> Result<More, (usize, String)> {
     let mut more = More::default();
     for (column, value) in columns {
         let text = value.text.trim();
@@ -929,7 +984,7 @@ fn more(columns: &[(&Column, Value<'_>)], ty: SignalType) -> Result<More, (usize
                 .map_err(|problem| (value.at, format!("{}: {problem}", column.name)))?;
         }
     }
-    more.settings.check(ty).map_err(|error| {
+    more.settings.check(signal).map_err(|error| {
         let name = column_of(&error);
         let about = columns.iter().find(|(column, _)| column.name == name);
         (about.map_or(0, |(_, value)| value.at), error.to_string())
@@ -1602,6 +1657,30 @@ mod tests {
         );
     }
 
+    #[test]
+    fn how_a_phrase_is_looked_for_stands_in_columns() {
+        check_more(
+            "signal_type,signal,level,near,not_near,within\ntext,grey banner,aggressive,rise; راية,museum,5\n",
+            r#"{"level":"aggressive","near":["rise","راية"],"not_near":["museum"],"within":5}"#,
+        );
+        check_more(
+            "signal_type,signal,scope\ntext,grey banner,substring\n",
+            r#"{"scope":"substring"}"#,
+        );
+        check_more(
+            "signal_type,signal,level\ntext,grey banner,wild\n",
+            "2:18 level: `wild` is no level: give one of strict, folded, aggressive",
+        );
+        check_more(
+            "signal_type,signal,within\ntext,grey banner,99\n",
+            "2:18 `within` is 99, it counts the words between and goes from 1 to 64",
+        );
+        check_more(
+            "signal_type,signal,level\nurl,https://a.example/,strict\n",
+            "2:24 term is not a setting of url signals",
+        );
+    }
+
     /// Every combination of some values of each column, so that none hides another.
     #[test]
     fn what_the_optional_columns_say_reads_back_the_same() {
@@ -1622,6 +1701,7 @@ mod tests {
                         .map(|second| Timestamp::from_second(*second).unwrap()),
                     tags: super::tags(tags[pick(4)]).unwrap(),
                     vouched: pick(3) == 1,
+                    term: TermOptions::default(),
                 },
             };
             let mut used = Used::default();

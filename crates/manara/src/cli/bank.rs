@@ -2,10 +2,12 @@
 //! members, and the settings as flags, stand in `member.rs`.
 
 use super::member::{BankFlags, MemberFlags, bank_words, member_words};
+use super::radius::{self, GUARD_MEMBERS, Radius, Similar};
 use super::{Data, Done, operator, say, say_json};
 use crate::bankfile::{BadRow, BankFile, BankWriter, Format, More, ReadError, Row, Used};
 use crate::clock;
 use crate::console::text::plain;
+use crate::recent::preview::Thought;
 use crate::scan::report::counted;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -13,8 +15,8 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use manara_model::{
-    Author, Bank, BankName, BankSettings, Exchange, Member, MemberId, MemberMode, MemberSettings,
-    NewMember, Stance, Tag,
+    Author, Bank, BankMode, BankName, BankSettings, Exchange, Member, MemberId, MemberMode,
+    MemberSettings, NewMember, Stance, Tag,
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{Imported, Reader, Store, StoreError};
@@ -58,6 +60,8 @@ pub(crate) enum Verb {
         description: Option<String>,
         #[command(flatten)]
         flags: Box<BankFlags>,
+        #[command(flatten)]
+        radius: Radius,
     },
     /// List banks.
     List {
@@ -119,7 +123,14 @@ pub(crate) enum Verb {
         /// Why, for the member's history.
         #[arg(long, default_value = "")]
         reason: String,
+        #[command(flatten)]
+        radius: Radius,
     },
+    /// Find what many have uploaded of late in nearly the same form, known or not.
+    #[command(
+        after_long_help = "Example:\n  manara bank similar --unknown --min 5\n  manara bank add TVEC_IMAGES pdq <the hash of a cluster>"
+    )]
+    Similar(Similar),
     /// Say what you hold of a member: that it is what the bank is for, that it is not, or that it is
     /// worth looking into.
     #[command(
@@ -198,7 +209,8 @@ pub(crate) struct Add {
     #[command(flatten)]
     data: Data,
     name: BankName,
-    /// The type of the signal: sha256, md5, pdq, text or url.
+    /// The type of the signal: sha256, md5, pdq, text, raw_text, similar_text, text_tlsh, url, url_prefix,
+    /// domain, invite, wallet or name.
     #[arg(
         value_name = "TYPE",
         required_unless_present = "file",
@@ -218,6 +230,8 @@ pub(crate) struct Add {
     exchange: Option<Exchange>,
     #[command(flatten)]
     flags: MemberFlags,
+    #[command(flatten)]
+    radius: Radius,
     /// Print what was added as JSON.
     #[arg(long)]
     json: bool,
@@ -239,6 +253,8 @@ pub(crate) struct Import {
     /// Make the bank if it does not exist.
     #[arg(long)]
     create: bool,
+    #[command(flatten)]
+    radius: Radius,
     /// Print the result, and every bad row, as JSON.
     #[arg(long)]
     json: bool,
@@ -282,7 +298,9 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
             member,
             flags,
             reason,
-        } => super::member::change(&data, &name, MemberId(member), flags, reason),
+            radius,
+        } => super::member::change(&data, &name, MemberId(member), flags, reason, radius),
+        Verb::Similar(arguments) => radius::run_similar(&arguments),
         Verb::Opinion {
             data,
             name,
@@ -304,7 +322,8 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
             name,
             description,
             flags,
-        } => set(&data, &name, description, *flags),
+            radius,
+        } => set(&data, &name, description, *flags, radius),
         Verb::Enable { data, name } => set_enabled(&data, &name, true),
         Verb::Disable { data, name } => set_enabled(&data, &name, false),
     }
@@ -539,8 +558,10 @@ fn add(add: Add) -> Result<Done> {
         note,
         exchange,
         flags,
+        radius,
         json,
     } = add;
+    flags.check()?;
     let now = clock::now();
     let mut settings = MemberSettings::default();
     flags.apply(&mut settings, now);
@@ -556,7 +577,16 @@ fn add(add: Add) -> Result<Done> {
         _ => bail!("give a signal type and a signal, or --file"),
     };
     let store = data.open()?;
-    known(&store, &name)?;
+    let in_bank = known(&store, &name)?;
+    let all = signals.iter().map(|signal| NewMember {
+        settings: settings.clone(),
+        ..(signal.clone(), String::new()).into()
+    });
+    let thought = Thought::Add(all.collect());
+    let counts = settings.mode == MemberMode::Live && in_bank.settings.mode == BankMode::Live;
+    if let Some(done) = radius.check(&data, &store, &name, &thought, json, counts)? {
+        return Ok(done);
+    }
     for signal in signals {
         let mut settings = settings.clone();
         if of_file {
@@ -611,6 +641,7 @@ fn set(
     name: &BankName,
     description: Option<String>,
     flags: BankFlags,
+    radius: Radius,
 ) -> Result<Done> {
     if flags.is_empty() && description.is_none() {
         bail!(
@@ -618,7 +649,15 @@ fn set(
         );
     }
     let store = data.open()?;
-    known(&store, name)?;
+    let before = known(&store, name)?;
+    let mut settings = before.settings.clone();
+    flags.apply(&mut settings, clock::now());
+    settings.check(name)?;
+    let counts = settings.mode == BankMode::Live && settings != before.settings;
+    let thought = Thought::Bank(settings);
+    if let Some(done) = radius.check(data, &store, name, &thought, false, counts)? {
+        return Ok(done);
+    }
     let bank = name.clone();
     let changed = store.write_blocking(move |tx| {
         let (by, now) = (operator(), clock::now());
@@ -795,6 +834,9 @@ fn import(import: &Import) -> Result<Done> {
         known(&store, &import.name)?;
     }
     let checked = check(rows, import, source.bytes)?;
+    if exists && let Some(done) = look_ahead(&store, &source, import, checked.good)? {
+        return Ok(done);
+    }
     let imported = if checked.good == 0 {
         Imported::default()
     } else {
@@ -815,6 +857,30 @@ fn import(import: &Import) -> Result<Done> {
     } else {
         Done::Found
     })
+}
+
+/// Looks at what the members of a file would have matched, unless there are too many of them.
+fn look_ahead(store: &Store, source: &Source, import: &Import, good: u64) -> Result<Option<Done>> {
+    if good > GUARD_MEMBERS as u64 {
+        eprintln!(
+            "{} are too many to look up beforehand what they would have matched; members that match too much go into quarantine",
+            counted(good, "member")
+        );
+        return Ok(None);
+    }
+    let rows = source.rows()?.filter_map(Result::ok).map(NewMember::from);
+    let bank = known(store, &import.name)?;
+    let counts = bank.settings.mode == BankMode::Live;
+    let thought = Thought::Add(rows.collect());
+    let radius = import.radius;
+    radius.check(
+        &import.data,
+        store,
+        &import.name,
+        &thought,
+        import.json,
+        counts,
+    )
 }
 
 fn summary(name: &BankName, imported: Imported, bad: u64) -> String {

@@ -1,9 +1,11 @@
 //! The settings of banks and members as flags, and `manara bank member|member-set|opinion`.
 
 use super::bank::{Switch, known, table};
+use super::radius::Radius;
 use super::{Data, Done, operator, say, say_json};
 use crate::clock;
 use crate::console::text::plain;
+use crate::recent::preview::Thought;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +13,7 @@ use manara_model::{
     Author, Bank, BankMode, BankName, BankSettings, Exchange, MemberId, MemberMode, MemberSettings,
     Opinion, Ratio, Stance, Tag,
 };
+use manara_signal::text::{Level, Phrase, Scope, TermOptions};
 use manara_signal::{Signal, SignalType};
 use manara_store::{MemberChange, MemberHits};
 use serde::Serialize;
@@ -117,6 +120,21 @@ pub(crate) struct MemberFlags {
     /// Whether a person vouches for it, so that it does not go into quarantine by itself.
     #[arg(long, value_name = "ON|OFF", value_enum)]
     vouched: Option<Switch>,
+    /// How much may be undone for a phrase to be found: strict, folded or aggressive.
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<Level>,
+    /// Whether a phrase is found as whole words, or inside words too.
+    #[arg(long, value_name = "words|substring")]
+    scope: Option<Scope>,
+    /// A phrase counts only near one of these; may be given again, `none` for none.
+    #[arg(long, value_name = "PHRASE")]
+    near: Vec<String>,
+    /// A phrase does not count near any of these; may be given again, `none` for none.
+    #[arg(long, value_name = "PHRASE")]
+    not_near: Vec<String>,
+    /// How many words at most lie between for that to be near, 1 to 64.
+    #[arg(long, value_name = "WORDS")]
+    within: Option<u16>,
 }
 
 impl MemberFlags {
@@ -128,6 +146,22 @@ impl MemberFlags {
             && self.tags.is_empty()
             && self.untags.is_empty()
             && self.vouched.is_none()
+            && !self.has_term()
+    }
+
+    /// Whether something is said of how a phrase is looked for.
+    fn has_term(&self) -> bool {
+        self.level.is_some()
+            || self.scope.is_some()
+            || !self.near.is_empty()
+            || !self.not_near.is_empty()
+            || self.within.is_some()
+    }
+
+    /// Says that the phrases that stand nearby cannot be used, if they cannot.
+    pub(crate) fn check(&self) -> Result<()> {
+        let _ = (phrases(&self.near)?, phrases(&self.not_near)?);
+        Ok(())
     }
 
     pub(crate) fn apply(&self, to: &mut MemberSettings, now: Timestamp) {
@@ -137,7 +171,26 @@ impl MemberFlags {
         set(&mut to.expires_at, self.expires.map(|it| it.from(now)));
         retag(&mut to.tags, &self.tags, &self.untags);
         set(&mut to.vouched, self.vouched.map(Switch::is_on));
+        set(&mut to.term.level, self.level);
+        set(&mut to.term.scope, self.scope);
+        set(&mut to.term.within, self.within);
+        for (given, to) in [
+            (&self.near, &mut to.term.near),
+            (&self.not_near, &mut to.term.not_near),
+        ] {
+            if let Some(phrases) = phrases(given).ok().filter(|_| !given.is_empty()) {
+                *to = phrases;
+            }
+        }
     }
+}
+
+/// Phrases as typed; `none` stands for none.
+fn phrases(given: &[String]) -> Result<Vec<Phrase>> {
+    let given = given.iter().filter(|text| *text != "none");
+    let parse =
+        |text: &String| Phrase::parse(text).map_err(|error| anyhow!("`{}`: {error}", plain(text)));
+    given.map(parse).collect()
 }
 
 fn set<T>(to: &mut T, given: Option<T>) {
@@ -292,8 +345,27 @@ pub(crate) fn member_words(settings: &MemberSettings, exchange: Option<&Exchange
     if settings.vouched {
         words.push("vouched".into());
     }
+    words.extend(term_words(&settings.term));
     words.extend(exchange.map(|name| format!("from {name}")));
     plain(&words.join("; "))
+}
+
+/// How a phrase is looked for, where it is not as usual.
+fn term_words(term: &TermOptions) -> Vec<String> {
+    let usual = TermOptions::default();
+    let mut words = Vec::new();
+    if term.level != usual.level {
+        words.push(format!("level {}", term.level));
+    }
+    if term.scope != usual.scope {
+        words.push(format!("scope {}", term.scope));
+    }
+    for (name, phrases) in [("near", &term.near), ("not near", &term.not_near)] {
+        if !phrases.is_empty() {
+            words.push(format!("{name} {} within {}", listed(phrases), term.within));
+        }
+    }
+    words
 }
 
 fn listed(names: impl IntoIterator<Item = impl ToString>) -> String {
@@ -462,14 +534,27 @@ pub(super) fn change(
     id: MemberId,
     flags: MemberFlags,
     reason: String,
+    radius: Radius,
 ) -> Result<Done> {
+    flags.check()?;
     if flags.is_empty() {
         bail!(
             "nothing to change: give a setting, such as --mode shadow; `manara bank member-set --help` lists them"
         );
     }
     let store = data.open()?;
-    known(&store, name)?;
+    let in_bank = known(&store, name)?;
+    if let Some((_, member, false)) = store.read(|r| r.member(id))? {
+        let mut settings = member.settings.clone();
+        flags.apply(&mut settings, clock::now());
+        let counts = settings.mode == MemberMode::Live
+            && in_bank.settings.mode == BankMode::Live
+            && settings != member.settings;
+        let thought = Thought::Member(id, settings);
+        if let Some(done) = radius.check(data, &store, name, &thought, false, counts)? {
+            return Ok(done);
+        }
+    }
     let bank = name.clone();
     let changed = store
         .write_blocking(move |tx| {

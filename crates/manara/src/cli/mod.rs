@@ -8,6 +8,7 @@ mod doctor;
 mod hash;
 mod key;
 mod member;
+mod radius;
 mod rules;
 mod scan;
 mod serve;
@@ -117,6 +118,12 @@ impl Data {
     /// Opens the database, which has to exist.
     pub(crate) fn open(&self) -> Result<Store> {
         store_in(&DataDir::open(&self.data)?)
+    }
+
+    /// The configuration in the data directory, with what the environment says.
+    pub(crate) fn config(&self) -> Result<crate::config::Config> {
+        let dir = DataDir::open(&self.data)?;
+        crate::config::load(&dir.config(), false, &crate::config::Overrides::default())
     }
 
     /// Opens the database, making it when it is missing.

@@ -34,7 +34,8 @@ pub(crate) struct Radius {
 }
 
 impl Radius {
-    /// Looks at what a change would have matched. Says how the command ends, if it is not to go on.
+    /// Looks at what a change would have matched, if its matches will count. Says how the command ends, if
+    /// it is not to go on.
     pub(super) fn check(
         self,
         data: &Data,
@@ -42,8 +43,10 @@ impl Radius {
         bank: &BankName,
         thought: &Thought,
         json: bool,
+        counts: bool,
     ) -> Result<Option<Done>> {
-        if self.force {
+        // What is only recorded cannot do harm.
+        if self.force || !(counts || self.preview) {
             return Ok(None);
         }
         let window = window(data)?;
@@ -55,7 +58,11 @@ impl Radius {
         let found = store.read(|reader| preview(reader, bank, thought, window))?;
         if self.preview {
             show(&found, json)?;
-            return Ok(Some(if found.matched == 0 { Done::Nothing } else { Done::Found }));
+            return Ok(Some(if found.matched == 0 {
+                Done::Nothing
+            } else {
+                Done::Found
+            }));
         }
         let rows: Vec<&(usize, u64)> = wide_rows(&found).collect();
         if !is_wide(found.matched, found.seen) && rows.is_empty() {
@@ -102,7 +109,11 @@ fn window(data: &Data) -> Result<Window> {
 fn shortened(text: &str) -> String {
     const CHARACTERS: usize = 60;
     let cut: String = text.chars().take(CHARACTERS).collect();
-    if cut.len() < text.len() { cut + "…" } else { cut }
+    if cut.len() < text.len() {
+        cut + "…"
+    } else {
+        cut
+    }
 }
 
 /// `340 of 12,000 events seen since …`
@@ -131,7 +142,10 @@ fn show(found: &Preview, json: bool) -> Result<()> {
         eprintln!("{} would match no more", counted(found.lost, "event"));
     }
     if found.vetoed > 0 {
-        eprintln!("{} more are vetoed by a negative bank", counted(found.vetoed, "event"));
+        eprintln!(
+            "{} more are vetoed by a negative bank",
+            counted(found.vetoed, "event")
+        );
     }
     if is_wide(found.matched, found.seen) {
         eprintln!("that is a hundredth or more of all: without --force it is refused");
@@ -211,16 +225,26 @@ pub(super) fn run_similar(arguments: &Similar) -> Result<Done> {
         say(table_of(&clusters))?;
     }
     if clusters.is_empty() {
-        eprintln!("nothing was uploaded {} times or more since {}", options.size_min.max(2), recent.window().since);
+        eprintln!(
+            "nothing was uploaded {} times or more since {}",
+            options.size_min.max(2),
+            recent.window().since
+        );
         return Ok(Done::Nothing);
     }
     Ok(Done::Found)
 }
 
 fn table_of(clusters: &[Cluster]) -> comfy_table::Table {
-    let mut table = table(["type", "uploads", "accounts", "first", "last", "within", "known as", "what"]);
+    let mut table = table([
+        "type", "uploads", "accounts", "first", "last", "within", "known as", "what",
+    ]);
     for cluster in clusters {
-        let known: Vec<String> = cluster.known.iter().map(|(bank, member)| format!("{bank} {member}")).collect();
+        let known: Vec<String> = cluster
+            .known
+            .iter()
+            .map(|(bank, member)| format!("{bank} {member}"))
+            .collect();
         table.add_row([
             cluster.signal_type.to_string(),
             HumanCount(cluster.size as u64).to_string(),

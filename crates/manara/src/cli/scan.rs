@@ -380,7 +380,7 @@ fn cells(item: &Item, hit: &Hit) -> [String; 7] {
 }
 
 /// The match within its surroundings, marked so that it is seen without colour.
-fn in_brackets(excerpt: &Excerpt) -> String {
+pub(super) fn in_brackets(excerpt: &Excerpt) -> String {
     const AROUND: usize = 30;
     let [before, matched, after] = excerpt.parts().map(plain);
     let skip = before.chars().count().saturating_sub(AROUND);

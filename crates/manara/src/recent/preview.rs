@@ -80,16 +80,6 @@ pub(crate) struct Sample {
     pub(crate) excerpt: Option<Excerpt>,
 }
 
-impl Preview {
-    /// The share of all events that it would match, 0 to 1.
-    pub(crate) fn share(&self) -> f64 {
-        if self.seen == 0 {
-            return 0.0;
-        }
-        self.matched as f64 / self.seen as f64
-    }
-}
-
 /// What the change would have matched. Everything is looked up as it is for a new event, vetoes of
 /// negative banks included; the bank counts as live, whatever its mode.
 pub(crate) fn preview(

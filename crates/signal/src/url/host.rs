@@ -2,7 +2,7 @@
 
 use super::CanonicalUrl;
 use sha3::{Digest, Sha3_256};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// What a host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
