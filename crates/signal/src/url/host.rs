@@ -1,8 +1,8 @@
 //! What kind of host an address has, and which part of its name somebody registered.
 
 use super::CanonicalUrl;
-use sha3::{Digest, Sha3_256};
 use core::net::{Ipv4Addr, Ipv6Addr};
+use sha3::{Digest, Sha3_256};
 
 /// What a host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
