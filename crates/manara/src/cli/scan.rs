@@ -163,7 +163,7 @@ impl Banks {
     }
 
     fn load_files(&self) -> Result<()> {
-        let mut hashes = Vec::new();
+        let (mut hashes, mut special) = (Vec::new(), Vec::new());
         for (name, file) in &self.files {
             if self.matcher.knows(name) {
                 bail!(
@@ -176,16 +176,25 @@ impl Banks {
             for row in BankFile::open(file)? {
                 let row = row?;
                 let member = MemberId(row.line as i64);
+                let settings = row.more.settings;
                 match row.signal {
                     // Many times faster all at once, which an index that already holds members cannot do.
                     Signal::Pdq(hash) if self.store.is_none() => {
+                        if settings != MemberSettings::default() {
+                            special.push(Change::Set {
+                                bank: name.clone(),
+                                member,
+                                signal: Signal::Pdq(hash),
+                                settings,
+                            });
+                        }
                         hashes.push((name.clone(), member, hash));
                     }
                     signal => others.push(Change::Add {
                         bank: name.clone(),
                         member,
                         signal,
-                        settings: MemberSettings::default(),
+                        settings,
                     }),
                 }
                 if others.len() >= BATCH {
@@ -197,6 +206,7 @@ impl Banks {
         if !hashes.is_empty() {
             self.matcher.load_pdq(hashes);
         }
+        self.matcher.apply(special);
         Ok(())
     }
 
