@@ -617,7 +617,7 @@ fn choices(detail: &CaseDetail, chosen: &str) -> Vec<Choice> {
             one.target == action.target
                 && match one.kind {
                     ActionKind::WithdrawStrike => action.kind == ActionKind::Strike,
-                    _ => action.kind.is_delivered(),
+                    _ => action.is_delivered(),
                 }
         })
     };
