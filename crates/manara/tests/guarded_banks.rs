@@ -1,7 +1,6 @@
 //! Banks that cannot hurt, on the running server: negative banks, quarantine, previews and what is found
 //! later, as an analyst at the command line meets them.
 
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod common;
 
 use common::{Server, eventually, post_event, run, run_ok, with_slogan_rule};

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const POSTS: usize = 20_000;
 const POST_BYTES: usize = 280;
 
-/// SplitMix64, so that every run sees the same.
+/// `SplitMix64`, so that every run sees the same.
 struct Random(u64);
 
 impl Random {
@@ -154,12 +154,12 @@ const PARTS: [&str; 5] = [
 /// Looks everything up; how long each part took, and how much was found.
 fn look_up(indexes: &Indexes, text: &str, name: &str) -> ([Duration; 5], usize) {
     let (mut took, mut found) = ([Duration::ZERO; 5], 0);
-    let started = Instant::now();
+    let mut lap = Instant::now();
     let normalised = normalise(text);
     let mut hits = Vec::new();
     indexes.phrases.find(&normalised, &mut hits);
     found += hits.len();
-    took[0] = started.elapsed();
+    took[0] = since(&mut lap);
 
     for destination in find_destinations(text) {
         if let Destination::Mention(name) = &destination.what {
@@ -170,7 +170,7 @@ fn look_up(indexes: &Indexes, text: &str, name: &str) -> ([Duration; 5], usize) 
             found += hits.len();
         }
     }
-    took[1] = started.elapsed() - took[0];
+    took[1] = since(&mut lap);
 
     if let Ok(raw) = RawText::of_content(text) {
         let mut hits = Vec::new();
@@ -179,8 +179,7 @@ fn look_up(indexes: &Indexes, text: &str, name: &str) -> ([Duration; 5], usize) 
             .query(&raw, EditIndex::DISTANCE, &mut hits);
         found += hits.len();
     }
-    let so_far = took[0] + took[1];
-    took[2] = started.elapsed() - so_far;
+    took[2] = since(&mut lap);
 
     if let Ok(shingles) = Shingles::of_folded(normalised.folded()) {
         let mut hits = Vec::new();
@@ -189,16 +188,22 @@ fn look_up(indexes: &Indexes, text: &str, name: &str) -> ([Duration; 5], usize) 
             .query(&shingles, ShingleIndex::DISTANCE, &mut hits);
         found += hits.len();
     }
-    let so_far = so_far + took[2];
-    took[3] = started.elapsed() - so_far;
+    took[3] = since(&mut lap);
 
     found += names(indexes, name);
     let (mut in_words, mut run) = (Vec::new(), Vec::new());
     as_text(name).find(&indexes.phrases, &mut in_words);
     indexes.slogans.find(name, &mut run);
     found += in_words.len() + run.len();
-    took[4] = started.elapsed() - so_far - took[3];
+    took[4] = since(&mut lap);
     (took, found)
+}
+
+/// The time since then, which is now from then on.
+fn since(lap: &mut Instant) -> Duration {
+    let took = lap.elapsed();
+    *lap = Instant::now();
+    took
 }
 
 fn names(indexes: &Indexes, name: &str) -> usize {

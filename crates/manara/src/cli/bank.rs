@@ -209,8 +209,8 @@ pub(crate) struct Add {
     #[command(flatten)]
     data: Data,
     name: BankName,
-    /// The type of the signal: sha256, md5, pdq, text, raw_text, similar_text, text_tlsh, url, url_prefix,
-    /// domain, invite, wallet or name.
+    /// The type of the signal: `sha256`, `md5`, `pdq`, `text`, `raw_text`, `similar_text`, `text_tlsh`, `url`,
+    /// `url_prefix`, `domain`, `invite`, `wallet` or `name`.
     #[arg(
         value_name = "TYPE",
         required_unless_present = "file",

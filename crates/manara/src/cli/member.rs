@@ -30,7 +30,7 @@ pub(crate) struct BankFlags {
     /// Whether rules see its matches (live) or they are only recorded (shadow).
     #[arg(long, value_name = "live|shadow")]
     mode: Option<BankMode>,
-    /// How far a signal may be from a member and still match: BITS of 256 for images, or of a type, as in text=2.
+    /// How far a signal may be from a member and still match: BITS of 256 for images, or of a type, as in `raw_text=3`.
     #[arg(long, value_name = "[TYPE=]BITS")]
     distance: Vec<Reach>,
     /// Lowest quality of an image that is compared, 0 to 100.
@@ -204,7 +204,7 @@ fn retag(tags: &mut BTreeSet<Tag>, more: &[Tag], fewer: &[Tag]) {
     tags.retain(|tag| !fewer.contains(tag));
 }
 
-/// How far signals of a type match: `20` of images, `text=2` of texts.
+/// How far signals of a type match: `20` of images, `raw_text=3` of texts.
 #[derive(Debug, Clone, Copy)]
 struct Reach {
     of: SignalType,
@@ -218,7 +218,7 @@ impl FromStr for Reach {
             Some((of, bits)) => (of.parse().map_err(|error| format!("{error}"))?, bits),
             None => (SignalType::Pdq, text),
         };
-        let wrong = |_| format!("`{bits}` is not a whole number: write 20, or text=2");
+        let wrong = |_| format!("`{bits}` is not a whole number: write 20, or raw_text=3");
         let distance = bits.parse().map_err(wrong)?;
         let max = of.widest_distance();
         if distance > max {
