@@ -1,6 +1,6 @@
 //! One decision: who made it, why, what was asked for and what became of it.
 
-use super::parts::{ActionRow, LaterView, VerdictView, action_row, later_views, verdict_views};
+use super::parts::{ActionRow, LaterView, VerdictView, action_row, later_verdict_views, later_views, verdict_views};
 use super::{ConsoleState, Page};
 use crate::console::Error;
 use crate::console::session::Session;
@@ -107,11 +107,11 @@ fn read(
             None => stored.as_ref().map(|stored| Count(stored.leaf)),
         },
         note: (!decision.note.is_empty()).then(|| text::block(&decision.note, &[])),
-        verdicts: verdict_views(
-            reader,
-            event.map(|stored| &stored.event),
-            &decision.verdicts,
-        )?,
+        verdicts: if found_later {
+            later_verdict_views(reader, event.map(|it| &it.event), &decision.verdicts)?
+        } else {
+            verdict_views(reader, event.map(|it| &it.event), &decision.verdicts)?
+        },
         without_verdicts: if by_person {
             "None: a person judged."
         } else {

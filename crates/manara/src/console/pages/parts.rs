@@ -114,6 +114,10 @@ pub(super) struct VerdictView {
     pub(super) withheld: Option<WithheldView>,
     pub(super) reason: Html,
     pub(super) effects: Vec<String>,
+    /// Whether that was done.
+    pub(super) acted: bool,
+    /// The words before its effects.
+    pub(super) asked: &'static str,
     pub(super) evidence: Vec<EvidenceRow>,
     pub(super) trace: Vec<TracedRow>,
 }
@@ -172,7 +176,7 @@ pub(super) fn later_views(
             at: When::exact(decision.at),
             decision: decision.id.to_string(),
             members,
-            verdicts: verdict_views(reader, Some(&stored.event), &decision.verdicts)?,
+            verdicts: later_verdict_views(reader, Some(&stored.event), &decision.verdicts)?,
         })
     };
     stored.later.iter().map(view).collect()
@@ -212,6 +216,20 @@ pub(super) fn verdict_views(
     Ok(views)
 }
 
+/// The verdicts of a later decision: of what they ask for, only people were asked.
+pub(super) fn later_verdict_views(
+    reader: &Reader,
+    event: Option<&Event>,
+    verdicts: &[Verdict],
+) -> Result<Vec<VerdictView>, StoreError> {
+    let mut views = verdict_views(reader, event, verdicts)?;
+    for view in &mut views {
+        view.asked = "Had it been known then, it would have asked for";
+        view.acted = false;
+    }
+    Ok(views)
+}
+
 fn verdict_view(
     reader: &Reader,
     event: Option<&Event>,
@@ -235,6 +253,11 @@ fn verdict_view(
         },
         reason: text::inline(&verdict.reason),
         effects: verdict.effects.iter().map(effect_words).collect(),
+        acted: verdict.mode == Mode::Live,
+        asked: match verdict.mode {
+            Mode::Live => "It asked for",
+            Mode::Shadow => "It would have asked for",
+        },
         evidence: verdict
             .because
             .iter()

@@ -103,7 +103,8 @@ impl Typed {
             if value == "now" {
                 return Ok(now);
             }
-            let day = value.parse::<Date>().ok();
+            // A full time reads as a day, too, which would drop its hours.
+            let day = (value.len() == 10).then(|| value.parse::<Date>().ok()).flatten();
             let day = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
             day.map(|day| day.timestamp())
                 .or_else(|| value.parse::<Timestamp>().ok())
