@@ -56,7 +56,7 @@ struct BankHead {
     description: Option<Html>,
     tone: &'static str,
     state: &'static str,
-    members: Count,
+    members: String,
     created: When,
     vetoes: Vec<String>,
     vetoed_by: Vec<String>,
@@ -252,7 +252,7 @@ fn read(
                 .then(|| text::block(&bank.description, &[])),
             tone,
             state: word,
-            members: Count(bank.members),
+            members: counted(bank.members, "member", "members"),
             created: When::exact(bank.created_at),
             vetoes: bank
                 .settings

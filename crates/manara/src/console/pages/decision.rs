@@ -1,6 +1,8 @@
 //! One decision: who made it, why, what was asked for and what became of it.
 
-use super::parts::{ActionRow, LaterView, VerdictView, action_row, later_verdict_views, later_views, verdict_views};
+use super::parts::{
+    ActionRow, LaterView, VerdictView, action_row, later_verdict_views, later_views, verdict_views,
+};
 use super::{ConsoleState, Page};
 use crate::console::Error;
 use crate::console::session::Session;

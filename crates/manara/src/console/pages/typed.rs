@@ -104,7 +104,9 @@ impl Typed {
                 return Ok(now);
             }
             // A full time reads as a day, too, which would drop its hours.
-            let day = (value.len() == 10).then(|| value.parse::<Date>().ok()).flatten();
+            let day = (value.len() == 10)
+                .then(|| value.parse::<Date>().ok())
+                .flatten();
             let day = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
             day.map(|day| day.timestamp())
                 .or_else(|| value.parse::<Timestamp>().ok())
