@@ -953,7 +953,7 @@ async fn members_are_found_filtered_and_paged() {
         StatusCode::UNPROCESSABLE_ENTITY,
         &["No member of this bank has this signal.", "value=\"even\""],
     );
-    sent(&mut noor, find, &[("signal", "zz"), ("signal_type", "md5")])
+    sent(&mut noor, find, &[("signal", "12"), ("signal_type", "md5")])
         .await
         .is(StatusCode::UNPROCESSABLE_ENTITY, &["32 hexadecimal digits"]);
     let found = sent(&mut noor, find, &[("mode", "quarantine")])
