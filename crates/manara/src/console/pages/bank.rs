@@ -24,6 +24,7 @@ use manara_model::{
 use manara_signal::{Signal, SignalType};
 use manara_store::{Committed, Reader, Role, StoreError, Tx};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// Members on a page.
 const PAGE_MEMBERS: usize = 50;
@@ -521,7 +522,7 @@ pub(in crate::console) async fn set(
 /// Whether matching changes at all.
 fn matches_otherwise(before: &Bank, after: &Bank) -> bool {
     let bare = |bank: &Bank| BankSettings {
-        tags: Default::default(),
+        tags: BTreeSet::new(),
         quarantine: false,
         ..bank.settings.clone()
     };
@@ -537,7 +538,7 @@ fn counts(bank: &Bank) -> bool {
 fn check_one_at_a_time(before: &Bank, after: &Bank, typed: &mut Typed) {
     let bare = |bank: &Bank| BankSettings {
         mode: BankMode::Live,
-        tags: Default::default(),
+        tags: BTreeSet::new(),
         ..bank.settings.clone()
     };
     if !counts(before) && counts(after) && bare(before) != bare(after) {
@@ -658,7 +659,7 @@ async fn preview(
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
         None => StatusCode::OK,
     };
-    Ok((status, super::super::shell::page(&page)?).into_response())
+    Ok((status, crate::console::shell::page(&page)?).into_response())
 }
 
 /// A bank's members as if they were new, since what matters is all that they match. Those that have

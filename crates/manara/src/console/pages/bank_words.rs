@@ -9,7 +9,7 @@ use manara_model::{
 };
 use manara_signal::SignalType;
 use manara_store::StoreError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The types of signal that can match at a distance.
 pub(super) fn with_distance() -> impl Iterator<Item = SignalType> {
@@ -212,8 +212,8 @@ fn enable_ratio(typed: &mut Typed) -> Ratio {
     })
 }
 
-fn vetoes(typed: &mut Typed) -> std::collections::BTreeSet<BankName> {
-    let (mut vetoes, mut wrong) = (std::collections::BTreeSet::new(), None);
+fn vetoes(typed: &mut Typed) -> BTreeSet<BankName> {
+    let (mut vetoes, mut wrong) = (BTreeSet::new(), None);
     for name in typed.ticked("veto") {
         match name.parse::<BankName>() {
             Ok(name) => {

@@ -577,9 +577,10 @@ fn about_member(
     let history = reader.member_history(id)?;
     let mut changes = history.iter().rev();
     let why = changes.find(|it| it.settings.mode == MemberMode::Quarantine);
-    let heading = match removed {
-        true => format!("Member {id} of bank {name} was taken out"),
-        false => quarantine_heading(&name, id, &member.settings),
+    let heading = if removed {
+        format!("Member {id} of bank {name} was taken out")
+    } else {
+        quarantine_heading(&name, id, &member.settings)
     };
     Ok(Some(AboutMember {
         heading: text::inline(&heading),

@@ -28,7 +28,8 @@ impl From<Fields> for Typed {
     fn from(mut fields: Fields) -> Self {
         for value in fields.values_mut() {
             // Browsers send line ends as CR LF whatever was typed.
-            *value = value.replace("\r\n", "\n").trim().to_owned();
+            let unified = value.replace("\r\n", "\n");
+            unified.trim().clone_into(value);
         }
         Self {
             fields,

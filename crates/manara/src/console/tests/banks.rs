@@ -13,6 +13,10 @@ use manara_store::{Later, MemberHits};
 const HOSTILE: &str = "<script>alert(2)</script>\u{202e}gnp";
 
 /// What a server would find, two clusters: a known one that is larger, and an unknown one.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "reading what was seen can fail, and the console is told of it so"
+)]
 pub(super) fn similar() -> anyhow::Result<Vec<SimilarCluster>> {
     let at = clock::<0>();
     let cluster = |signal: String, size, known| SimilarCluster {
