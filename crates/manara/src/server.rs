@@ -417,6 +417,8 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
         now: clock::now,
         random: clock::random::<32>,
         overview: Arc::new(move || overview(&extra)),
+        recent: shared.config.recent,
+        similar: Arc::new(|| Ok(Vec::new())),
     });
     Ok((console::router(state), link))
 }

@@ -35,6 +35,7 @@ pub(crate) mod text;
 mod throttle;
 mod view;
 
+use crate::recent::Recent;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri, header};
@@ -53,6 +54,7 @@ use subtle::ConstantTimeEq;
 use throttle::Throttle;
 use tokio::sync::Semaphore;
 
+pub(crate) use pages::similar::SimilarCluster;
 pub(crate) use password::new_reviewer;
 
 /// Largest form, in bytes: a note of 8 KiB in which every byte is percent-encoded, ten times over.
@@ -72,7 +74,14 @@ pub(crate) struct ConsoleOptions {
     pub(crate) random: fn() -> [u8; 32],
     /// What the database does not know.
     pub(crate) overview: Arc<dyn Fn() -> OverviewExtra + Send + Sync>,
+    /// How far back "recently seen" goes.
+    pub(crate) recent: Recent,
+    /// Near-identical uploads among what was recently seen, the largest clusters first. Takes seconds.
+    pub(crate) similar: Arc<Similar>,
 }
+
+/// Gives the clusters of near-identical uploads.
+pub(crate) type Similar = dyn Fn() -> anyhow::Result<Vec<SimilarCluster>> + Send + Sync;
 
 /// What the pages show that is not in the database.
 #[derive(Default)]
@@ -103,6 +112,8 @@ struct Inner {
     memory: Memory,
     /// How many passwords are checked at once: each takes 19 MiB for some tens of milliseconds.
     checking: Arc<Semaphore>,
+    /// Who may read all that was recently seen: one at a time.
+    looking: Semaphore,
 }
 
 impl ConsoleState {
@@ -117,6 +128,7 @@ impl ConsoleState {
             throttle: Throttle::default(),
             memory: Memory::default(),
             checking: Arc::new(Semaphore::new(2)),
+            looking: Semaphore::new(1),
             options,
         }))
     }
@@ -195,6 +207,28 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/dead-letters", get(pages::dead_letters::show))
         .route("/dead-letters/replay", post(pages::dead_letters::replay))
         .route("/events/conflicts", get(pages::conflicts::show))
+        .route("/banks", get(pages::banks::show).post(pages::banks::create))
+        .route("/banks/{name}", get(pages::bank::show))
+        .route("/banks/{name}/find", post(pages::bank::find))
+        .route("/banks/{name}/settings", post(pages::bank::set))
+        .route("/banks/{name}/members/{id}", get(pages::member::show))
+        .route(
+            "/banks/{name}/members/{id}/settings",
+            post(pages::member::set),
+        )
+        .route(
+            "/banks/{name}/members/{id}/opinions",
+            post(pages::member::opine),
+        )
+        .route(
+            "/banks/{name}/members/{id}/remove",
+            post(pages::member::remove),
+        )
+        .route(
+            "/members/new",
+            get(pages::add_member::form).post(pages::add_member::add),
+        )
+        .route("/similar", get(pages::similar::show))
         .route("/rules", get(pages::rules::show))
         .route("/audit", get(pages::audit::show))
         .route("/static/{*path}", get(assets::serve))

@@ -37,6 +37,8 @@ pub(super) struct NavItem {
 pub(super) enum Here {
     Overview,
     Queues,
+    Banks,
+    Similar,
     DeadLetters,
     Conflicts,
     Rules,
@@ -60,6 +62,27 @@ impl Notice {
             "claimed" => good("The case is yours."),
             "released" => good("The case is back in its queue."),
             "decided" => good("The decision is recorded, and what follows from it is on its way."),
+            "member_kept" => {
+                good("The decision is recorded. The member matches again, and is vouched for.")
+            }
+            "member_taken_out" => {
+                good("The decision is recorded. The member is out of its bank and matches no more.")
+            }
+            "bank_made" => good("The bank is made. It holds nothing yet."),
+            "bank_changed" => good("The bank is changed. It holds for new events within a moment."),
+            "member_added" => good(
+                "The member is added. It matches within a moment; what was uploaded before is looked through for it.",
+            ),
+            "member_added_in_shadow" => {
+                good("The member is added in shadow: its matches are recorded and have no effect.")
+            }
+            "member_already" => good("Nothing was added: this member is there already."),
+            "member_changed" => {
+                good("The member is changed. It holds for new events within a moment.")
+            }
+            "member_removed" => good("The member is out of its bank and matches no more."),
+            "opinion_added" => good("Your opinion is recorded."),
+            "unchanged" => good("Nothing is different from how it was."),
             "replayed" => good("The action goes out again, under the same idempotency key."),
             "logged_out" => good("You are logged out."),
             "set_up" => {
@@ -99,6 +122,8 @@ impl Shell {
                     Some(totals.open_cases),
                     false,
                 ),
+                item(Here::Banks, "/banks", "Banks", None, false),
+                item(Here::Similar, "/similar", "Similar uploads", None, false),
                 item(
                     Here::DeadLetters,
                     "/dead-letters",

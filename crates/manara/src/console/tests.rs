@@ -1,7 +1,10 @@
 //! The console as a browser meets it: requests in, pages out, against a real store.
 
+mod banks;
+
 use super::session::{SESSION_COOKIE, encode_token, hash_of};
 use super::{ConsoleOptions, ConsoleState, OverviewExtra, new_reviewer, router};
+use crate::recent::Recent;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -99,6 +102,8 @@ fn app_at(now: fn() -> Timestamp, secure_cookies: bool) -> App {
                 "error: unknown signal type `pdqq`\n  --> images.rules:4:18".into(),
             ],
         }),
+        recent: Recent::default(),
+        similar: Arc::new(banks::similar),
     });
     App {
         router: router(state),
@@ -394,8 +399,10 @@ impl Answer {
     }
 }
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 9] = [
     "/",
+    "/banks",
+    "/similar",
     "/queues",
     "/queues/tvec",
     "/dead-letters",

@@ -3,8 +3,10 @@
 //! A move that is refused (somebody else holds the case, it was decided meanwhile, the form is from
 //! an earlier session) comes back as this same page with what was typed still in place.
 
+use super::member::{MemberView, member_view, quarantine_heading};
 use super::parts::{
-    self, ActionRow, CaseRow, VerdictView, action_row, bare_case_row, spans, verdict_views,
+    self, ActionRow, CaseRow, LaterView, VerdictView, action_row, bare_case_row, later_views,
+    spans, verdict_views, verdicts_of,
 };
 use super::{ConsoleState, Page};
 use crate::console::Error;
@@ -20,8 +22,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use manara_model::{
-    Action, ActionKind, CaseId, CaseState, Decoding, EntityType, Judgement, MediaFacts, Medium,
-    Name, Outcome, Refused,
+    Action, ActionKind, Case, CaseId, CaseState, Decoding, EntityType, Judgement, MediaFacts,
+    Medium, MemberMode, Name, Outcome, Refused,
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{
@@ -45,6 +47,7 @@ struct CasePage {
     mine: bool,
     held_by: Option<Html>,
     banner: Option<Banner>,
+    about: Option<AboutMember>,
     events: Vec<EventView>,
     more_events: u64,
     actions: Vec<ActionRow>,
@@ -74,6 +77,13 @@ struct CaseHead {
     state: Chip,
 }
 
+/// What a case about a member of a bank shows besides.
+struct AboutMember {
+    heading: Html,
+    why: Option<Html>,
+    member: MemberView,
+}
+
 /// What became of a move that was refused.
 #[derive(Debug)]
 struct Banner {
@@ -96,6 +106,7 @@ struct EventView {
     media: Vec<MediumView>,
     attributes: Option<Html>,
     verdicts: Vec<VerdictView>,
+    later: Vec<LaterView>,
 }
 
 struct AccountView {
@@ -356,19 +367,41 @@ pub(in crate::console) async fn decide(
         .write(move |tx| tx.decide_case(id, &login, &judged, decision, now))
         .await;
     match decided {
-        Ok(_) => {
+        Ok((case, _)) => {
             state.0.memory.drop_draft(session.hash);
-            Ok(Redirect::to(&format!("/cases/{id}?done=decided")).into_response())
+            let done = done_word(&case);
+            Ok(Redirect::to(&format!("/cases/{id}?done={done}")).into_response())
         }
         Err(StoreError::Refused(refused)) => {
             let (status, with) = refusal(&refused, draft_of(id, judgement));
             refuse(state, session, id, status, with).await
+        }
+        // A member was taken out of its bank meanwhile, and cannot be let match again.
+        Err(StoreError::Conflict(problem)) => {
+            let with = With {
+                outcome_problem: Some(super::typed::sentence(&problem)),
+                draft: Some(draft_of(id, judgement)),
+                ..With::default()
+            };
+            refuse(state, session, id, StatusCode::CONFLICT, with).await
         }
         Err(error @ StoreError::NotFound { .. }) => Err(error.into()),
         Err(error) => Ok(crate::console::error::refusal_keeping(
             &error.into(),
             draft_of(id, judgement),
         )),
+    }
+}
+
+/// What a decision has done, as the word of a notice.
+fn done_word(case: &Case) -> &'static str {
+    match &case.state {
+        _ if case.entity.member().is_none() => "decided",
+        CaseState::Closed {
+            outcome: Outcome::Keep,
+            ..
+        } => "member_kept",
+        _ => "member_taken_out",
     }
 }
 
@@ -491,6 +524,7 @@ fn read(
             _ => None,
         },
         banner: with.banner,
+        about: about_member(state, reader, case)?,
         events: events.collect::<Result<_, _>>()?,
         more_events: detail.events_total.saturating_sub(EVENTS_MAX as u64),
         actions: actions(&detail),
@@ -502,7 +536,7 @@ fn read(
             .map(|other| bare_case_row(other, me, now))
             .collect(),
         more_others: detail.related.len().saturating_sub(OTHERS_MAX),
-        judged: judged(&case.state),
+        judged: judged(case),
         next,
         choices: choices(&detail, &outcome),
         policies: policies(state, &case.policy),
@@ -525,6 +559,36 @@ fn read(
     })
 }
 
+/// The member that a case is about, and why it is in quarantine.
+fn about_member(
+    state: &ConsoleState,
+    reader: &Reader,
+    case: &Case,
+) -> Result<Option<AboutMember>, Error> {
+    let Some(id) = case.entity.member() else {
+        return Ok(None);
+    };
+    let Some((name, member, removed)) = reader.member(id)? else {
+        return Ok(None);
+    };
+    let Some(bank) = reader.bank(&name)? else {
+        return Ok(None);
+    };
+    let history = reader.member_history(id)?;
+    let mut changes = history.iter().rev();
+    let why = changes.find(|it| it.settings.mode == MemberMode::Quarantine);
+    let heading = if removed {
+        format!("Member {id} of bank {name} was taken out")
+    } else {
+        quarantine_heading(&name, id, &member.settings)
+    };
+    Ok(Some(AboutMember {
+        heading: text::inline(&heading),
+        why: why.map(|it| text::inline(&super::typed::sentence(&it.reason))),
+        member: member_view(state, reader, &bank, &member, removed)?,
+    }))
+}
+
 /// The most urgent case that waits in the same queue.
 fn next_case(reader: &Reader, queue: &Name) -> Result<Option<String>, Error> {
     let filter = CaseFilter {
@@ -540,7 +604,10 @@ fn next_case(reader: &Reader, queue: &Name) -> Result<Option<String>, Error> {
 }
 
 fn actions(detail: &CaseDetail) -> Vec<ActionRow> {
-    let automatic = detail.events.iter().map(|stored| &stored.decision);
+    let automatic = detail
+        .events
+        .iter()
+        .flat_map(|stored| std::iter::once(&stored.decision).chain(&stored.later));
     let decisions = automatic.chain(&detail.judgement);
     decisions
         .flat_map(|decision| {
@@ -557,6 +624,7 @@ fn step(entry: &TrailEntry) -> Step {
     let what = match entry.what.as_str() {
         "opened" => "Opened",
         "event_added" => "Another event added",
+        "found_later" => "Found later",
         "claimed" => "Claimed",
         "released" => "Put back",
         "decided" => "Decided",
@@ -576,8 +644,9 @@ fn step(entry: &TrailEntry) -> Step {
     }
 }
 
-fn judged(state: &CaseState) -> Option<Judged> {
-    match state {
+fn judged(case: &Case) -> Option<Judged> {
+    let of_member = case.entity.member().is_some();
+    match &case.state {
         CaseState::Closed {
             decision,
             outcome,
@@ -585,6 +654,8 @@ fn judged(state: &CaseState) -> Option<Judged> {
             at,
         } => Some(Judged {
             outcome: match outcome {
+                Outcome::Keep if of_member => "Let match again and vouched for",
+                Outcome::Remove if of_member => "Taken out of the bank",
                 Outcome::Keep => "Kept",
                 Outcome::Remove => "Removed",
                 Outcome::Suspend => "Suspended",
@@ -603,8 +674,34 @@ fn policies(state: &ConsoleState, own: &Name) -> BTreeSet<String> {
     rules.chain([own.to_string()]).collect()
 }
 
+/// The outcomes of a case about a member of a bank, which is not somebody who could be suspended.
+fn member_choices(chosen: &str) -> Vec<Choice> {
+    let choice = |outcome: Outcome, name, hint| Choice {
+        value: outcome.as_str(),
+        name,
+        hint: text::inline(hint),
+        chosen: chosen == outcome.as_str(),
+        disabled: false,
+    };
+    vec![
+        choice(
+            Outcome::Keep,
+            "It may match again; I vouch for it",
+            "It does not go into quarantine by itself any more.",
+        ),
+        choice(
+            Outcome::Remove,
+            "Take it out of the bank",
+            "For good. What was done because of it is not undone by this.",
+        ),
+    ]
+}
+
 fn choices(detail: &CaseDetail, chosen: &str) -> Vec<Choice> {
     let (case, history) = (&detail.case, &detail.history);
+    if case.entity.member().is_some() {
+        return member_choices(chosen);
+    }
     let asks = |outcome, kind| {
         case.consequences(outcome, history)
             .is_ok_and(|asked| asked.iter().any(|one| one.kind == kind))
@@ -687,7 +784,7 @@ fn event_view(
     let StoredEvent {
         event, decision, ..
     } = stored;
-    let marks = |field: &str| spans(&decision.verdicts, field);
+    let marks = |field: &str| spans(verdicts_of(stored), field);
     let content = event.content.as_ref();
     let body = content
         .and_then(|content| content.text.as_deref())
@@ -709,9 +806,7 @@ fn event_view(
         let facts = stored.media.get(index).unwrap_or(&no_facts);
         let mut view = medium_view(reader, medium, facts, number, index)?;
         let field = format!("content.media[{index}]");
-        view.matched = decision
-            .verdicts
-            .iter()
+        view.matched = verdicts_of(stored)
             .flat_map(|v| &v.because)
             .any(|m| m.field == field);
         view.shown = shown_view(state, session, detail.case.id, &view, shown);
@@ -740,6 +835,7 @@ fn event_view(
         media,
         attributes: parts::attributes(event)?,
         verdicts: verdict_views(reader, Some(event), &decision.verdicts)?,
+        later: later_views(reader, stored)?,
     })
 }
 
@@ -749,8 +845,7 @@ fn account_view(reader: &Reader, stored: &StoredEvent) -> Result<Option<AccountV
     let Some(account) = &stored.event.account else {
         return Ok(None);
     };
-    let marked =
-        |text: &str, field| text::inline_marked(text, &spans(&stored.decision.verdicts, field));
+    let marked = |text: &str, field| text::inline_marked(text, &spans(verdicts_of(stored), field));
     Ok(Some(AccountView {
         id: text::inline(&account.id),
         handle: account

@@ -1,6 +1,8 @@
 //! One decision: who made it, why, what was asked for and what became of it.
 
-use super::parts::{ActionRow, VerdictView, action_row, verdict_views};
+use super::parts::{
+    ActionRow, LaterView, VerdictView, action_row, later_verdict_views, later_views, verdict_views,
+};
 use super::{ConsoleState, Page};
 use crate::console::Error;
 use crate::console::session::Session;
@@ -27,6 +29,7 @@ struct DecisionPage {
     note: Option<Html>,
     verdicts: Vec<VerdictView>,
     without_verdicts: &'static str,
+    later: Vec<LaterView>,
     actions: Vec<ActionRow>,
 }
 
@@ -61,6 +64,13 @@ fn read(
         .ok_or_else(|| Error::NotFound("decision".into()))?;
     let deliveries = reader.deliveries(id)?;
     let stored = reader.event_of(id)?;
+    // What was found later is about an event that another decision was made on when it came.
+    let found_later = stored.is_none() && decision.author == Author::System;
+    let about = match &decision.event {
+        Some((source, id)) if found_later => reader.event(source, id)?,
+        _ => None,
+    };
+    let event = stored.as_ref().or(about.as_ref());
     let case = decision
         .case
         .map(|case| reader.case_detail(case))
@@ -80,6 +90,8 @@ fn read(
         at: When::exact(decision.at),
         about: if by_person {
             "A person’s judgement on a case."
+        } else if found_later {
+            "Found later in an event, because a member was added to a bank."
         } else {
             "All verdicts on one event."
         },
@@ -97,16 +109,21 @@ fn read(
             None => stored.as_ref().map(|stored| Count(stored.leaf)),
         },
         note: (!decision.note.is_empty()).then(|| text::block(&decision.note, &[])),
-        verdicts: verdict_views(
-            reader,
-            stored.as_ref().map(|stored| &stored.event),
-            &decision.verdicts,
-        )?,
+        verdicts: if found_later {
+            later_verdict_views(reader, event.map(|it| &it.event), &decision.verdicts)?
+        } else {
+            verdict_views(reader, event.map(|it| &it.event), &decision.verdicts)?
+        },
         without_verdicts: if by_person {
             "None: a person judged."
         } else {
             "None: the event passed."
         },
+        later: stored
+            .as_ref()
+            .map(|stored| later_views(reader, stored))
+            .transpose()?
+            .unwrap_or_default(),
         actions: decision
             .actions
             .iter()

@@ -1,16 +1,24 @@
 //! The pages, one file each: what it reads, what it shows, what it does.
 
+pub(super) mod add_member;
 pub(super) mod audit;
+pub(super) mod bank;
+pub(super) mod banks;
 pub(super) mod case;
 pub(super) mod conflicts;
 pub(super) mod dead_letters;
 pub(super) mod decision;
 pub(super) mod media;
+pub(super) mod member;
 pub(super) mod overview;
 pub(super) mod queues;
 pub(super) mod rules;
+pub(super) mod similar;
 
+mod bank_words;
 mod parts;
+mod radius;
+mod typed;
 
 use super::{ConsoleState, Error};
 use axum::response::Html;

@@ -9,7 +9,8 @@ use crate::console::view::{
 use crate::forms::{self, Compared};
 use jiff::Timestamp;
 use manara_model::{
-    Action, ActionKind, Author, Case, Event, Match, MemberId, Mode, Span, Traced, Verdict,
+    Action, ActionKind, Author, Case, Decision, Event, Match, MemberId, Mode, Span, Traced,
+    Verdict, Withheld,
 };
 use manara_signal::{Pdq, Signal, SignalType};
 use manara_store::{Delivery, DeliveryState, Reader, StoreError, StoredEvent};
@@ -69,7 +70,7 @@ pub(super) fn bare_case_row(case: &Case, me: &str, now: Timestamp) -> CaseRow {
 
 /// The text that matched, or the event's first one.
 fn excerpt(stored: &StoredEvent) -> Option<Html> {
-    let matched = |field: &str| !spans(&stored.decision.verdicts, field).is_empty();
+    let matched = |field: &str| !spans(verdicts_of(stored), field).is_empty();
     let (field, words) = stored
         .event
         .texts()
@@ -83,14 +84,20 @@ fn excerpt(stored: &StoredEvent) -> Option<Html> {
         })?;
     Some(text::excerpt(
         words,
-        &spans(&stored.decision.verdicts, field),
+        &spans(verdicts_of(stored), field),
         EXCERPT_CHARACTERS,
     ))
 }
 
+/// The verdicts on an event: those of when it came, and those that were found later.
+pub(super) fn verdicts_of(stored: &StoredEvent) -> impl Iterator<Item = &Verdict> {
+    let later = stored.later.iter().flat_map(|decision| &decision.verdicts);
+    stored.decision.verdicts.iter().chain(later)
+}
+
 /// The parts of a field that matched, in all verdicts together.
-pub(super) fn spans(verdicts: &[Verdict], field: &str) -> Vec<Span> {
-    let matches = verdicts.iter().flat_map(|verdict| &verdict.because);
+pub(super) fn spans<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>, field: &str) -> Vec<Span> {
+    let matches = verdicts.into_iter().flat_map(|verdict| &verdict.because);
     matches
         .filter(|found| found.field == field)
         .filter_map(|found| found.span)
@@ -103,14 +110,83 @@ pub(super) struct VerdictView {
     pub(super) version: u32,
     pub(super) policy: String,
     pub(super) shadow: bool,
+    /// Why it has no effect, where that is because of a match.
+    pub(super) withheld: Option<WithheldView>,
     pub(super) reason: Html,
     pub(super) effects: Vec<String>,
+    /// Whether that was done.
+    pub(super) acted: bool,
+    /// The words before its effects.
+    pub(super) asked: &'static str,
     pub(super) evidence: Vec<EvidenceRow>,
     pub(super) trace: Vec<TracedRow>,
 }
 
+/// Why a match has no effect.
+pub(super) struct WithheldView {
+    pub(super) words: String,
+    /// What vetoed it: bank, member, and whether there is a page of it.
+    pub(super) by: Option<(String, MemberId)>,
+}
+
+impl WithheldView {
+    fn of(withheld: &Withheld) -> Self {
+        match withheld {
+            Withheld::Vetoed {
+                bank,
+                member,
+                distance,
+            } => Self {
+                words: format!("at distance {distance}"),
+                by: Some((bank.to_string(), *member)),
+            },
+            other => Self {
+                words: other.to_string(),
+                by: None,
+            },
+        }
+    }
+}
+
+/// What was found in an event after it was decided on.
+pub(super) struct LaterView {
+    pub(super) at: When,
+    pub(super) decision: String,
+    /// The members that were new.
+    pub(super) members: Vec<(String, MemberId)>,
+    pub(super) verdicts: Vec<VerdictView>,
+}
+
+/// What was found in an event after it was decided on, oldest first.
+pub(super) fn later_views(
+    reader: &Reader,
+    stored: &StoredEvent,
+) -> Result<Vec<LaterView>, StoreError> {
+    let view = |decision: &Decision| -> Result<LaterView, StoreError> {
+        let because = decision
+            .verdicts
+            .iter()
+            .flat_map(|verdict| &verdict.because);
+        let mut members: Vec<(String, MemberId)> = because
+            .map(|found| (found.bank.to_string(), found.member))
+            .collect();
+        members.sort();
+        members.dedup();
+        Ok(LaterView {
+            at: When::exact(decision.at),
+            decision: decision.id.to_string(),
+            members,
+            verdicts: later_verdict_views(reader, Some(&stored.event), &decision.verdicts)?,
+        })
+    };
+    stored.later.iter().map(view).collect()
+}
+
 pub(super) struct EvidenceRow {
     pub(super) bank: String,
+    /// Whether the member has a page.
+    pub(super) is_known: bool,
+    pub(super) withheld: Option<WithheldView>,
     pub(super) member: MemberId,
     pub(super) note: Option<Html>,
     pub(super) signal_type: &'static str,
@@ -140,6 +216,20 @@ pub(super) fn verdict_views(
     Ok(views)
 }
 
+/// The verdicts of a later decision: of what they ask for, only people were asked.
+pub(super) fn later_verdict_views(
+    reader: &Reader,
+    event: Option<&Event>,
+    verdicts: &[Verdict],
+) -> Result<Vec<VerdictView>, StoreError> {
+    let mut views = verdict_views(reader, event, verdicts)?;
+    for view in &mut views {
+        view.asked = "Had it been known then, it would have asked for";
+        view.acted = false;
+    }
+    Ok(views)
+}
+
 fn verdict_view(
     reader: &Reader,
     event: Option<&Event>,
@@ -154,8 +244,20 @@ fn verdict_view(
         version: verdict.version,
         policy: verdict.policy.to_string(),
         shadow: verdict.mode == Mode::Shadow,
+        withheld: match verdict.mode {
+            Mode::Live => None,
+            Mode::Shadow => {
+                let mut because = verdict.because.iter();
+                because.find_map(|found| found.withheld.as_ref().map(WithheldView::of))
+            }
+        },
         reason: text::inline(&verdict.reason),
         effects: verdict.effects.iter().map(effect_words).collect(),
+        acted: verdict.mode == Mode::Live,
+        asked: match verdict.mode {
+            Mode::Live => "It asked for",
+            Mode::Shadow => "It would have asked for",
+        },
         evidence: verdict
             .because
             .iter()
@@ -177,11 +279,14 @@ fn evidence_row(
         .as_ref()
         .zip(event)
         .and_then(|((_, member, _), event)| compared(event, found, &member.signal));
+    let is_known = member.is_some();
     let note = member
         .map(|(_, member, _)| member.note)
         .filter(|note| !note.is_empty());
     Ok(EvidenceRow {
         bank: found.bank.to_string(),
+        is_known,
+        withheld: found.withheld.as_ref().map(WithheldView::of),
         member: found.member,
         note: note.map(|note| text::inline(&note)),
         signal_type: found.signal_type.name(),
