@@ -14,6 +14,7 @@ use crate::guard::{Guard, Looking};
 use crate::matcher::Matcher;
 use crate::media::{FetchOptions, Fetcher, Missing, Pool, PoolOptions, Variants};
 use crate::pipeline::Pipeline;
+use crate::recent::{Recent, Window, similar};
 use crate::rulebook::Rulebook;
 use crate::{api, clock, console};
 use anyhow::{Context, Result};
@@ -409,7 +410,8 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
     let link = token
         .as_ref()
         .map(|token| format!("{}/setup?token={token}", public.trim_end_matches('/')));
-    let extra = Arc::clone(shared);
+    let (extra, searched) = (Arc::clone(shared), shared.store.clone());
+    let recent = shared.config.recent;
     let state = console::ConsoleState::new(console::ConsoleOptions {
         store: shared.store.clone(),
         setup_token: token,
@@ -417,10 +419,37 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
         now: clock::now,
         random: clock::random::<32>,
         overview: Arc::new(move || overview(&extra)),
-        recent: shared.config.recent,
-        similar: Arc::new(|| Ok(Vec::new())),
+        recent,
+        similar: Arc::new(move || similar_uploads(&searched, recent)),
     });
     Ok((console::router(state), link))
+}
+
+/// Events that the console's page of similar uploads looks at, so that it comes within seconds;
+/// `manara bank similar` looks at all.
+const SIMILAR_EVENTS: usize = 100_000;
+
+/// The clusters of what was recently seen, for the console.
+fn similar_uploads(store: &Store, recent: Recent) -> Result<Vec<console::SimilarCluster>> {
+    let options = similar::Options::default();
+    let window = recent.window();
+    let window = Window {
+        events_max: window.events_max.min(SIMILAR_EVENTS),
+        ..window
+    };
+    let clusters = store.read(|reader| similar::clusters(reader, window, options))?;
+    let shown = clusters.into_iter().map(|it| console::SimilarCluster {
+        signal_type: it.signal_type,
+        signal: it.signal,
+        size: it.size,
+        accounts: it.accounts,
+        first: it.first,
+        last: it.last,
+        distance_max: it.distance_max,
+        known: it.known.into_iter().collect(),
+        samples: it.samples,
+    });
+    Ok(shown.collect())
 }
 
 fn overview(shared: &Shared) -> console::OverviewExtra {

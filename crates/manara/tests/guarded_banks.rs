@@ -274,6 +274,22 @@ async fn what_would_match_too_much_does_not_go_live() {
     let (code, said) = data.refused(&["member-set", "SLOGANS", "3", "--mode", "live"]);
     assert_eq!(code, Some(1), "{said}");
 
+    // So is letting a whole bank count.
+    data.bank(&["create", "TRIAL", "--mode", "shadow"]);
+    data.bank(&["add", "TRIAL", "text", "good morning"]);
+    for arguments in [
+        &["set", "TRIAL", "--mode", "live"][..],
+        &["enable", "TRIAL"],
+    ] {
+        if arguments[0] == "enable" {
+            data.bank(&["disable", "TRIAL"]);
+            data.bank(&["set", "TRIAL", "--mode", "live", "--force"]);
+        }
+        let (code, said) = data.refused(arguments);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("it would have matched 30"), "{said}");
+    }
+
     // In a file, the row that is too wide is named.
     let file = data.path.join("more.csv");
     std::fs::write(

@@ -5,6 +5,8 @@
 //! Indonesian made of syllables, one in three with a link, one in four with a mention; one in a hundred
 //! is a member of a bank. Prints the median, the 99th percentile and the share of each part.
 
+#![expect(clippy::print_stdout, reason = "it prints what it measures")]
+
 use manara_signal::index::{DestinationIndex, DestinationMember};
 use manara_signal::name::{Name, NameIndex, SloganIndex, as_text};
 use manara_signal::near::{EditIndex, RawText, ShingleIndex, Shingles};

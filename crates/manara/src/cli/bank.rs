@@ -183,6 +183,8 @@ pub(crate) enum Verb {
         #[command(flatten)]
         data: Data,
         name: BankName,
+        #[command(flatten)]
+        radius: Radius,
     },
     /// Take a bank out of matching, keeping its members.
     Disable {
@@ -324,7 +326,16 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
             flags,
             radius,
         } => set(&data, &name, description, *flags, radius),
-        Verb::Enable { data, name } => set_enabled(&data, &name, true),
+        Verb::Enable { data, name, radius } => {
+            let store = data.open()?;
+            let bank = known(&store, &name)?;
+            let counts = !bank.enabled && bank.settings.mode == BankMode::Live;
+            let thought = Thought::Bank(bank.settings);
+            match radius.check(&data, &store, &name, &thought, false, counts)? {
+                Some(done) => Ok(done),
+                None => set_enabled(&data, &name, true),
+            }
+        }
         Verb::Disable { data, name } => set_enabled(&data, &name, false),
     }
 }

@@ -80,6 +80,16 @@ pub(crate) struct Sample {
     pub(crate) excerpt: Option<Excerpt>,
 }
 
+impl Preview {
+    /// The share of all events that it would match, 0 to 1.
+    pub(crate) fn share(&self) -> f64 {
+        if self.seen == 0 {
+            return 0.0;
+        }
+        self.matched as f64 / self.seen as f64
+    }
+}
+
 /// What the change would have matched. Everything is looked up as it is for a new event, vetoes of
 /// negative banks included; the bank counts as live, whatever its mode.
 pub(crate) fn preview(
@@ -201,15 +211,22 @@ fn matchers(
         } => {
             let is_this = name == *bank;
             if is_this || settings.vetoes.contains(bank) {
-                let now = live(settings);
+                let now = live(settings.clone());
                 let then = match thought {
                     Thought::Bank(settings) if is_this => live(settings.clone()),
                     _ => now.clone(),
                 };
-                // A bank that is off would match nothing either way.
+                // A bank that is off is looked at as if it were on; one that begins to count with this
+                // change matches nothing that counts before.
                 after.set_bank(&name, enabled || is_this, then);
                 if let Some(before) = &before {
-                    before.set_bank(&name, enabled || is_this, now);
+                    let counted = enabled && settings.mode == BankMode::Live;
+                    let begins = matches!(thought, Thought::Bank(it) if it.mode == BankMode::Live);
+                    if is_this && begins && !counted {
+                        before.set_bank(&name, enabled, settings);
+                    } else {
+                        before.set_bank(&name, enabled || is_this, now);
+                    }
                 }
                 if !is_this {
                     negative.insert(name);

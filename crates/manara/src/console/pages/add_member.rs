@@ -107,7 +107,7 @@ async fn new_member(
         let signal = Signal::parse(signal_type, &value);
         signal.map_err(|error| typed.refuse("signal", error)).ok()
     });
-    let settings = member_settings(signal_type, typed, state.now());
+    let settings = member_settings(signal.as_ref(), typed, state.now());
     if settings.mode == MemberMode::Quarantine {
         typed.refuse("mode", "a new member is live or in shadow");
     }

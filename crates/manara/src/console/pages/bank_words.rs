@@ -7,7 +7,8 @@ use manara_model::{
     Bank, BankMode, BankName, BankSettings, Member, MemberMode, MemberSettings, Ratio,
     SettingsError, Stance,
 };
-use manara_signal::SignalType;
+use manara_signal::text::{TermOptions, WITHIN_MAX};
+use manara_signal::{Phrase, Signal, SignalType};
 use manara_store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,6 +101,7 @@ pub(super) fn member_words(settings: &MemberSettings) -> Vec<Html> {
     if settings.vouched {
         words.push("vouched for: no quarantine by itself".into());
     }
+    words.extend(term_words(&settings.term));
     if !settings.tags.is_empty() {
         words.push(format!("tags: {}", typed_tags(&settings.tags)));
     }
@@ -234,6 +236,7 @@ fn bank_field(error: &SettingsError) -> &'static str {
         SettingsError::Quality(_) => "quality_min",
         SettingsError::Tags(_) => "tags",
         SettingsError::VetoesItself(_) => "vetoes",
+        SettingsError::Term(_) => "level",
     }
 }
 
@@ -255,15 +258,74 @@ pub(super) fn typed_member(settings: &MemberSettings) -> Typed {
     if settings.vouched {
         typed.set("vouched", "on");
     }
+    let (term, usual) = (&settings.term, TermOptions::default());
+    typed.set("level", term.level.to_string());
+    typed.set("scope", term.scope.to_string());
+    typed.set("near", typed_phrases(&term.near));
+    typed.set("not_near", typed_phrases(&term.not_near));
+    if term.within != usual.within {
+        typed.set("within", term.within.to_string());
+    }
     typed
+}
+
+/// Phrases as they are typed: one after the other, with `;` between.
+fn typed_phrases(phrases: &[Phrase]) -> String {
+    let typed: Vec<&str> = phrases.iter().map(Phrase::original).collect();
+    typed.join("; ")
+}
+
+/// How a phrase is looked for, as it was typed; what is wrong is said at the fields.
+fn term(typed: &mut Typed) -> TermOptions {
+    let usual = TermOptions::default();
+    TermOptions {
+        level: typed.parsed("level").unwrap_or(usual.level),
+        scope: typed.parsed("scope").unwrap_or(usual.scope),
+        near: phrases(typed, "near"),
+        not_near: phrases(typed, "not_near"),
+        within: typed
+            .number("within", 1, u32::from(WITHIN_MAX))
+            .and_then(|within| u16::try_from(within).ok())
+            .unwrap_or(usual.within),
+    }
+}
+
+fn phrases(typed: &mut Typed, name: &'static str) -> Vec<Phrase> {
+    let value = typed.value(name).to_owned();
+    let given = value.split(';').map(str::trim).filter(|it| !it.is_empty());
+    let mut phrases = Vec::new();
+    for text in given {
+        match Phrase::parse(text) {
+            Ok(phrase) => phrases.push(phrase),
+            Err(error) => typed.refuse(name, error),
+        }
+    }
+    phrases
+}
+
+/// How a phrase is looked for, where it is not as usual.
+fn term_words(term: &TermOptions) -> impl Iterator<Item = String> {
+    let usual = TermOptions::default();
+    let level =
+        (term.level != usual.level).then(|| format!("looked for at the level {}", term.level));
+    let inside = (term.scope != usual.scope).then(|| "looked for inside words, too".to_owned());
+    let context = |words: &str, phrases: &[Phrase]| {
+        let within = term.within;
+        let listed = typed_phrases(phrases);
+        (!phrases.is_empty()).then(|| format!("only {words} within {within} words of: {listed}"))
+    };
+    let near = context("when it stands", &term.near);
+    let not_near = context("when it does not stand", &term.not_near);
+    [level, inside, near, not_near].into_iter().flatten()
 }
 
 /// Settings of a member as they were typed; what is wrong is said at the fields.
 pub(super) fn member_settings(
-    signal_type: Option<SignalType>,
+    signal: Option<&Signal>,
     typed: &mut Typed,
     now: Timestamp,
 ) -> MemberSettings {
+    let signal_type = signal.map(Signal::signal_type);
     let max = signal_type.map_or(u32::MAX, SignalType::widest_distance);
     let settings = MemberSettings {
         mode: typed.parsed("mode").unwrap_or_default(),
@@ -275,9 +337,13 @@ pub(super) fn member_settings(
         expires_at: typed.time("expires", now),
         tags: typed.tags("tags"),
         vouched: typed.has("vouched"),
+        term: match signal_type {
+            Some(SignalType::Text) => term(typed),
+            _ => TermOptions::default(),
+        },
     };
-    if let Some(signal_type) = signal_type
-        && let Err(error) = settings.check(signal_type)
+    if let Some(signal) = signal
+        && let Err(error) = settings.check(signal)
     {
         typed.refuse(member_field(&error), error);
     }
@@ -289,6 +355,7 @@ fn member_field(error: &SettingsError) -> &'static str {
         SettingsError::Foreign { setting, .. } if *setting != "distance" => "quality_min",
         SettingsError::Quality(_) => "quality_min",
         SettingsError::Tags(_) => "tags",
+        SettingsError::Term(_) => "level",
         SettingsError::Distance { .. }
         | SettingsError::Foreign { .. }
         | SettingsError::VetoesItself(_) => "distance",
@@ -498,7 +565,14 @@ mod tests {
         let json = r#"{"mode":"quarantine","distance":9,"quality_min":80,"expires_at":"2027-01-31T00:00:00Z","tags":["x"],"vouched":true}"#;
         let member = settings(json);
         let mut typed = typed_member(&member);
-        let read = member_settings(Some(SignalType::Pdq), &mut typed, Timestamp::UNIX_EPOCH);
+        let pdq = Signal::parse(SignalType::Pdq, &"0f".repeat(32)).unwrap();
+        let read = member_settings(Some(&pdq), &mut typed, Timestamp::UNIX_EPOCH);
         assert_eq!(read, member);
+        let json = r#"{"term":{"level":"aggressive","near":["rise","راية"],"not_near":["museum"],"within":5}}"#;
+        let phrase = settings(json);
+        let mut typed = typed_member(&phrase);
+        let text = Signal::parse(SignalType::Text, "grey banner").unwrap();
+        let read = member_settings(Some(&text), &mut typed, Timestamp::UNIX_EPOCH);
+        assert_eq!(read, phrase);
     }
 }

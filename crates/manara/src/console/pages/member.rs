@@ -42,6 +42,10 @@ const DAYS: i64 = 7;
 
 #[derive(Template)]
 #[template(path = "member.html")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a part of the page that is there or not"
+)]
 struct MemberPage {
     shell: Shell,
     csrf: String,
@@ -52,6 +56,7 @@ struct MemberPage {
     removal: Typed,
     distance: Option<DistanceRange>,
     has_quality: bool,
+    is_phrase: bool,
     in_quarantine: bool,
 }
 
@@ -205,6 +210,7 @@ fn read(
             unit: unit(signal_type),
         }),
         has_quality: signal_type == manara_signal::SignalType::Pdq,
+        is_phrase: signal_type == manara_signal::SignalType::Text,
         in_quarantine: member.settings.mode == MemberMode::Quarantine,
         member: member_view(state, reader, &bank, &member, removed)?,
     })
@@ -425,8 +431,7 @@ pub(in crate::console) async fn set(
             "it was taken out of its bank; add its signal anew if it is wanted",
         );
     }
-    let signal_type = member.signal.signal_type();
-    let after = member_settings(Some(signal_type), &mut typed, state.now());
+    let after = member_settings(Some(&member.signal), &mut typed, state.now());
     check_mode(&member, &after, &mut typed);
     check_reason(&mut typed);
     if typed.is_refused() {
