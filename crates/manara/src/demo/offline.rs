@@ -10,9 +10,7 @@ use crate::media::{SignedMedia, Variants};
 use crate::pipeline::signals_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use manara_model::{
-    DecisionId, Event, MediaFacts, Medium, MemberId, MemberSettings, Origin, actions_of,
-};
+use manara_model::{DecisionId, Event, MediaFacts, Medium, MemberId, Origin, actions_of};
 use manara_rules::{RuleSet, Schema, Source, compile};
 use manara_signal::Signal;
 use serde_json::{Value, json};
@@ -56,7 +54,7 @@ fn matcher(world: &World) -> Matcher {
         bank: bank.parse().unwrap(),
         member: MemberId(id),
         signal: Signal::parse(member.signal_type, &member.value).unwrap(),
-        settings: MemberSettings::default(),
+        settings: member.settings(),
     }));
     matcher
 }

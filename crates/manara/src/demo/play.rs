@@ -140,10 +140,10 @@ fn prepare(path: &Path, banks: Vec<super::world::BankPlan>) -> Result<(String, S
             .members
             .into_iter()
             .map(|m| {
-                Ok(NewMember::from((
-                    Signal::parse(m.signal_type, &m.value)?,
-                    m.note,
-                )))
+                Ok(NewMember {
+                    settings: m.settings(),
+                    ..(Signal::parse(m.signal_type, &m.value)?, m.note).into()
+                })
             })
             .collect();
         let members = parsed.with_context(|| format!("the members of bank {name}"))?;

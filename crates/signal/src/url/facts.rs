@@ -92,7 +92,7 @@ impl CanonicalUrl {
     }
 }
 
-/// Public shorteners of addresses, sorted; noted in November 2026 from their own pages. Some no
+/// Public shorteners of addresses, sorted; as commonly known in November 2026, not complete. Some no
 /// longer take new addresses but still lead on.
 const SHORTENERS: [&str; 49] = [
     "adf.ly",

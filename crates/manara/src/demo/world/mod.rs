@@ -37,8 +37,10 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use manara_model::MemberSettings;
 use manara_signal::SignalType;
 use manara_signal::digest::sha256;
+use manara_signal::text::{Level, TermOptions};
 use picture::{Original, Picture};
 use plan::{Draft, Given};
 use prng::Prng;
@@ -75,6 +77,22 @@ pub(crate) struct MemberPlan {
     /// As `manara bank add` takes it.
     pub(crate) value: String,
     pub(crate) note: String,
+    pub(crate) level: Level,
+}
+
+impl MemberPlan {
+    /// A day is played within seconds, in which any member matches far more than it used to: people
+    /// have vouched for all of them.
+    pub(crate) fn settings(&self) -> MemberSettings {
+        MemberSettings {
+            vouched: true,
+            term: TermOptions {
+                level: self.level,
+                ..TermOptions::default()
+            },
+            ..MemberSettings::default()
+        }
+    }
 }
 
 /// One event of the day, and what should come of it.
@@ -158,18 +176,26 @@ fn banks(originals: &[Original]) -> Vec<BankPlan> {
         signal_type: SignalType::Pdq,
         value: original.hash.hash.to_hex(),
         note: note_of(i, original),
+        level: Level::default(),
     };
     let file = |(i, original): (usize, &Original)| MemberPlan {
         signal_type: SignalType::Sha256,
         value: sha256(&original.file).to_hex(),
         note: note_of(i, original),
+        level: Level::default(),
     };
     let member = |signal_type, note: &'static str| {
         move |value: &&str| MemberPlan {
             signal_type,
             value: (*value).to_owned(),
             note: note.to_owned(),
+            level: Level::default(),
         }
+    };
+    // Whole slogans are long enough to be looked for behind digits and in pieces, too.
+    let slogan = |slogan: &slogan::Slogan| MemberPlan {
+        level: Level::Aggressive,
+        ..member(SignalType::Text, "invented slogan")(&slogan.text)
     };
     vec![
         BankPlan {
@@ -190,11 +216,7 @@ fn banks(originals: &[Original]) -> Vec<BankPlan> {
         BankPlan {
             name: "TVEC_SLOGANS",
             description: "Slogans of the invented Order, in Arabic and English.",
-            members: slogan::SLOGANS
-                .iter()
-                .map(|s| s.text)
-                .map(|s| member(SignalType::Text, "invented slogan")(&s))
-                .collect(),
+            members: slogan::SLOGANS.iter().map(slogan).collect(),
         },
         BankPlan {
             name: "TVEC_NAMES",
@@ -202,6 +224,11 @@ fn banks(originals: &[Original]) -> Vec<BankPlan> {
             members: naming::NAMES
                 .iter()
                 .map(member(SignalType::Text, "invented name"))
+                .chain(
+                    naming::NAMES
+                        .iter()
+                        .map(member(SignalType::Name, "invented name")),
+                )
                 .collect(),
         },
         BankPlan {
