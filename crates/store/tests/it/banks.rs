@@ -23,7 +23,7 @@ fn signal(n: u32) -> Signal {
         SignalType::UrlPrefix => format!("https://example.com/{n}/"),
         SignalType::Domain => format!("banner{n}.example"),
         SignalType::Invite => format!("telegram:@banner_{n}"),
-        SignalType::Wallet => format!("solana:{}", "1".repeat(32)),
+        SignalType::Wallet => format!("ethereum:0x{n:040x}"),
         SignalType::Name => format!("grey_banner_{n}"),
         SignalType::Url => format!("https://example.com/{n}"),
         SignalType::Md5 => format!("{n:032x}"),
