@@ -2,7 +2,7 @@
 //! members, and the settings as flags, stand in `member.rs`.
 
 use super::member::{BankFlags, MemberFlags, bank_words, member_words};
-use super::radius::{self, GUARD_MEMBERS, Radius, Similar};
+use super::radius::{self, GUARD_BYTES, GUARD_MEMBERS, Radius, Similar};
 use super::{Data, Done, operator, say, say_json};
 use crate::bankfile::{BadRow, BankFile, BankWriter, Format, More, ReadError, Row, Used};
 use crate::clock;
@@ -872,7 +872,7 @@ fn import(import: &Import) -> Result<Done> {
 
 /// Looks at what the members of a file would have matched, unless there are too many of them.
 fn look_ahead(store: &Store, source: &Source, import: &Import, good: u64) -> Result<Option<Done>> {
-    if good > GUARD_MEMBERS as u64 {
+    if good > GUARD_MEMBERS || source.bytes > GUARD_BYTES {
         eprintln!(
             "{} are too many to look up beforehand what they would have matched; members that match too much go into quarantine",
             counted(good, "member")

@@ -18,7 +18,9 @@ use manara_store::Store;
 /// Events that are looked at before a change is made without being asked to; `--preview` looks at all.
 const GUARD_EVENTS: usize = 20_000;
 /// Members of a file that are looked up one by one before they are imported.
-pub(super) const GUARD_MEMBERS: usize = 100_000;
+pub(super) const GUARD_MEMBERS: u64 = 100_000;
+/// The largest file of which that is done: its members are in memory meanwhile.
+pub(super) const GUARD_BYTES: u64 = 64 * 1024 * 1024;
 /// Rows of a file that are named when they match too much.
 const WIDE_SHOWN: usize = 20;
 
