@@ -104,7 +104,10 @@ impl Members {
     fn whole(&self, field: &str, text: &str, found: &mut Vec<Match>) {
         use SignalType::{Invite, Name, RawText, SimilarText, TextTlsh, Wallet};
         for signal_type in [RawText, SimilarText, TextTlsh, Invite, Wallet, Name] {
-            let is_name = matches!(field, "account.handle" | "account.display_name" | "space.name");
+            let is_name = matches!(
+                field,
+                "account.handle" | "account.display_name" | "space.name"
+            );
             let parsed = match signal_type {
                 TextTlsh => Tlsh::of(text).ok().map(Signal::TextTlsh),
                 Name if !is_name => None,
