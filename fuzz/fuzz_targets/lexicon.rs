@@ -1,9 +1,12 @@
-//! Any lexicon and text: hits lie in the text, a term is found in itself, what is removed is not found.
+//! Any lexicon and text: hits lie in the text and are the same without normalising all of it, a term is found in
+//! itself, what is removed is not found, and the explanation of the text ends with its keys.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use manara_signal::Phrase;
-use manara_signal::text::{Level, PhraseHit, PhraseIndex, Scope, TermOptions, normalise};
+use manara_signal::text::{
+    EXPLAINED_MAX, Level, PhraseHit, PhraseIndex, Scope, TermOptions, explain, normalise,
+};
 
 /// Options from a byte, with two of the phrases as company.
 fn options(bits: u8, near: Option<&Phrase>, not_near: Option<&Phrase>) -> TermOptions {
@@ -21,6 +24,9 @@ fn options(bits: u8, near: Option<&Phrase>, not_near: Option<&Phrase>) -> TermOp
 fn find(index: &PhraseIndex, text: &str) -> Vec<PhraseHit> {
     let mut hits = Vec::new();
     index.find(&normalise(text), &mut hits);
+    let mut same = Vec::new();
+    index.find_in(text, &mut same);
+    assert_eq!(hits, same);
     for hit in &hits {
         assert!(text.get(hit.original.clone()).is_some_and(|part| !part.is_empty()), "{hit:?}");
     }
@@ -29,6 +35,9 @@ fn find(index: &PhraseIndex, text: &str) -> Vec<PhraseHit> {
 
 fuzz_target!(|input: (Vec<(u8, &str)>, &str)| {
     let (terms, text) = input;
+    if text.len() <= EXPLAINED_MAX {
+        assert_eq!(explain(text).last().map(|step| step.after.as_str()), Some(normalise(text).folded()));
+    }
     let phrases: Vec<(u8, Phrase)> = terms
         .into_iter()
         .take(12)

@@ -21,11 +21,19 @@ fn say(line: &str) {
 struct Engine<'a> {
     name: &'static str,
     texts: &'a [&'a str],
-    /// How many hits there are in a text; the list is for reuse.
-    hits: Hits<'a>,
+    work: Work<'a>,
     seconds: Vec<f64>,
     found: usize,
 }
+
+enum Work<'a> {
+    /// How many hits there are in a text; the list is for reuse.
+    Text(Hits<'a>),
+    /// The same where normalising is done beforehand and not counted.
+    Normalised(&'a PhraseIndex),
+}
+
+type Hits<'a> = Box<dyn Fn(&str, &mut Vec<PhraseHit>) -> usize + 'a>;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -38,8 +46,8 @@ fn main() {
         .lines()
         .map(|line| normalise(line).folded().to_owned() + "\n")
         .collect();
-    say("| phrases | engine | MB/s | hits |");
-    say("|---|---|---|---|");
+    say("| phrases | engine | MB/s | beside daachorse | hits |");
+    say("|---|---|---|---|---|");
     for size in [10_000, 100_000] {
         let lexicon =
             std::fs::read_to_string(format!("{folder}/lexicon-{size}")).expect("a lexicon");
@@ -58,39 +66,46 @@ fn lexicon_of(phrases: &[Phrase], messages: &str, folded: &str, rounds: usize) {
     let folded_peer = self::peer(phrases.iter().map(Phrase::folded));
     let raw: Vec<&str> = messages.lines().collect();
     let folded: Vec<&str> = folded.lines().collect();
-    let engine = |name, texts, hits| Engine {
+    let engine = |name, texts, work| Engine {
         name,
         texts,
-        hits,
+        work,
         seconds: Vec::new(),
         found: 0,
     };
     let mut engines = [
-        engine("daachorse, raw", &raw, overlapping(&peer)),
-        engine("daachorse, folded", &folded, overlapping(&folded_peer)),
+        engine(PEERS[0], &raw, overlapping(&peer)),
+        engine(PEERS[1], &folded, overlapping(&folded_peer)),
+        engine("raw: normalise alone", &raw, normalising()),
+        engine("raw: normalise, find words", &raw, normalised(&words)),
+        engine("raw: find_in, words", &raw, found_in(&words)),
+        engine("folded: find_in, words", &folded, found_in(&words)),
         engine(
-            "normalise alone, raw",
-            &raw,
-            Box::new(|text, _| usize::from(normalise(text).truncated)),
+            "folded: find of normalised, words",
+            &folded,
+            Work::Normalised(&words),
         ),
-        engine("words: normalise and find, raw", &raw, normalised(&words)),
-        engine("words: find_in, raw", &raw, found_in(&words)),
-        engine("words: find_in, folded", &folded, found_in(&words)),
-        engine("inside: find_in, raw", &raw, found_in(&inside)),
-        engine("inside: find_in, folded", &folded, found_in(&inside)),
+        engine("raw: find_in, inside words", &raw, found_in(&inside)),
+        engine("folded: find_in, inside words", &folded, found_in(&inside)),
+        engine(
+            "folded: find of normalised, inside words",
+            &folded,
+            Work::Normalised(&inside),
+        ),
     ];
     for _ in 0..rounds {
         engines.iter_mut().for_each(Engine::run);
     }
-    for engine in &mut engines {
-        engine.seconds.sort_by(f64::total_cmp);
-        let median = engine.seconds[engine.seconds.len() / 2];
-        let speed = messages.len() as f64 / 1e6 / median;
+    let of_peers = [engines[0].median(), engines[1].median()];
+    for engine in &engines {
+        let peer = of_peers[usize::from(engine.name.starts_with("folded"))];
+        let (speed, ratio) = (
+            messages.len() as f64 / 1e6 / engine.median(),
+            peer / engine.median(),
+        );
+        let (count, name, found) = (phrases.len(), engine.name, engine.found);
         say(&format!(
-            "| {} | {} | {speed:.1} | {} |",
-            phrases.len(),
-            engine.name,
-            engine.found
+            "| {count} | {name} | {speed:.1} | {ratio:.2} | {found} |"
         ));
     }
     let each = |bytes: usize| bytes / phrases.len();
@@ -103,38 +118,73 @@ fn lexicon_of(phrases: &[Phrase], messages: &str, folded: &str, rounds: usize) {
     ));
 }
 
+/// The engines that others are compared with: on the messages as they are, and folded.
+const PEERS: [&str; 2] = ["raw: daachorse", "folded: daachorse"];
+
 impl Engine<'_> {
     fn run(&mut self) {
-        let (start, mut hits) = (Instant::now(), Vec::new());
-        self.found = self
-            .texts
-            .iter()
-            .map(|text| (self.hits)(text, &mut hits))
-            .sum();
-        self.seconds.push(start.elapsed().as_secs_f64());
+        let mut hits = Vec::new();
+        let (seconds, found) = match &self.work {
+            Work::Text(find) => timed(|| self.texts.iter().map(|text| find(text, &mut hits)).sum()),
+            Work::Normalised(index) => in_normalised(index, self.texts),
+        };
+        self.seconds.push(seconds);
+        self.found = found;
+    }
+
+    fn median(&self) -> f64 {
+        let mut seconds = self.seconds.clone();
+        seconds.sort_by(f64::total_cmp);
+        seconds[seconds.len() / 2]
     }
 }
 
-type Hits<'a> = Box<dyn Fn(&str, &mut Vec<PhraseHit>) -> usize + 'a>;
-
-fn overlapping(peer: &Peer) -> Hits<'_> {
-    Box::new(|text, _| peer.find_overlapping_iter(text).count())
+fn timed(work: impl FnOnce() -> usize) -> (f64, usize) {
+    let start = Instant::now();
+    let found = work();
+    (start.elapsed().as_secs_f64(), found)
 }
 
-fn normalised(index: &PhraseIndex) -> Hits<'_> {
-    Box::new(|text, hits| {
+fn in_normalised(index: &PhraseIndex, texts: &[&str]) -> (f64, usize) {
+    let (mut hits, mut seconds, mut found) = (Vec::new(), 0.0, 0);
+    for texts in texts.chunks(1000) {
+        let texts: Vec<_> = texts.iter().map(|text| normalise(text)).collect();
+        let (took, count) = timed(|| {
+            let of_one = |text| {
+                hits.clear();
+                index.find(text, &mut hits);
+                hits.len()
+            };
+            texts.iter().map(of_one).sum()
+        });
+        seconds += took;
+        found += count;
+    }
+    (seconds, found)
+}
+
+fn overlapping(peer: &Peer) -> Work<'_> {
+    Work::Text(Box::new(|text, _| peer.find_overlapping_iter(text).count()))
+}
+
+fn normalising<'a>() -> Work<'a> {
+    Work::Text(Box::new(|text, _| usize::from(normalise(text).truncated)))
+}
+
+fn normalised(index: &PhraseIndex) -> Work<'_> {
+    Work::Text(Box::new(|text, hits| {
         hits.clear();
         index.find(&normalise(text), hits);
         hits.len()
-    })
+    }))
 }
 
-fn found_in(index: &PhraseIndex) -> Hits<'_> {
-    Box::new(|text, hits| {
+fn found_in(index: &PhraseIndex) -> Work<'_> {
+    Work::Text(Box::new(|text, hits| {
         hits.clear();
         index.find_in(text, hits);
         hits.len()
-    })
+    }))
 }
 
 /// What was built, in how many seconds, and by how many bytes the process has grown.

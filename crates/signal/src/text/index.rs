@@ -695,6 +695,49 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_a_huge_text_the_beginning_is_searched() {
+        let index = index(&["grey banner"]);
+        let text = "the grey banner ".repeat(10_000_000 / 16);
+        let normalised = normalise(&text);
+        assert!(normalised.truncated);
+        let (mut hits, mut same) = (Vec::new(), Vec::new());
+        index.find(&normalised, &mut hits);
+        index.find_in(&text, &mut same);
+        assert_eq!(hits, same);
+        assert_eq!(hits.len(), OCCURRENCES_MAX);
+        assert!(hits.iter().all(|hit| hit.original.end <= TEXT_MAX));
+        let late = format!("{}grey banner", "x ".repeat(TEXT_MAX / 2));
+        hits.clear();
+        index.find_in(&late, &mut hits);
+        assert_eq!(hits, []);
+    }
+
+    #[test]
+    fn a_thousand_marks_on_one_letter_are_one_letter() {
+        for (letter, marks) in [
+            ("e", "\u{301}"),
+            ("e", "\u{301}\u{316}"),
+            ("e", "\u{200b}\u{302}"),
+        ] {
+            let text = format!("gr{letter}{}y banner", marks.repeat(1000));
+            let (mut hits, mut same) = (Vec::new(), Vec::new());
+            index(&["grey banner"]).find(&normalise(&text), &mut hits);
+            index(&["grey banner"]).find_in(&text, &mut same);
+            assert_eq!(hits, same);
+            let said: Vec<_> = hits
+                .iter()
+                .map(|hit| (hit.level, hit.original.clone()))
+                .collect();
+            assert_eq!(said, [(Level::Folded, 0..text.len())]);
+            assert!(hits[0].evasions.diacritics >= 1000);
+        }
+        let text = format!("راي{}ة الرماد", "\u{64e}\u{651}".repeat(1000));
+        let mut hits = Vec::new();
+        index(&["راية الرماد"]).find_in(&text, &mut hits);
+        assert_eq!((hits.len(), hits[0].evasions.diacritics), (1, 2000));
+    }
+
     /// What is found of one phrase with options, as `LEVEL: ORIGINAL (EVASIONS)`.
     #[track_caller]
     fn check_with(options: &str, phrase: &str, text: &str, expect: &[&str]) {
@@ -750,6 +793,21 @@ mod tests {
             "banner",
             "x b a n n e r s",
             &["folded: b a n n e r (spacing 5)"],
+        );
+        check_with(
+            inside,
+            "the g r e y banner",
+            "the g r e y banner! under the g-r-e-y  banners",
+            &[
+                "strict: the g r e y banner (none)",
+                "strict: the g-r-e-y  banner (none)",
+            ],
+        );
+        check_with(
+            inside,
+            "the grey banner",
+            "under the g-r-e-y  banners",
+            &["folded: the g-r-e-y  banner (spacing 3)"],
         );
         check_with(
             r#"{"scope":"substring","level":"strict"}"#,
@@ -956,6 +1014,12 @@ mod tests {
                 let mut hits = Vec::new();
                 index.find(&normalise(phrase.original()), &mut hits);
                 prop_assert!(hits.iter().any(|hit| hit.level == Level::Strict), "{phrase:?} {hits:?}");
+                let inside = TermOptions { scope: Scope::Substring, ..TermOptions::default() };
+                if index.insert_with(1, &phrase, &inside).is_ok() {
+                    hits.clear();
+                    index.find(&normalise(phrase.original()), &mut hits);
+                    prop_assert!(hits.iter().any(|hit| hit.level == Level::Strict), "inside {phrase:?} {hits:?}");
+                }
             }
         }
     }

@@ -325,7 +325,9 @@ impl Bits {
             let room = (2 * all.len()).max(ROOM_MIN).next_power_of_two();
             self.bits = vec![0; room * BITS_EACH / 64];
             self.room = room.saturating_sub(all.len());
-            all.into_iter().for_each(|word| self.set(word));
+            for word in all {
+                self.set(word);
+            }
         }
         self.set(word);
         self.room = self.room.saturating_sub(1);

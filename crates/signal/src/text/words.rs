@@ -71,7 +71,7 @@ pub(super) struct WordHash {
 const PLACES: usize = 64;
 static FACTORS: [u64; PLACES] = factors();
 
-/// Random odd numbers (SplitMix64: Steele, Lea and Flood 2014).
+/// Random odd numbers (`SplitMix64`: Steele, Lea and Flood 2014).
 const fn factors() -> [u64; PLACES] {
     let mut factors = [0; PLACES];
     let mut state = 0_u64;
