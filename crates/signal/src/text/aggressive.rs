@@ -71,17 +71,9 @@ enum Pieces {
 
 /// Adds the hits.
 pub(super) fn find(search: &mut Search<'_, '_>) {
-    let mut walk = Walk {
-        text: search.text,
-        visits: 0,
-        compared: 0,
-        edges: Vec::new(),
-        steps: Vec::new(),
-        hashes: Vec::new(),
-    };
+    let mut walk = Walk::new(search.text);
     for at in 0..walk.text.words().len() as u32 {
-        walk.visits = 0;
-        walk.follow(search, at, ROOT);
+        walk.begin_at(search, at);
     }
 }
 
@@ -96,6 +88,24 @@ struct Walk<'t> {
 }
 
 impl<'t> Walk<'t> {
+    fn new(text: &'t Normalised) -> Self {
+        Self {
+            text,
+            visits: 0,
+            compared: 0,
+            edges: Vec::new(),
+            steps: Vec::new(),
+            hashes: Vec::new(),
+        }
+    }
+
+    /// Looks for what begins at a word; gives how many places of the trie that took.
+    fn begin_at(&mut self, search: &mut Search<'_, 't>, at: u32) -> u32 {
+        self.visits = 0;
+        self.follow(search, at, ROOT);
+        self.visits
+    }
+
     fn word(&self, at: u32) -> Option<&'t Word> {
         self.text.words().get(at as usize)
     }
@@ -110,10 +120,10 @@ impl<'t> Walk<'t> {
 
     /// Follows the trie from a node along the readings of the text from a word on.
     fn follow(&mut self, search: &mut Search<'_, 't>, at: u32, node: u32) {
-        self.visits += 1;
-        if self.visits > VISITS_MAX {
+        if self.visits == VISITS_MAX || self.compared == COMPARED_MAX {
             return;
         }
+        self.visits += 1;
         let base = self.edges.len();
         self.add_edges(at, search.index.arabizi > 0);
         let mut next = base;
@@ -322,10 +332,10 @@ impl<'t> Walk<'t> {
             let Some((key, member)) = search.wanted(end >> 1) else {
                 continue;
             };
-            self.compared += 1;
-            if self.compared > COMPARED_MAX {
+            if self.compared == COMPARED_MAX {
                 return;
             }
+            self.compared += 1;
             let Some(undone) = self.compare(member) else {
                 continue;
             };
@@ -364,6 +374,8 @@ impl<'t> Walk<'t> {
         undone.merged |= said.merged;
         undone.repeated |= said.repeated;
         match step.how {
+            // A short word in halves is two words (`stay a way`) more often than one.
+            How::Pieces(Pieces::Halves) if phrase.len() < PIECES_LETTERS_MIN => return None,
             How::Pieces(pieces) => {
                 undone.gaps += step.to - step.from - 1;
                 undone.halves |= pieces == Pieces::Halves;
@@ -481,8 +493,10 @@ impl Undone {
 
 #[cfg(test)]
 mod tests {
+    use super::{COMPARED_MAX, VISITS_MAX, Walk};
     use crate::Phrase;
-    use crate::text::{Level, PhraseIndex, TermOptions, normalise};
+    use crate::text::search::Search;
+    use crate::text::{Level, PhraseIndex, TEXT_MAX, TermOptions, normalise};
 
     fn options() -> TermOptions {
         TermOptions {
@@ -505,6 +519,68 @@ mod tests {
             format!("{}: {original} ({})", hit.level, hit.evasions)
         });
         assert_eq!(said.collect::<Vec<_>>(), expect, "{phrase} in {text}");
+    }
+
+    /// Places of the trie visited and readings compared in a text.
+    fn work(index: &PhraseIndex, text: &str) -> (u64, u32) {
+        let text = normalise(text);
+        let mut search = Search::new(index, &text);
+        let mut walk = Walk::new(&text);
+        let mut visits = 0;
+        for at in 0..text.words().len() as u32 {
+            visits += u64::from(walk.begin_at(&mut search, at));
+        }
+        (visits, walk.compared)
+    }
+
+    // Phrases and texts made for each other: every piece of a text begins and continues many phrases.
+    #[test]
+    fn work_grows_with_the_text_and_not_with_what_it_may_be_read_as() {
+        let mut index = PhraseIndex::new();
+        let words = ["aa", "abab", "s1s1", "banner", "راية", "كلكل", "غضب", "a"];
+        let mut phrases = Vec::new();
+        for word in words {
+            phrases.extend((2..32).map(|n| vec![word; n].join(" ")));
+            phrases.extend((2..24).map(|n| word.repeat(n)));
+        }
+        for (key, phrase) in (0..).zip(&phrases) {
+            let phrase = Phrase::parse(phrase).unwrap();
+            index.insert_with(key, &phrase, &options()).unwrap();
+        }
+        let pieces = [
+            "a ",
+            "a.",
+            "a-a ",
+            "4@ ",
+            "@",
+            "4b4b ",
+            "ab ab ",
+            "$1s! ",
+            "b4nner ",
+            "ban.ner ",
+            "raya ",
+            "raya'",
+            "kalkal ",
+            "k",
+            "3'a9'ab ",
+            "'",
+            "وراية ",
+            "aа ",
+            "l1!|",
+            "كل ",
+            "al el ar ",
+        ];
+        for piece in pieces {
+            let texts = [1, 4].map(|part| piece.repeat(TEXT_MAX / 4 * part / piece.len()));
+            let [short, long] = texts.map(|text| {
+                let words = normalise(&text).words().len() as u64;
+                let (visits, compared) = work(&index, &text);
+                assert!(visits <= words * u64::from(VISITS_MAX), "{piece:?}");
+                assert!(compared <= COMPARED_MAX, "{piece:?}");
+                visits
+            });
+            assert!(long <= 5 * short + 100, "{piece:?}: {short}, then {long}");
+        }
     }
 
     #[test]
@@ -570,6 +646,7 @@ mod tests {
         );
         check(grey, "grey ba nn er", &[]);
         check("together", "to get her", &[]);
+        check("stay away", "stay a way", &[]);
         check("apartment", "a part-ment", &[]);
         check("anyone", "any one", &[]);
         check("banner", "ban.ner", &["aggressive: ban.ner (spacing 1)"]);

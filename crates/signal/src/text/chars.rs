@@ -436,7 +436,7 @@ const ZEROS: [u32; 65] = [
     0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
 ];
 
-fn digit(c: char) -> Option<char> {
+pub(super) fn digit(c: char) -> Option<char> {
     let after = ZEROS.partition_point(|zero| *zero <= c as u32);
     let zero = ZEROS.get(after.checked_sub(1)?)?;
     char::from_digit(c as u32 - zero, 10)
@@ -467,7 +467,7 @@ fn plain(c: char) -> char {
 }
 
 /// The letter without its accents.
-fn unaccented(c: char) -> char {
+pub(super) fn unaccented(c: char) -> char {
     std::iter::once(c).nfd().next().unwrap_or(c)
 }
 

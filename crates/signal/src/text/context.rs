@@ -19,6 +19,10 @@ pub(super) struct Context {
 }
 
 impl Context {
+    pub(super) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
     /// Adds phrases; gives their numbers.
     pub(super) fn insert(&mut self, phrases: &[Phrase]) -> Vec<u32> {
         phrases.iter().map(|phrase| self.add(phrase)).collect()

@@ -21,13 +21,15 @@
 //! read as Latin only by [`PhraseIndex`], and only where its neighbours say so; see there. Letters
 //! replaced by digits (`gr3y`) and Arabic in Latin letters are not undone.
 //!
-//! [`PhraseIndex`] then finds known phrases as whole words. Sources: UAX #15 (NFKC), UTS #39
+//! [`explain`] shows a text after each of these steps. [`PhraseIndex`] then finds known phrases as whole words. Sources: UAX #15 (NFKC), UTS #39
 //! (confusables), CAMeL Tools' and Lucene's lists of interchangeable Arabic letters.
 
 mod aggressive;
 mod arabizi;
 mod chars;
 mod context;
+mod explain;
+mod filter;
 mod index;
 mod key;
 mod loose;
@@ -40,6 +42,7 @@ mod term;
 mod trie;
 mod words;
 
+pub use explain::{EXPLAINED_MAX, NormalisationStep, explain};
 pub use index::{PhraseHit, PhraseIndex};
 pub use key::{Evasions, Key};
 pub use normalise::{Normalised, TEXT_MAX, normalise};

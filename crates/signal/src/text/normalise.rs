@@ -20,7 +20,7 @@ use unicode_normalization::UnicodeNormalization;
 pub const TEXT_MAX: usize = 64 * 1024;
 
 /// Marks of a script's own writing that one letter keeps in the folded key.
-const MARKS_MAX: usize = 4;
+pub(super) const MARKS_MAX: usize = 4;
 
 /// A text in both keys, with the words and readings that phrases are looked up in.
 ///
@@ -71,6 +71,11 @@ impl Normalised {
 
     pub(super) fn has_readings(&self) -> bool {
         !self.readings.is_empty()
+    }
+
+    /// The words at which readings begin, in order.
+    pub(super) fn words_with_readings(&self) -> impl Iterator<Item = u32> {
+        self.readings.iter().map(|reading| reading.from)
     }
 
     pub(super) fn spaced(&self) -> &[Spaced] {
@@ -956,7 +961,7 @@ impl<'t> Scanner<'t> {
 }
 
 /// Fewest single letters in a row that are taken for a word set apart.
-const SPACED_MIN: usize = 3;
+pub(super) const SPACED_MIN: usize = 3;
 /// What letters are set apart with, besides white space.
 const GAPS: &str = ".-_*|·•~+=/\\,،:'’";
 /// Most characters between two letters of a word set apart.
@@ -978,13 +983,13 @@ impl Normalised {
 }
 
 /// Whether words of these scripts may be read as Latin ones, if all their letters look so.
-fn is_imitating(scripts: u8) -> bool {
+pub(super) fn is_imitating(scripts: u8) -> bool {
     scripts != 0 && scripts & !(script::CYRILLIC | script::GREEK | script::IMITATING) == 0
 }
 
 /// The number of a character of two bytes in UTF-8.
 #[inline]
-fn two_bytes(a: u8, b: u8) -> usize {
+pub(super) fn two_bytes(a: u8, b: u8) -> usize {
     usize::from(a & 0x1f) << 6 | usize::from(b & 0x3f)
 }
 

@@ -1,6 +1,7 @@
 //! One search: a text, an index, and the hits so far.
 
 use super::context::{Places, words_of};
+use super::filter::{Filter, Seen};
 use super::index::{Ending, Member, PhraseHit, PhraseIndex, member_of};
 use super::normalise::Normalised;
 use super::substring_search;
@@ -85,10 +86,30 @@ impl<'i, 't> Search<'i, 't> {
 
     /// All hits, in order.
     pub(super) fn hits(mut self) -> Vec<PhraseHit> {
+        self.words();
+        self.spaced();
+        self.rest()
+    }
+
+    pub(super) fn word(&self, at: u32) -> Option<&'t Word> {
+        self.text.words().get(at as usize)
+    }
+
+    pub(super) fn plain(&self, stretch: Stretch) -> &'t str {
+        self.text.plain().slice(stretch)
+    }
+
+    /// All hits, looked for from every word, whatever the filter says.
+    #[cfg(test)]
+    pub(super) fn hits_unfiltered(mut self) -> Vec<PhraseHit> {
         for at in 0..self.text.words().len() as u32 {
             self.follow(at, at, ROOT);
         }
         self.spaced();
+        self.rest()
+    }
+
+    fn rest(mut self) -> Vec<PhraseHit> {
         if !self.index.substrings.is_empty() {
             substring_search::find(&mut self);
         }
@@ -98,12 +119,35 @@ impl<'i, 't> Search<'i, 't> {
         self.finish()
     }
 
-    pub(super) fn word(&self, at: u32) -> Option<&'t Word> {
-        self.text.words().get(at as usize)
+    /// Follows the trie from each word where a phrase may begin.
+    fn words(&mut self) {
+        let mut filter = Filter::new(&self.index.trie);
+        let mut with_readings = self.text.words_with_readings().peekable();
+        let mut may_before = false;
+        for (at, word) in (0..).zip(self.text.words()) {
+            let may = filter.next(Seen {
+                hash: word.hash,
+                arabic: (word.scripts == chars::script::ARABIC).then(|| self.plain(word.plain)),
+                imitated: None,
+            });
+            let mut is_read = false;
+            while with_readings.next_if_eq(&at).is_some() {
+                is_read = true;
+            }
+            if may_before || may.before || is_read {
+                self.begin_before(at);
+            }
+            may_before = may.here || is_read;
+        }
+        if may_before {
+            self.begin_before(self.text.words().len() as u32);
+        }
     }
 
-    pub(super) fn plain(&self, stretch: Stretch) -> &'t str {
-        self.text.plain().slice(stretch)
+    fn begin_before(&mut self, at: u32) {
+        if let Some(first) = at.checked_sub(1) {
+            self.follow(first, first, ROOT);
+        }
     }
 
     /// Follows the trie from `node` along the readings of the text from word `at` on. Goes no deeper

@@ -3,9 +3,10 @@
 
 use super::index::{Member, PhraseHit};
 use super::key::Evasions;
+use super::normalise::Normalised;
 use super::search::Search;
 use super::term::Level;
-use super::words::{ELONGATED, Stretch, Word, stretches};
+use super::words::{ELONGATED, Spaced, Stretch, Word, stretches};
 use std::ops::Range;
 
 /// The words of a text with one space between, and the way back to the plain key.
@@ -20,29 +21,46 @@ struct Hay {
 
 /// Adds the hits of phrases that may stand inside words.
 pub(super) fn find(search: &mut Search<'_, '_>) {
-    let hay = Hay::new(search, None);
+    let text = search.text;
+    find_spelt(search, &[]);
+    if !text.spaced().is_empty() {
+        find_spelt(search, text.spaced());
+    }
+}
+
+/// Looks for phrases with these letters set apart read together.
+fn find_spelt(search: &mut Search<'_, '_>, joined: &[Spaced]) {
+    let hay = Hay::new(search.text, joined, None);
     find_in(search, &hay);
     if search.text.evasions.elongation > 0 {
         // `bannnner` may be short for one letter or for two.
         for kept in [1, 2] {
-            let hay = Hay::new(search, Some(kept));
+            let hay = Hay::new(search.text, joined, Some(kept));
             find_in(search, &hay);
         }
     }
-    find_in_spaced(search);
 }
 
 impl Hay {
-    fn new(search: &Search<'_, '_>, kept: Option<usize>) -> Self {
+    fn new(text: &Normalised, joined: &[Spaced], kept: Option<usize>) -> Self {
         let mut hay = Self::default();
-        let plain = search.text.plain();
+        let plain = text.plain();
         hay.text.reserve(plain.text().len());
-        for (number, word) in (0..).zip(search.text.words()) {
+        let mut groups = joined.iter().peekable();
+        let mut last_joined = 0;
+        for (number, word) in (0..).zip(text.words()) {
             hay.words
                 .push((hay.text.len() as u32, word.plain.0, number));
             match kept {
                 None => hay.text.push_str(plain.slice(word.plain)),
                 Some(kept) => hay.push_shortened(plain.slice(word.plain), word.plain.0, kept),
+            }
+            if let Some(group) = groups.next_if(|group| group.from == number) {
+                let letters = text.buffered(group.text).chars().count();
+                last_joined = number + letters.saturating_sub(1) as u32;
+            }
+            if number < last_joined {
+                continue;
             }
             hay.text.push(' ');
             if kept.is_some() {
@@ -95,10 +113,13 @@ fn find_in(search: &mut Search<'_, '_>, hay: &Hay) {
         let Some((plain, words)) = hay.way_back(&range) else {
             return;
         };
+        // After letters read together the next one begins beyond what parts them.
+        let last = search.word(words.end.saturating_sub(1));
+        let end = last.map_or(plain.1, |word| plain.1.min(word.plain.1));
         let original = search
             .text
             .plain()
-            .original_span(plain.0 as usize, plain.1 as usize);
+            .original_span(plain.0 as usize, end as usize);
         for &member in members {
             hit(search, member, &original, words.clone());
         }
@@ -150,40 +171,4 @@ fn is_strict<'t>(
         .map(|word| search.text.strict.slice(word.strict))
         .collect();
     strict.join(" ").contains(member.strict())
-}
-
-/// Looks into letters set apart, read together.
-fn find_in_spaced(search: &mut Search<'_, '_>) {
-    let (index, text) = (search.index, search.text);
-    for group in text.spaced() {
-        let letters = text.buffered(group.text);
-        index.substrings.find(letters, |members, range| {
-            let before = |at: usize| {
-                letters
-                    .get(..at)
-                    .map_or(0, |text| text.chars().count() as u32)
-            };
-            let first = search.word(group.from + before(range.start));
-            let last = search.word((group.from + before(range.end)).saturating_sub(1));
-            let (Some(first), Some(last)) = (first, last) else {
-                return;
-            };
-            let original = first.original.0 as usize..last.original.1 as usize;
-            for &member in members {
-                if let Some((key, member)) = search.wanted(member)
-                    && member.level() >= Level::Folded
-                {
-                    let evasions = search.text.evasions_in(&original, false);
-                    add(
-                        search,
-                        key,
-                        member,
-                        Level::Folded,
-                        original.clone(),
-                        evasions,
-                    );
-                }
-            }
-        });
-    }
 }

@@ -15,10 +15,14 @@ pub(super) struct Trie {
     edges: HashTable<Edge>,
     ends: Vec<End>,
     free_ends: Vec<u32>,
-    /// Which words begin a path, and which edges there are beyond the first.
+    /// Which words begin a path.
     first_words: Bits,
+    /// Which words are a whole path.
+    alone: Bits,
+    /// Which two words begin a path; see [`pair`].
+    pairs: Bits,
+    /// Which edges there are beyond the first.
     further: Bits,
-    further_count: u32,
 }
 
 /// Where a word leads. What is asked of the node first is here, since most nodes are never looked at.
@@ -64,6 +68,12 @@ fn edge(node: u32, word: u64) -> u64 {
     mixed ^ (mixed >> 32)
 }
 
+/// Two words as one hash.
+#[inline]
+fn pair(first: u64, second: u64) -> u64 {
+    first.rotate_left(29).wrapping_mul(0x517c_c1b7_2722_0a95) ^ second
+}
+
 impl Trie {
     pub(super) fn new() -> Self {
         Self {
@@ -78,8 +88,9 @@ impl Trie {
             ends: Vec::new(),
             free_ends: Vec::new(),
             first_words: Bits::default(),
+            alone: Bits::default(),
+            pairs: Bits::default(),
             further: Bits::default(),
-            further_count: 0,
         }
     }
 
@@ -102,6 +113,24 @@ impl Trie {
         }
         let found = self.edges.find(wanted, |edge| edge.key == wanted);
         found.map(|edge| edge.child)
+    }
+
+    /// Whether the word may begin a path; if not, it does not.
+    #[inline]
+    pub(super) fn may_begin(&self, word: u64) -> bool {
+        self.first_words.may_have(word)
+    }
+
+    /// Whether something may end after the word alone.
+    #[inline]
+    pub(super) fn may_be_alone(&self, word: u64) -> bool {
+        self.alone.may_have(word)
+    }
+
+    /// Whether a path may begin with these two words.
+    #[inline]
+    pub(super) fn may_begin_with(&self, first: u64, second: u64) -> bool {
+        self.pairs.may_have(pair(first, second))
     }
 
     /// Writes what is true of a node to the edge that leads there.
@@ -144,6 +173,12 @@ impl Trie {
             next: node.ends,
         };
         node.ends = place(&mut self.ends, &mut self.free_ends, end);
+        if node.parent == ROOT {
+            let word = node.word;
+            let nodes = self.nodes.iter();
+            let alone = nodes.filter(|node| node.parent == ROOT && node.ends != NONE);
+            self.alone.add(word, alone.map(|node| node.word));
+        }
         self.note(at);
         at
     }
@@ -190,18 +225,29 @@ impl Trie {
         };
         self.edges
             .insert_unique(key, Edge { key, child }, |edge| edge.key);
-        if parent == ROOT {
-            let children = self.nodes.first().map_or(0, |root| root.children);
-            let first = self.nodes.iter().filter(|node| node.parent == ROOT);
-            let words = first.map(|node| node.word);
-            self.first_words.add(word, children, words);
-        } else {
-            self.note(parent);
-            self.further_count += 1;
-            let edges = self.edges.iter().map(|edge| edge.key);
-            self.further.add(key, self.further_count, edges);
-        }
+        self.may_have(parent, word, key);
         at
+    }
+
+    /// Notes a new edge where it is asked for before the table.
+    fn may_have(&mut self, parent: u32, word: u64, key: u64) {
+        let nodes = &self.nodes;
+        if parent == ROOT {
+            let first = nodes.iter().filter(|node| node.parent == ROOT);
+            self.first_words.add(word, first.map(|node| node.word));
+            return;
+        }
+        let edges = self.edges.iter().map(|edge| edge.key);
+        self.further.add(key, edges);
+        let begins = |at: u32| nodes.get(at as usize).filter(|node| node.parent == ROOT);
+        if let Some(first) = begins(parent) {
+            let all = nodes.iter().filter_map(|second| {
+                let first = begins(second.parent)?;
+                Some(pair(first.word, second.word))
+            });
+            self.pairs.add(pair(first.word, word), all);
+        }
+        self.note(parent);
     }
 
     fn prune(&mut self, mut at: u32) {
@@ -216,7 +262,6 @@ impl Trie {
                 entry.remove();
             }
             self.free_nodes.push(at);
-            self.further_count -= u32::from(parent != ROOT);
             if let Some(parent) = self.nodes.get_mut(parent as usize) {
                 parent.children -= 1;
             }
@@ -241,45 +286,57 @@ fn place<T>(items: &mut Vec<T>, free: &mut Vec<u32>, item: T) -> u32 {
     at
 }
 
-/// Which hashes may be in: one bit for each, and most words of a text have none set. Bits of what is
-/// gone stay until the next growth; they cost a look into the table and no more.
+/// Which hashes may be in: three bits for each, and almost no other word of a text has all three
+/// set. Bits of what is gone stay until the next growth; they cost a look into the table and no more.
 #[derive(Default)]
 struct Bits {
     /// A power of two.
     bits: Vec<u64>,
+    /// How many hashes may be added before there are too many.
+    room: usize,
 }
 
-/// Bits for each hash, at least half of this.
+/// Bits for each hash, at least.
 const BITS_EACH: usize = 16;
+/// Fewest hashes there is room for.
+const ROOM_MIN: usize = 64;
 
 impl Bits {
     #[inline]
     fn may_have(&self, word: u64) -> bool {
-        let (at, bit) = self.place(word);
-        self.bits.get(at).is_some_and(|bits| bits & bit != 0)
+        let (at, wanted) = self.place(word);
+        self.bits
+            .get(at)
+            .is_some_and(|bits| bits & wanted == wanted)
     }
 
     #[inline]
     fn place(&self, word: u64) -> (usize, u64) {
-        let mixed = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-        let at = (mixed >> 6) as usize & self.bits.len().wrapping_sub(1);
-        (at, 1 << (mixed & 63))
+        let mixed = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let at = (mixed >> 20) as usize & self.bits.len().wrapping_sub(1);
+        let bit = |shift: u32| 1 << ((mixed >> shift) & 63);
+        (at, bit(46) | bit(52) | bit(58))
     }
 
-    /// Adds a hash, now one of `count`, which are `all` or among them.
-    fn add(&mut self, word: u64, count: u32, all: impl Iterator<Item = u64>) {
-        if count as usize * BITS_EACH / 2 > self.bits.len() * 64 {
-            let words = (count as usize * BITS_EACH / 64).next_power_of_two();
-            self.bits = vec![0; words.max(16)];
-            all.for_each(|word| self.set(word));
+    /// Adds a hash; `all` are those in, for when there is no room left.
+    fn add(&mut self, word: u64, all: impl Iterator<Item = u64>) {
+        if self.room == 0 {
+            let all: Vec<u64> = all.collect();
+            let room = (2 * all.len()).max(ROOM_MIN).next_power_of_two();
+            self.bits = vec![0; room * BITS_EACH / 64];
+            self.room = room.saturating_sub(all.len());
+            for word in all {
+                self.set(word);
+            }
         }
         self.set(word);
+        self.room = self.room.saturating_sub(1);
     }
 
     fn set(&mut self, word: u64) {
-        let (at, bit) = self.place(word);
+        let (at, wanted) = self.place(word);
         if let Some(bits) = self.bits.get_mut(at) {
-            *bits |= bit;
+            *bits |= wanted;
         }
     }
 }

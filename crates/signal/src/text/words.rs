@@ -54,39 +54,70 @@ pub(super) struct Spaced {
     pub(super) text: Stretch,
 }
 
-const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
-
 /// A hash of letters in which repeated ones count once, so that it is the same for a word and its
 /// elongations; digits count each. What it finds is compared in full by [`same_word`].
+///
+/// Each letter is multiplied by a number for its place and added, so that a processor need not wait
+/// for one letter's multiplication to begin the next (multilinear hashing: Lemire and Kaser 2014).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WordHash {
     state: u64,
-    last: char,
+    last: u32,
     /// Letters that counted.
     pub(super) len: u32,
+}
+
+/// Numbers for the places of letters; those of long words are used again.
+const PLACES: usize = 64;
+static FACTORS: [u64; PLACES] = factors();
+
+/// Random odd numbers (`SplitMix64`: Steele, Lea and Flood 2014).
+const fn factors() -> [u64; PLACES] {
+    let mut factors = [0; PLACES];
+    let mut state = 0_u64;
+    let mut at = 0;
+    while at < PLACES {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        factors[at] = (z ^ (z >> 31)) | 1;
+        at += 1;
+    }
+    factors
 }
 
 impl WordHash {
     pub(super) const fn new() -> Self {
         Self {
-            state: SEED,
-            last: '\0',
+            state: 0,
+            last: 0,
             len: 0,
         }
     }
 
     #[inline]
     pub(super) fn push(&mut self, c: char) {
-        if c != self.last || !stretches(c) {
-            self.state = (self.state.rotate_left(5) ^ c as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
-            self.len += 1;
-        }
-        self.last = c;
+        self.push_code(c as u32, stretches(c));
+    }
+
+    /// The same for the number of a character.
+    #[inline]
+    pub(super) fn push_code(&mut self, code: u32, stretches: bool) {
+        let counts = code != self.last;
+        let factor = FACTORS[self.len as usize % PLACES];
+        let added = u64::from(code).wrapping_mul(factor);
+        self.state = self.state.wrapping_add(if counts { added } else { 0 });
+        self.len += u32::from(counts);
+        // No character has this number, so the next one counts.
+        self.last = if stretches { code } else { u32::MAX };
     }
 
     #[inline]
     pub(super) const fn finish(self) -> u64 {
-        self.state ^ (self.state >> 32)
+        // Without its length a word would be the same as with zeros after it.
+        let all = self.state ^ (self.len as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
+        all ^ (all >> 32)
     }
 }
 
@@ -146,6 +177,13 @@ const PROCLITICS: [char; 6] = ['و', 'ف', 'ب', 'ك', 'ل', 'س'];
 const ENCLITICS: [&str; 11] = [
     "ها", "هم", "هن", "كم", "نا", "ات", "ون", "ين", "ه", "ك", "ي",
 ];
+/// Whether a word that begins and ends with these letters may have particles.
+#[inline]
+pub(super) fn may_have_particles(first: char, last: char) -> bool {
+    let ends = matches!(last, 'ا' | 'م' | 'ن' | 'ت' | 'ه' | 'ك' | 'ي');
+    ends || PROCLITICS.contains(&first)
+}
+
 /// Letters that must be left for a word without its particle to be a word.
 const STEM_MIN: usize = 3;
 
@@ -224,6 +262,15 @@ mod tests {
         check("ha", "haaa", true);
         check("", "", true);
         check("a", "", false);
+    }
+
+    #[test]
+    fn particles_begin_and_end_with_their_letters() {
+        for ending in ENCLITICS {
+            assert!(may_have_particles('ا', ending.chars().last().unwrap()));
+        }
+        assert!(PROCLITICS.iter().all(|c| may_have_particles(*c, 'ر')));
+        assert!(!may_have_particles('ا', 'ر'));
     }
 
     #[test]
