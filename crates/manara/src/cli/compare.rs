@@ -15,10 +15,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
 use manara_model::Decoding;
+use manara_signal::language::identify;
 use manara_signal::near::Tlsh;
 use manara_signal::pdq::PdqForm;
 use manara_signal::text::{
-    Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, TermOptions, normalise,
+    Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, TermOptions, explain, normalise,
 };
 use manara_signal::{CanonicalUrl, Md5, Pdq, Sha256, Signal, SignalType};
 use serde::Serialize;
@@ -735,6 +736,29 @@ fn near(a: &str, b: &str) -> Vec<NearJson> {
 struct KeysJson {
     strict: String,
     folded: String,
+    /// The steps from the text as written to these keys, those that changed something.
+    steps: Vec<StepJson>,
+    /// Its language as BCP 47 has it, `und` when that cannot be told.
+    language: &'static str,
+}
+
+#[derive(Serialize)]
+struct StepJson {
+    name: &'static str,
+    level: &'static str,
+    after: String,
+}
+
+/// What was done to a text, step by step.
+fn steps_of(text: &str) -> Vec<StepJson> {
+    let steps = explain(text).into_iter();
+    let changed = steps.filter(|step| step.name != "as written");
+    let json = changed.map(|step| StepJson {
+        name: step.name,
+        level: level_name(step.level),
+        after: step.after,
+    });
+    json.collect()
 }
 
 #[derive(Serialize)]
@@ -755,12 +779,14 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
     let near = near(a, b);
     let alike = near.iter().any(|it| it.distance <= it.distance_max);
     let matched = equal.is_some() || a_in_b.is_some() || b_in_a.is_some() || alike;
-    let keys = |n: &Normalised| KeysJson {
+    let keys = |n: &Normalised, text: &str| KeysJson {
         strict: n.strict().to_owned(),
         folded: n.folded().to_owned(),
+        steps: steps_of(text),
+        language: identify(text).code,
     };
     if arguments.json {
-        let (a, b) = (keys(&one), keys(&two));
+        let (a, b) = (keys(&one, a), keys(&two, b));
         say_json(&TextsJson {
             signal_type: SignalType::Text,
             matched,
@@ -773,12 +799,16 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
         })?;
         return Ok(done(matched));
     }
-    for (name, normalised) in [("A", &one), ("B", &two)] {
+    for (name, text, normalised) in [("A", a, &one), ("B", b, &two)] {
         say(format_args!(
             "{name}  strict  {}",
             short(normalised.strict())
         ))?;
         say(format_args!("   folded  {}", short(normalised.folded())))?;
+        for step in steps_of(text) {
+            say(format_args!("   {}: {}", step.name, short(&step.after)))?;
+        }
+        say(format_args!("   language  {}", identify(text).code))?;
         if normalised.evasions.total() > 0 {
             say(format_args!("   undone  {}", normalised.evasions))?;
         }

@@ -289,6 +289,16 @@ mod tests {
         assert_eq!(found, expect, "{canonical} and {url}");
     }
 
+    /// Found by fuzzing: what was read could not be read back.
+    #[test]
+    fn a_host_with_an_empty_part_is_refused() {
+        for text in ["//.;", "https://.example/a", "a..example/b"] {
+            assert!(UrlPrefix::parse(text).is_err(), "{text}");
+            assert!(CanonicalUrl::parse(text).is_err(), "{text}");
+        }
+        assert!(CanonicalUrl::parse("https://example.com./a").is_ok());
+    }
+
     #[test]
     fn a_prefix_ends_where_a_part_ends() {
         let under = |url, expect| {

@@ -329,6 +329,10 @@ fn tidy(url: &mut url::Url) -> Result<(), &'static str> {
     if bare.is_empty() {
         return Err("the host is empty");
     }
+    // No host has such a name, and without its dots it would be another.
+    if bare.starts_with('.') || bare.contains("..") {
+        return Err("a part of the host's name is empty");
+    }
     let bare = (bare != host).then(|| bare.to_owned());
     if let Some(bare) = bare {
         url.set_host(Some(&bare))
