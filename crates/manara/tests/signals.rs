@@ -94,7 +94,7 @@ async fn phrases_are_found_at_the_level_and_in_the_company_that_was_asked_for() 
     );
     assert_eq!(
         found(&server, content("3", "an ash knights' army rises")).await,
-        ["text 2 at 0 in content.text[21..26]: "]
+        ["text 2 at 0 in content.text[21..26]: strict"]
     );
     assert_eq!(
         found(
@@ -110,7 +110,7 @@ async fn phrases_are_found_at_the_level_and_in_the_company_that_was_asked_for() 
     );
     assert_eq!(
         found(&server, content("5", "the bannermen")).await,
-        ["text 3 at 0 in content.text[4..10]: "]
+        ["text 3 at 0 in content.text[4..10]: strict"]
     );
 }
 
@@ -225,7 +225,7 @@ async fn names_are_found_in_other_spellings_and_slogans_inside_them() {
     assert_eq!(found(&server, with("2", "rayat_alramad")).await.len(), 1);
     assert_eq!(
         found(&server, with("3", "RiseUnderTheGreyBanner17")).await,
-        ["text 3 at 0 in account.handle[0..22]: folded: none; read as rise under the grey banner"]
+        ["text 3 at 0 in account.handle[0..22]: strict"]
     );
     assert_eq!(
         found(&server, with("4", "xriseunderthegreybannerx")).await,

@@ -10,7 +10,7 @@ use manara_signal::index::{MemberKind, PdqHit};
 use manara_signal::name::as_text;
 use manara_signal::near::{RawText, Shingles, Tlsh};
 use manara_signal::pdq::PdqHash;
-use manara_signal::text::{Level, Normalised, PhraseHit, normalise};
+use manara_signal::text::{Evasions, Normalised, PhraseHit, normalise};
 use manara_signal::url::{CanonicalUrl, Destination, find_destinations};
 use manara_signal::{Invite, Name, Signal, SignalType, Wallet};
 use std::collections::hash_map::Entry;
@@ -72,13 +72,7 @@ impl Found {
     fn phrase(&mut self, indexes: &Indexes, field: &str, hit: &PhraseHit) {
         let near = plain(hit.key, SignalType::Text, 0);
         if let Some(found) = self.nearest(indexes, near, field, Some(span_of(&hit.original))) {
-            found.how = match hit.level {
-                Level::Strict => None,
-                level => Some(match &hit.read {
-                    Some(read) => format!("{level}: {}; read as {read}", hit.evasions),
-                    None => format!("{level}: {}", hit.evasions),
-                }),
-            };
+            found.how = Some(how_read(hit));
         }
     }
 
@@ -453,4 +447,17 @@ fn covers(negative: &Match, found: &Match) -> bool {
 fn reach(found: &Match) -> u32 {
     let widest = found.signal_type.widest_distance();
     (found.distance * 1000).checked_div(widest).unwrap_or(0)
+}
+
+/// How a phrase was found, in words: `folded: tatweel 3; read as grey banner`, `strict` when nothing had
+/// to be undone.
+fn how_read(hit: &PhraseHit) -> String {
+    let mut how = hit.level.to_string();
+    if hit.evasions != Evasions::default() {
+        how = format!("{how}: {}", hit.evasions);
+    }
+    match &hit.read {
+        Some(read) => format!("{how}; read as {read}"),
+        None => how,
+    }
 }
