@@ -1,6 +1,7 @@
 //! Finding the phrases of a lexicon in messages, beside the daachorse crate (charwise) in the same process.
 //!
-//! `bench_lexicon FOLDER [ROUNDS]`, with what `bench/text/lexicon_gen.py` wrote there; prints a table.
+//! `bench_lexicon FOLDER [ROUNDS [ENGINE]]`, with what `bench/text/lexicon_gen.py` wrote there; prints a table, of
+//! the engines whose names contain `ENGINE` and of daachorse.
 //! The peer looks for the letters of the phrases anywhere in a message (`find_overlapping_iter`); whole words, letter
 //! case and all that normalising undoes are nothing to it. Engines take turns, and medians of the rounds are printed.
 
@@ -41,6 +42,7 @@ fn main() {
     let rounds = arguments
         .next()
         .map_or(3, |rounds| rounds.parse().expect("a number of rounds"));
+    let only = arguments.next().unwrap_or_default();
     let messages = std::fs::read_to_string(format!("{folder}/messages")).expect("messages");
     let folded: String = messages
         .lines()
@@ -55,11 +57,11 @@ fn main() {
             .lines()
             .map(|line| Phrase::parse(line).expect("a phrase"))
             .collect();
-        lexicon_of(&phrases, &messages, &folded, rounds);
+        lexicon_of(&phrases, &messages, &folded, (rounds, &only));
     }
 }
 
-fn lexicon_of(phrases: &[Phrase], messages: &str, folded: &str, rounds: usize) {
+fn lexicon_of(phrases: &[Phrase], messages: &str, folded: &str, (rounds, only): (usize, &str)) {
     let (words, words_took, words_bytes) = built(|| index(phrases, Scope::Words));
     let (inside, inside_took, inside_bytes) = built(|| index(phrases, Scope::Substring));
     let (peer, peer_took, _) = built(|| peer(phrases.iter().map(Phrase::original)));
@@ -93,11 +95,13 @@ fn lexicon_of(phrases: &[Phrase], messages: &str, folded: &str, rounds: usize) {
             Work::Normalised(&inside),
         ),
     ];
+    let asked = |engine: &Engine<'_>| PEERS.contains(&engine.name) || engine.name.contains(only);
     for _ in 0..rounds {
-        engines.iter_mut().for_each(Engine::run);
+        let of_round = engines.iter_mut().filter(|engine| asked(engine));
+        of_round.for_each(Engine::run);
     }
     let of_peers = [engines[0].median(), engines[1].median()];
-    for engine in &engines {
+    for engine in engines.iter().filter(|engine| asked(engine)) {
         let peer = of_peers[usize::from(engine.name.starts_with("folded"))];
         let (speed, ratio) = (
             messages.len() as f64 / 1e6 / engine.median(),
@@ -214,7 +218,6 @@ fn index(phrases: &[Phrase], scope: Scope) -> PhraseIndex {
     for (key, phrase) in (0..).zip(phrases) {
         index.insert_with(key, phrase, &options).expect("a term");
     }
-    index.prepare();
     index
 }
 

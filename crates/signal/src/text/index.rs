@@ -9,7 +9,8 @@
 //! imitates; an Arabic word at the start or end of a phrase of several words may carry a particle
 //! (`وراية الرماد`, "and the banner of ash"); a phrase of several words may be written as one
 //! (`#greybanner`). What the aggressive level adds to these is in its own module and trie, so that
-//! it costs nothing where no phrase asks for it; phrases looked for inside words are in an automaton.
+//! it costs nothing where no phrase asks for it; phrases looked for inside words are in a trie of their
+//! letters.
 
 use super::context::Context;
 use super::filter::{MayBe, may_be};
@@ -108,6 +109,8 @@ pub(super) struct Member {
 pub(super) struct Term {
     level: Level,
     pub(super) scope: Scope,
+    /// Node of the trie of letters.
+    inside: u32,
     /// Nodes of the aggressive trie.
     loose: u32,
     arabizi: u32,
@@ -219,7 +222,10 @@ impl PhraseIndex {
             term: options.map(|options| Box::new(self.term(options))),
         };
         if options.is_some_and(|options| options.scope == Scope::Substring) {
-            self.substrings.insert(member, &new.folded);
+            let node = self.substrings.insert(member, &new.folded);
+            if let Some(term) = &mut new.term {
+                term.inside = node;
+            }
         } else {
             self.insert_words(member, &mut new);
         }
@@ -241,6 +247,7 @@ impl PhraseIndex {
         Term {
             level: options.level,
             scope: options.scope,
+            inside: NONE,
             loose: NONE,
             arabizi: NONE,
             near: self.context.insert(&options.near),
@@ -307,7 +314,7 @@ impl PhraseIndex {
         self.loose.remove(term.arabizi, loose_end(member, true));
         self.arabizi -= usize::from(term.arabizi != NONE);
         if term.scope == Scope::Substring {
-            self.substrings.remove(member, folded);
+            self.substrings.remove(term.inside, member, folded);
         }
         self.context.remove(&term.near);
         self.context.remove(&term.not_near);
@@ -321,12 +328,6 @@ impl PhraseIndex {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Builds what the next search would build first: the automaton of the phrases looked for inside
-    /// words, if such phrases were added.
-    pub fn prepare(&self) {
-        self.substrings.prepare();
     }
 
     /// Appends what is found, by place, then by key: every occurrence of every phrase, each once. (Of

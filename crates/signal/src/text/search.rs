@@ -86,8 +86,10 @@ impl<'i, 't> Search<'i, 't> {
 
     /// All hits, in order.
     pub(super) fn hits(mut self) -> Vec<PhraseHit> {
-        self.words();
-        self.spaced();
+        if !self.index.trie.is_empty() {
+            self.words();
+            self.spaced();
+        }
         self.rest()
     }
 

@@ -1,22 +1,22 @@
-//! Looks for phrases inside words: in the words of the text with one space between, as the
-//! automaton has the phrases.
+//! Looks for phrases inside words: in the words of the text with one space between, as the phrases
+//! have it.
 
 use super::index::{Member, PhraseHit};
 use super::key::Evasions;
 use super::normalise::Normalised;
 use super::search::Search;
+use super::substring::Letters;
 use super::term::Level;
 use super::words::{ELONGATED, Spaced, Stretch, Word, stretches};
 use std::ops::Range;
 
-/// The words of a text with one space between, and the way back to the plain key.
+/// The words of a text with one space between, letter by letter, and the way back to the plain key.
 #[derive(Default)]
 struct Hay {
-    text: String,
-    /// Begin of each word in it, begin in the plain key, and index of the word.
-    words: Vec<(u32, u32, u32)>,
-    /// Offset in the plain key of each byte, where elongations were shortened.
-    bytes: Vec<u32>,
+    /// Each letter, and where it begins in the plain key.
+    letters: Vec<(char, u32)>,
+    /// The letter where each word begins, and the index of the word.
+    words: Vec<(u32, u32)>,
 }
 
 /// Adds the hits of phrases that may stand inside words.
@@ -43,31 +43,34 @@ fn find_spelt(search: &mut Search<'_, '_>, joined: &[Spaced]) {
 
 impl Hay {
     fn new(text: &Normalised, joined: &[Spaced], kept: Option<usize>) -> Self {
-        let mut hay = Self::default();
         let plain = text.plain();
-        hay.text.reserve(plain.text().len());
+        let mut hay = Self {
+            letters: Vec::with_capacity(plain.text().len()),
+            words: Vec::with_capacity(text.words().len()),
+        };
         let mut groups = joined.iter().peekable();
         let mut last_joined = 0;
         for (number, word) in (0..).zip(text.words()) {
-            hay.words
-                .push((hay.text.len() as u32, word.plain.0, number));
+            hay.words.push((hay.letters.len() as u32, number));
             match kept {
-                None => hay.text.push_str(plain.slice(word.plain)),
+                None => hay.push_letters(plain.slice(word.plain), word.plain.0),
                 Some(kept) => hay.push_shortened(plain.slice(word.plain), word.plain.0, kept),
             }
             if let Some(group) = groups.next_if(|group| group.from == number) {
                 let letters = text.buffered(group.text).chars().count();
                 last_joined = number + letters.saturating_sub(1) as u32;
             }
-            if number < last_joined {
-                continue;
-            }
-            hay.text.push(' ');
-            if kept.is_some() {
-                hay.bytes.push(word.plain.1);
+            if number >= last_joined {
+                hay.letters.push((' ', word.plain.1));
             }
         }
         hay
+    }
+
+    fn push_letters(&mut self, word: &str, plain: u32) {
+        let letters = word.char_indices();
+        self.letters
+            .extend(letters.map(|(at, c)| (c, plain + at as u32)));
     }
 
     /// Appends a word with its elongations shortened to so many letters.
@@ -81,49 +84,57 @@ impl Hay {
             } else {
                 run
             };
-            for _ in 0..shortened {
-                self.text.push(c);
-            }
-            let bytes = shortened * c.len_utf8();
-            self.bytes.extend(std::iter::repeat_n(at, bytes));
+            self.letters.extend(std::iter::repeat_n((c, at), shortened));
             rest = rest.get(run * c.len_utf8()..).unwrap_or_default();
         }
     }
 
-    /// The stretch of the plain key, and the words, that a stretch of it stands for.
+    /// The letter after the phrase, if it is here.
+    fn end_of(&self, phrase: &str, begin: usize) -> Option<usize> {
+        let mut at = begin;
+        for c in phrase.chars() {
+            if self.letters.get(at)?.0 != c {
+                return None;
+            }
+            at += 1;
+        }
+        Some(at)
+    }
+
+    /// The stretch of the plain key, and the words, that a stretch of letters stands for.
     fn way_back(&self, hit: &Range<usize>) -> Option<(Stretch, Range<u32>)> {
-        let (start, end) = (hit.start as u32, hit.end as u32);
-        let word_at = |at: u32| {
-            let after = self.words.partition_point(|(begin, ..)| *begin <= at);
+        let word_at = |at: usize| {
+            let after = self
+                .words
+                .partition_point(|(begin, _)| *begin as usize <= at);
             self.words.get(after.checked_sub(1)?)
         };
-        let (first, last) = (word_at(start)?, word_at(end.checked_sub(1)?)?);
-        let plain = if self.bytes.is_empty() {
-            (start - first.0 + first.1, end - last.0 + last.1)
-        } else {
-            (*self.bytes.get(hit.start)?, *self.bytes.get(hit.end)?)
-        };
-        Some((plain, first.2..last.2 + 1))
+        let (first, last) = (word_at(hit.start)?, word_at(hit.end.checked_sub(1)?)?);
+        let plain = (self.letters.get(hit.start)?.1, self.letters.get(hit.end)?.1);
+        Some((plain, first.1..last.1 + 1))
     }
 }
 
 fn find_in(search: &mut Search<'_, '_>, hay: &Hay) {
     let index = search.index;
-    index.substrings.find(&hay.text, |members, range| {
-        let Some((plain, words)) = hay.way_back(&range) else {
-            return;
-        };
-        // After letters read together the next one begins beyond what parts them.
-        let last = search.word(words.end.saturating_sub(1));
-        let end = last.map_or(plain.1, |word| plain.1.min(word.plain.1));
-        let original = search
-            .text
-            .plain()
-            .original_span(plain.0 as usize, end as usize);
-        for &member in members {
-            hit(search, member, &original, words.clone());
-        }
+    let letters = Letters::of(hay.letters.iter().map(|letter| letter.0));
+    index.substrings.find(&letters, |member, begin| {
+        hit_in(search, hay, member, begin);
     });
+}
+
+/// Adds a hit, if the phrase really begins at this letter.
+fn hit_in(search: &mut Search<'_, '_>, hay: &Hay, member: u32, begin: usize) -> Option<()> {
+    let (_, phrase) = search.wanted(member)?;
+    let end = hay.end_of(&phrase.folded, begin)?;
+    let (plain, words) = hay.way_back(&(begin..end))?;
+    // After letters read together the next one begins beyond what parts them.
+    let last = search.word(words.end.saturating_sub(1));
+    let end = last.map_or(plain.1, |word| plain.1.min(word.plain.1));
+    let text = search.text.plain();
+    let original = text.original_span(plain.0 as usize, end as usize);
+    hit(search, member, &original, words);
+    Some(())
 }
 
 fn hit(search: &mut Search<'_, '_>, member: u32, original: &Range<usize>, words: Range<u32>) {

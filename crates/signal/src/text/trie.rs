@@ -115,6 +115,12 @@ impl Trie {
         found.map(|edge| edge.child)
     }
 
+    /// Which words may begin a path, for who asks of many.
+    #[inline]
+    pub(super) fn first(&self) -> &Bits {
+        &self.first_words
+    }
+
     /// Whether the word may begin a path; if not, it does not.
     #[inline]
     pub(super) fn may_begin(&self, word: u64) -> bool {
@@ -289,7 +295,7 @@ fn place<T>(items: &mut Vec<T>, free: &mut Vec<u32>, item: T) -> u32 {
 /// Which hashes may be in: three bits for each, and almost no other word of a text has all three
 /// set. Bits of what is gone stay until the next growth; they cost a look into the table and no more.
 #[derive(Default)]
-struct Bits {
+pub(super) struct Bits {
     /// A power of two.
     bits: Vec<u64>,
     /// How many hashes may be added before there are too many.
@@ -303,7 +309,7 @@ const ROOM_MIN: usize = 64;
 
 impl Bits {
     #[inline]
-    fn may_have(&self, word: u64) -> bool {
+    pub(super) fn may_have(&self, word: u64) -> bool {
         let (at, wanted) = self.place(word);
         self.bits
             .get(at)

@@ -177,6 +177,11 @@ pub enum DomainError {
     /// It is not the name of a host.
     #[error(transparent)]
     Url(#[from] UrlError),
+    /// A `*` somewhere else than at the beginning.
+    #[error(
+        "a `*` is only read at the beginning, as in *.example.com: give the name without it, subdomains are included"
+    )]
+    Star,
     /// A path, query or port follows the name.
     #[error(
         "a domain is a name alone, such as example.com: for pages under an address give a url prefix"
@@ -211,6 +216,9 @@ impl Domain {
         let given = text.trim();
         let name = given.strip_prefix('*').unwrap_or(given);
         let name = name.strip_prefix('.').unwrap_or(name);
+        if name.contains('*') {
+            return Err(DomainError::Star);
+        }
         // A suffix alone has no dot, and is not read as an address.
         let lower = name.to_ascii_lowercase();
         if !lower.is_empty()
@@ -224,7 +232,7 @@ impl Domain {
             return Err(DomainError::More);
         }
         let host = url.host();
-        let bare = host.strip_prefix("www.").unwrap_or(host);
+        let bare = host.trim_start_matches("www.");
         let host = if bare.contains('.') { bare } else { host };
         match url.host_kind() {
             HostKind::Domain | HostKind::I2p if is_public_suffix(host) => {
@@ -297,6 +305,16 @@ mod tests {
             assert!(CanonicalUrl::parse(text).is_err(), "{text}");
         }
         assert!(CanonicalUrl::parse("https://example.com./a").is_ok());
+    }
+
+    /// Found by fuzzing: what was read could not be read back.
+    #[test]
+    fn a_domain_is_settled() {
+        for text in ["**.*", "*.*.example", "a*.example"] {
+            assert_eq!(Domain::parse(text), Err(DomainError::Star), "{text}");
+        }
+        let domain = Domain::parse("www.www.site.example").unwrap();
+        assert_eq!(domain.as_str(), "site.example");
     }
 
     #[test]
