@@ -21,7 +21,6 @@ const STRETCH: usize = 8;
 const SHORT: usize = 4;
 
 /// The letters of a text as [`Substrings::find`] needs them.
-#[derive(Default)]
 pub(super) struct Letters {
     /// Of all letters before each, and at the end of all.
     sums: Vec<u64>,
@@ -45,17 +44,35 @@ const fn powers() -> [u64; STRETCH + 1] {
 }
 
 impl Letters {
-    pub(super) fn of(letters: impl ExactSizeIterator<Item = char>) -> Self {
-        let mut sums = Vec::with_capacity(letters.len() + STRETCH + 1);
-        let mut sum = 0_u64;
-        sums.push(sum);
-        let mut with = |letter: u32| {
-            sum = sum.wrapping_mul(BASE).wrapping_add(u64::from(letter));
-            sum
-        };
-        sums.extend(letters.map(|c| with(c as u32)));
-        sums.extend((0..STRETCH).map(|_| with(NO_LETTER)));
+    /// No letters yet, and room for so many.
+    pub(super) fn with_capacity(letters: usize) -> Self {
+        let mut sums = Vec::with_capacity(letters + STRETCH + 1);
+        sums.push(0);
         Self { sums }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, letter: char) {
+        self.push_code(letter as u32);
+    }
+
+    #[inline]
+    fn push_code(&mut self, code: u32) {
+        let sum = self.sums.last().copied().unwrap_or_default();
+        let with = sum.wrapping_mul(BASE).wrapping_add(u64::from(code));
+        self.sums.push(with);
+    }
+
+    /// So many letters were pushed.
+    pub(super) fn len(&self) -> usize {
+        self.sums.len() - 1
+    }
+
+    /// Says that no more letters follow.
+    pub(super) fn end(&mut self) {
+        for _ in 0..STRETCH {
+            self.push_code(NO_LETTER);
+        }
     }
 
     /// The hash of so many letters from a place on, at most eight.
@@ -97,9 +114,9 @@ impl Substrings {
 
     /// Adds a phrase, as its words with one space between; gives what [`remove`](Self::remove) asks for.
     pub(super) fn insert(&mut self, member: u32, text: &str) -> u32 {
-        let text: Vec<char> = text.chars().collect();
-        let count = text.len();
-        let letters = Letters::of(text.into_iter());
+        let mut letters = Letters::with_capacity(text.len());
+        text.chars().for_each(|letter| letters.push(letter));
+        let count = letters.len();
         let first = first_of(count);
         self.begin[first] += 1;
         let rest = (first..count)
@@ -212,13 +229,12 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    fn chars(text: &str) -> Vec<char> {
-        text.chars().collect()
-    }
-
     fn found(substrings: &Substrings, text: &str) -> BTreeSet<(u32, usize)> {
         let mut found = BTreeSet::new();
-        substrings.find(&Letters::of(chars(text).into_iter()), |member, at| {
+        let mut letters = Letters::with_capacity(text.len());
+        text.chars().for_each(|letter| letters.push(letter));
+        letters.end();
+        substrings.find(&letters, |member, at| {
             assert!(found.insert((member, at)), "{member} at {at} twice");
         });
         found

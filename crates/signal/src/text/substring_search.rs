@@ -10,13 +10,23 @@ use super::term::Level;
 use super::words::{ELONGATED, Spaced, Stretch, Word, stretches};
 use std::ops::Range;
 
-/// The words of a text with one space between, letter by letter, and the way back to the plain key.
-#[derive(Default)]
-struct Hay {
-    /// Each letter, and where it begins in the plain key.
-    letters: Vec<(char, u32)>,
-    /// The letter where each word begins, and the index of the word.
-    words: Vec<(u32, u32)>,
+/// The words of a text with one space between, letter by letter.
+struct Hay<'t> {
+    text: &'t Normalised,
+    letters: Letters,
+    /// How many letters elongations are shortened to.
+    kept: Option<usize>,
+    words: Vec<HayWord>,
+}
+
+#[derive(Clone, Copy)]
+struct HayWord {
+    /// Its first letter.
+    begin: u32,
+    /// In the plain key.
+    plain: Stretch,
+    /// Whether the next word is read together with it.
+    joined: bool,
 }
 
 /// Adds the hits of phrases that may stand inside words.
@@ -41,98 +51,108 @@ fn find_spelt(search: &mut Search<'_, '_>, joined: &[Spaced]) {
     }
 }
 
-impl Hay {
-    fn new(text: &Normalised, joined: &[Spaced], kept: Option<usize>) -> Self {
-        let plain = text.plain();
+impl<'t> Hay<'t> {
+    fn new(text: &'t Normalised, joined: &[Spaced], kept: Option<usize>) -> Self {
+        let (words, letters) = (text.words(), text.plain().text().len());
         let mut hay = Self {
-            letters: Vec::with_capacity(plain.text().len()),
-            words: Vec::with_capacity(text.words().len()),
+            text,
+            letters: Letters::with_capacity(letters + words.len()),
+            kept,
+            words: Vec::with_capacity(words.len()),
         };
         let mut groups = joined.iter().peekable();
         let mut last_joined = 0;
-        for (number, word) in (0..).zip(text.words()) {
-            hay.words.push((hay.letters.len() as u32, number));
-            match kept {
-                None => hay.push_letters(plain.slice(word.plain), word.plain.0),
-                Some(kept) => hay.push_shortened(plain.slice(word.plain), word.plain.0, kept),
-            }
+        for (number, word) in (0..).zip(words) {
             if let Some(group) = groups.next_if(|group| group.from == number) {
                 let letters = text.buffered(group.text).chars().count();
                 last_joined = number + letters.saturating_sub(1) as u32;
             }
-            if number >= last_joined {
-                hay.letters.push((' ', word.plain.1));
-            }
+            let word = HayWord {
+                begin: hay.letters.len() as u32,
+                plain: word.plain,
+                joined: number < last_joined,
+            };
+            hay.words.push(word);
+            each_letter(text, word, kept, |letter, _| hay.letters.push(letter));
         }
+        hay.letters.end();
         hay
     }
 
-    fn push_letters(&mut self, word: &str, plain: u32) {
-        let letters = word.char_indices();
-        self.letters
-            .extend(letters.map(|(at, c)| (c, plain + at as u32)));
+    /// The word that a letter is of.
+    fn word_at(&self, letter: usize) -> Option<usize> {
+        let after = self
+            .words
+            .partition_point(|word| word.begin as usize <= letter);
+        after.checked_sub(1)
     }
 
-    /// Appends a word with its elongations shortened to so many letters.
-    fn push_shortened(&mut self, word: &str, plain: u32, kept: usize) {
-        let mut rest = word;
-        while let Some(c) = rest.chars().next() {
-            let run = rest.chars().take_while(|next| *next == c).count();
-            let at = plain + (word.len() - rest.len()) as u32;
-            let shortened = if run >= ELONGATED && stretches(c) {
-                kept
-            } else {
-                run
-            };
-            self.letters.extend(std::iter::repeat_n((c, at), shortened));
-            rest = rest.get(run * c.len_utf8()..).unwrap_or_default();
+    /// The stretch of the plain key, and the words, that a phrase has if it really begins at this letter.
+    fn way_back(&self, phrase: &str, begin: usize) -> Option<(Stretch, Range<u32>)> {
+        let length = phrase.chars().count();
+        let (first, last) = (self.word_at(begin)?, self.word_at(begin + length - 1)?);
+        let skipped = begin - self.words.get(first)?.begin as usize;
+        let mut letters = Vec::with_capacity(skipped + length + 1);
+        // The letter after the last one says where that ends, and may be of the next word.
+        for word in self.words.get(first..)?.iter().take(last + 2 - first) {
+            each_letter(self.text, *word, self.kept, |letter, at| letters.push((letter, at)));
         }
-    }
-
-    /// The letter after the phrase, if it is here.
-    fn end_of(&self, phrase: &str, begin: usize) -> Option<usize> {
-        let mut at = begin;
-        for c in phrase.chars() {
-            if self.letters.get(at)?.0 != c {
-                return None;
-            }
-            at += 1;
-        }
-        Some(at)
-    }
-
-    /// The stretch of the plain key, and the words, that a stretch of letters stands for.
-    fn way_back(&self, hit: &Range<usize>) -> Option<(Stretch, Range<u32>)> {
-        let word_at = |at: usize| {
-            let after = self
-                .words
-                .partition_point(|(begin, _)| *begin as usize <= at);
-            self.words.get(after.checked_sub(1)?)
-        };
-        let (first, last) = (word_at(hit.start)?, word_at(hit.end.checked_sub(1)?)?);
-        let plain = (self.letters.get(hit.start)?.1, self.letters.get(hit.end)?.1);
-        Some((plain, first.1..last.1 + 1))
+        let (phrase_letters, after) = letters.get(skipped..)?.split_at_checked(length)?;
+        let (start, end) = (phrase_letters.first()?.1, after.first()?.1);
+        // After letters read together the next one begins beyond what parts them.
+        let end = end.min(self.words.get(last)?.plain.1);
+        let same = phrase_letters.iter().map(|letter| letter.0).eq(phrase.chars());
+        same.then_some(((start, end), first as u32..last as u32 + 1))
     }
 }
 
-fn find_in(search: &mut Search<'_, '_>, hay: &Hay) {
+/// Calls `each` with the letters of a word, and a space if the next word is another, and where they
+/// begin in the plain key.
+#[inline]
+fn each_letter(
+    text: &Normalised,
+    word: HayWord,
+    kept: Option<usize>,
+    mut each: impl FnMut(char, u32),
+) {
+    let letters = text.plain().slice(word.plain);
+    match kept {
+        None => letters
+            .char_indices()
+            .for_each(|(at, letter)| each(letter, word.plain.0 + at as u32)),
+        Some(kept) => each_shortened(letters, word.plain.0, kept, &mut each),
+    }
+    if !word.joined {
+        each(' ', word.plain.1);
+    }
+}
+
+/// The same of a word's letters with its elongations shortened to so many.
+fn each_shortened(word: &str, plain: u32, kept: usize, each: &mut impl FnMut(char, u32)) {
+    let mut rest = word;
+    while let Some(c) = rest.chars().next() {
+        let run = rest.chars().take_while(|next| *next == c).count();
+        let at = plain + (word.len() - rest.len()) as u32;
+        let is_elongated = run >= ELONGATED && stretches(c);
+        (0..if is_elongated { kept } else { run }).for_each(|_| each(c, at));
+        rest = rest.get(run * c.len_utf8()..).unwrap_or_default();
+    }
+}
+
+fn find_in(search: &mut Search<'_, '_>, hay: &Hay<'_>) {
     let index = search.index;
-    let letters = Letters::of(hay.letters.iter().map(|letter| letter.0));
-    index.substrings.find(&letters, |member, begin| {
-        hit_in(search, hay, member, begin);
+    index.substrings.find(&hay.letters, |member, begin| {
+        // What only has the same hashes is passed over.
+        let _ = hit_in(search, hay, member, begin);
     });
 }
 
 /// Adds a hit, if the phrase really begins at this letter.
-fn hit_in(search: &mut Search<'_, '_>, hay: &Hay, member: u32, begin: usize) -> Option<()> {
+fn hit_in(search: &mut Search<'_, '_>, hay: &Hay<'_>, member: u32, begin: usize) -> Option<()> {
     let (_, phrase) = search.wanted(member)?;
-    let end = hay.end_of(&phrase.folded, begin)?;
-    let (plain, words) = hay.way_back(&(begin..end))?;
-    // After letters read together the next one begins beyond what parts them.
-    let last = search.word(words.end.saturating_sub(1));
-    let end = last.map_or(plain.1, |word| plain.1.min(word.plain.1));
+    let (plain, words) = hay.way_back(&phrase.folded, begin)?;
     let text = search.text.plain();
-    let original = text.original_span(plain.0 as usize, end as usize);
+    let original = text.original_span(plain.0 as usize, plain.1 as usize);
     hit(search, member, &original, words);
     Some(())
 }
