@@ -30,6 +30,9 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The decoder is this same program, and must set its limits before anything else happens.
     let (first, rest) = (std::env::args_os().nth(1), std::env::args_os().skip(2));

@@ -211,13 +211,14 @@ impl EditIndex {
         found.sort_unstable();
         let reach = lengths.end() / 20;
         let slack = (class.window - class.gram) as u32;
-        for places in found.chunk_by(|a, b| a.0 == b.0) {
-            let (Some(first), Some(last)) = (places.first(), places.last()) else {
-                continue;
-            };
-            self.grams.each(first.0, lengths, |posting| {
+        let grams = found.chunk_by(|a, b| a.0 == b.0).filter_map(|places| {
+            let (first, last) = (places.first()?, places.last()?);
+            Some((first.0, (first.1, last.1)))
+        });
+        for (members, (first, last)) in self.grams.known(grams) {
+            members.each(lengths, |posting| {
                 let start = piece_start(posting.length(), posting.place());
-                if first.1 <= start + slack + reach && start <= last.1 + reach {
+                if first <= start + slack + reach && start <= last + reach {
                     shared.push(posting.slot());
                 }
             });

@@ -65,6 +65,39 @@ enum List {
     Many(BTreeSet<Posting>),
 }
 
+/// What stands under a tag.
+#[derive(Clone, Copy)]
+pub(crate) enum Members<'p> {
+    One(Posting),
+    Few(&'p [Posting]),
+    Many(&'p BTreeSet<Posting>),
+}
+
+impl Members<'_> {
+    /// Hands over those that have a length in the range.
+    #[inline]
+    pub(crate) fn each(self, lengths: &RangeInclusive<u32>, then: impl FnMut(Posting)) {
+        let from = Posting::new(*lengths.start(), 0, 0);
+        let is_short = |posting: &Posting| posting.length() <= *lengths.end();
+        match self {
+            Self::One(posting) => Some(posting)
+                .filter(|posting| *posting >= from && is_short(posting))
+                .into_iter()
+                .for_each(then),
+            Self::Few(list) => {
+                let start = list.partition_point(|posting| *posting < from);
+                let rest = list.get(start..).unwrap_or_default().iter().copied();
+                rest.take_while(is_short).for_each(then);
+            }
+            Self::Many(tree) => tree
+                .range(from..)
+                .copied()
+                .take_while(is_short)
+                .for_each(then),
+        }
+    }
+}
+
 /// Members by tag.
 #[derive(Debug, Default)]
 pub(crate) struct Postings {
@@ -147,38 +180,28 @@ impl Postings {
         tagged.truncate(kept);
     }
 
-    /// Hands over the members of a tag that have a length in the range.
-    pub(crate) fn each(
+    /// What stands under each tag, with what came with it. One table is gone through for all tags before
+    /// the next, so that the processor waits for many at once here too.
+    pub(crate) fn known<T: Copy>(
         &self,
-        tag: u32,
-        lengths: &RangeInclusive<u32>,
-        mut then: impl FnMut(Posting),
-    ) {
-        let Some(entry) = self.table.find(spread(tag), |entry| entry.tag == tag) else {
-            return;
+        tagged: impl Iterator<Item = (u32, T)>,
+    ) -> Vec<(Members<'_>, T)> {
+        let find = |(tag, with): (u32, T)| {
+            let entry = self.table.find(spread(tag), |entry| entry.tag == tag)?;
+            Some((entry.value(), with))
         };
-        let value = entry.value();
-        if value & LIST == 0 {
-            let posting = Posting(value);
-            if lengths.contains(&posting.length()) {
-                then(posting);
+        let values: Vec<(u64, T)> = tagged.filter_map(find).collect();
+        let members = |(value, with): (u64, T)| {
+            if value & LIST == 0 {
+                return Some((Members::One(Posting(value)), with));
             }
-            return;
-        }
-        let from = Posting::new(*lengths.start(), 0, 0);
-        match self.lists.get((value & !LIST) as usize) {
-            Some(List::Few(list)) => {
-                let start = list.partition_point(|posting| *posting < from);
-                let rest = list.get(start..).unwrap_or_default().iter();
-                rest.take_while(|posting| posting.length() <= *lengths.end())
-                    .for_each(|posting| then(*posting));
-            }
-            Some(List::Many(tree)) => tree
-                .range(from..)
-                .take_while(|posting| posting.length() <= *lengths.end())
-                .for_each(|posting| then(*posting)),
-            None => {}
-        }
+            let members = match self.lists.get((value & !LIST) as usize)? {
+                List::Few(list) => Members::Few(list),
+                List::Many(tree) => Members::Many(tree),
+            };
+            Some((members, with))
+        };
+        values.into_iter().filter_map(members).collect()
     }
 
     /// Bytes on the heap, near enough.

@@ -18,6 +18,7 @@ use crate::index::exact::Arena;
 use crate::text::normalise;
 use hashbrown::HashTable;
 use std::fmt;
+use std::sync::LazyLock;
 use thiserror::Error;
 
 /// Fewest different shingles that are compared: a text of 21 different letters in a row.
@@ -85,7 +86,7 @@ impl Shingles {
 
     /// The shingles of a text that is normalised already: the folded key.
     pub fn of_folded(folded: &str) -> Result<Self, ShinglesError> {
-        let letters = folded.chars().filter(|c| c.is_alphanumeric());
+        let letters = folded.chars().filter(|c| is_alphanumeric(*c));
         let letters: String = letters.take(SHINGLE_LETTERS_MAX).collect();
         let hashes = distinct(&letters);
         if hashes.len() < SHINGLES_MIN {
@@ -154,6 +155,21 @@ impl Shingles {
                 .fold(number, |hash, value| mix(hash.rotate_left(9) ^ value));
             (hash >> 32) as u32
         })
+    }
+}
+
+/// A bit for each character of the Basic Multilingual Plane: the standard library searches its tables.
+static ALPHANUMERIC: LazyLock<Box<[u64]>> = LazyLock::new(|| {
+    let is = |code: u32| char::from_u32(code).is_some_and(char::is_alphanumeric);
+    let word = |at: u32| (0..64).fold(0, |word, bit| word | u64::from(is(64 * at + bit)) << bit);
+    (0..0x1_0000 / 64).map(word).collect()
+});
+
+#[inline]
+fn is_alphanumeric(c: char) -> bool {
+    match ALPHANUMERIC.get(c as usize / 64) {
+        Some(word) => word >> (c as u32 % 64) & 1 == 1,
+        None => c.is_alphanumeric(),
     }
 }
 
@@ -396,9 +412,8 @@ impl ShingleIndex {
         let mut tags: Vec<(u32, ())> = text.tags().map(|tag| (tag, ())).collect();
         self.bands.retain_known(&mut tags);
         let mut slots = Vec::new();
-        for (tag, ()) in tags {
-            self.bands
-                .each(tag, &counts, |posting| slots.push(posting.slot()));
+        for (members, ()) in self.bands.known(tags.into_iter()) {
+            members.each(&counts, |posting| slots.push(posting.slot()));
         }
         slots.sort_unstable();
         // Texts that share seven tenths agree in two bands or more all but twice in a thousand;
@@ -463,6 +478,13 @@ mod tests {
         let (a, b) = (Shingles::of(a).unwrap(), Shingles::of(b).unwrap());
         assert_eq!(a.overlap(&b).distance(), distance);
         assert_eq!(b.overlap(&a).distance(), distance);
+    }
+
+    #[test]
+    fn every_character_is_a_letter_or_digit_as_the_standard_says() {
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_alphanumeric(c), c.is_alphanumeric(), "{c:?}");
+        }
     }
 
     #[test]

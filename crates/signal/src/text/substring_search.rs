@@ -95,13 +95,18 @@ impl<'t> Hay<'t> {
         let mut letters = Vec::with_capacity(skipped + length + 1);
         // The letter after the last one says where that ends, and may be of the next word.
         for word in self.words.get(first..)?.iter().take(last + 2 - first) {
-            each_letter(self.text, *word, self.kept, |letter, at| letters.push((letter, at)));
+            each_letter(self.text, *word, self.kept, |letter, at| {
+                letters.push((letter, at));
+            });
         }
         let (phrase_letters, after) = letters.get(skipped..)?.split_at_checked(length)?;
         let (start, end) = (phrase_letters.first()?.1, after.first()?.1);
         // After letters read together the next one begins beyond what parts them.
         let end = end.min(self.words.get(last)?.plain.1);
-        let same = phrase_letters.iter().map(|letter| letter.0).eq(phrase.chars());
+        let same = phrase_letters
+            .iter()
+            .map(|letter| letter.0)
+            .eq(phrase.chars());
         same.then_some(((start, end), first as u32..last as u32 + 1))
     }
 }

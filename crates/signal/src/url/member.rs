@@ -117,7 +117,7 @@ impl fmt::Display for UrlPrefix {
         };
         // Without a dot in its host it would not be read as an address.
         let host = self.key.split(['/', '?', '#']).next().unwrap_or_default();
-        let web = !self.key.contains("://") && !host.contains('.');
+        let web = kept_scheme(&self.key) == 0 && !host.contains('.');
         let start = if web { "https://" } else { "" };
         f.pad(&format!("{start}{}{end}", self.key))
     }
@@ -129,13 +129,18 @@ impl std::str::FromStr for UrlPrefix {
     }
 }
 
+/// Bytes of the scheme that a match key begins with: those of the web have none.
+fn kept_scheme(key: &str) -> usize {
+    let kept = ["ipfs://", "ipns://", "tg://"];
+    let kept = kept.iter().find(|scheme| key.starts_with(**scheme));
+    kept.map_or(0, |scheme| scheme.len())
+}
+
 /// Where a prefix may end in an address's match key, in ascending order: before each `/` of the
 /// path, the `?`, each `&` of the query, a kept `#`, and at the end.
 pub(crate) fn boundaries(key: &str) -> impl Iterator<Item = usize> {
-    // The slashes behind a scheme that is kept are no path's.
-    let kept = ["ipfs://", "ipns://", "tg://"];
-    let kept = kept.iter().find(|scheme| key.starts_with(**scheme));
-    let skip = kept.map_or(0, |scheme| scheme.len());
+    // The slashes behind a scheme are no path's.
+    let skip = kept_scheme(key);
     let (mut in_query, mut done) = (false, false);
     let marks = key.bytes().enumerate().skip(skip).filter(move |(_, b)| {
         let is_mark = !done
@@ -309,12 +314,15 @@ mod tests {
 
     /// Found by fuzzing: what was read could not be read back.
     #[test]
-    fn a_domain_is_settled() {
+    fn what_is_shown_is_read_as_the_same() {
         for text in ["**.*", "*.*.example", "a*.example"] {
             assert_eq!(Domain::parse(text), Err(DomainError::Star), "{text}");
         }
         let domain = Domain::parse("www.www.site.example").unwrap();
         assert_eq!(domain.as_str(), "site.example");
+        let prefix = UrlPrefix::parse("site.?tg://").unwrap();
+        assert_eq!(prefix.to_string(), "https://site/?tg://");
+        assert_eq!(UrlPrefix::parse("https://site/?tg://"), Ok(prefix));
     }
 
     #[test]
