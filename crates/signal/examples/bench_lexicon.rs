@@ -11,6 +11,10 @@ use manara_signal::text::{PhraseHit, PhraseIndex, Scope, TermOptions, normalise}
 use std::io::Write;
 use std::time::Instant;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Peer = CharwiseDoubleArrayAhoCorasick<u32>;
 
 fn say(line: &str) {

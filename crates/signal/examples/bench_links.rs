@@ -7,11 +7,16 @@
 
 use linkify::{LinkFinder, LinkKind};
 use manara_signal::index::{DestinationIndex, DestinationMember};
+use manara_signal::name::{Name, NameIndex, SCORE_DEFAULT};
 use manara_signal::url::{Destination, find_destinations};
 use manara_signal::{CanonicalUrl, Domain, UrlPrefix};
 use std::hint::black_box;
 use std::io::Write;
 use std::time::Instant;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const TEXT_BYTES: usize = 16 << 20;
 const MEMBERS: u64 = 1_000_000;
@@ -61,6 +66,25 @@ fn address(n: u64) -> String {
     }
 }
 
+/// The handle of a number: two words, and of some a number as well.
+fn handle(n: u64) -> String {
+    let mut random = Random(n);
+    let (first, last) = (word(&mut random, 0), word(&mut random, 1));
+    match random.below(3) {
+        0 => format!("{first}_{last}{}", random.below(100)),
+        1 => format!("{first}.{last}"),
+        _ => first + &last,
+    }
+}
+
+fn name_bank() -> NameIndex {
+    let mut index = NameIndex::new();
+    for key in 0..MEMBERS {
+        index.insert(key, &Name::parse(&handle(key)).unwrap());
+    }
+    index
+}
+
 fn messages(random: &mut Random) -> Vec<String> {
     let (mut all, mut bytes) = (Vec::new(), 0);
     while bytes < TEXT_BYTES {
@@ -77,7 +101,7 @@ fn messages(random: &mut Random) -> Vec<String> {
             words.insert(random.below(count), link);
         }
         if random.below(4) == 0 {
-            let handle = format!("@grey_{}", random.below(100_000));
+            let handle = format!("@{}", handle(random.next() % (2 * MEMBERS)));
             words.insert(random.below(count), handle);
         }
         let message = words.join(" ");
@@ -154,10 +178,19 @@ fn main() {
         Err(error) => return say(error.to_string()),
     };
 
-    let names = ["found", "found and looked up", "linkify", "regex"];
-    let mut times: [Vec<f64>; 4] = Default::default();
-    let mut counts = [0; 4];
-    let mut hits = Vec::new();
+    let (took, handles) = seconds(name_bank);
+    say(format!("names: {} members in {took:.1} s", handles.len()));
+
+    let names = [
+        "found",
+        "found and looked up",
+        "found, looked up, mentions compared with names too",
+        "linkify",
+        "regex",
+    ];
+    let mut times: [Vec<f64>; 5] = Default::default();
+    let mut counts = [0; 5];
+    let (mut hits, mut like) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let found = seconds(|| {
             let all = texts.iter().flat_map(|text| find_destinations(text));
@@ -172,6 +205,18 @@ fn main() {
             }
             count
         });
+        like.clear();
+        let compared = seconds(|| {
+            let mut count = 0;
+            for found in texts.iter().flat_map(|text| find_destinations(text)) {
+                index.find(&found.what, &mut Vec::new());
+                count += links(&found.what);
+                if let Destination::Mention(name) = &found.what {
+                    handles.find(&Name::parse(name).unwrap(), SCORE_DEFAULT, &mut like);
+                }
+            }
+            count
+        });
         let linkify = seconds(|| texts.iter().map(|text| finder.links(text).count()).sum());
         let regex = seconds(|| {
             texts
@@ -179,12 +224,19 @@ fn main() {
                 .map(|text| pattern.find_iter(text.as_bytes()).count())
                 .sum()
         });
-        for (i, (took, count)) in [found, looked_up, linkify, regex].into_iter().enumerate() {
+        for (i, (took, count)) in [found, looked_up, compared, linkify, regex]
+            .into_iter()
+            .enumerate()
+        {
             times[i].push(took);
             counts[i] = count;
         }
     }
-    say(format!("{} of the links are in the bank", hits.len()));
+    say(format!(
+        "{} of the links are in the bank, {} names are like a mention",
+        hits.len(),
+        like.len()
+    ));
     for (i, name) in names.iter().enumerate() {
         let ratios = times[i].iter().zip(&times[1]).map(|(t, ours)| t / ours);
         say(format!(
