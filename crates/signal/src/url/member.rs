@@ -304,8 +304,14 @@ mod tests {
 
     /// Found by fuzzing: what was read could not be read back.
     #[test]
-    fn a_host_with_an_empty_part_is_refused() {
-        for text in ["//.;", "https://.example/a", "a..example/b"] {
+    fn a_host_that_no_name_system_has_is_refused() {
+        for text in [
+            "//.;",
+            "https://.example/a",
+            "a..example/b",
+            "*.%22",
+            "tg://a!b",
+        ] {
             assert!(UrlPrefix::parse(text).is_err(), "{text}");
             assert!(CanonicalUrl::parse(text).is_err(), "{text}");
         }

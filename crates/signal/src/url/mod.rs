@@ -333,6 +333,12 @@ fn tidy(url: &mut url::Url) -> Result<(), &'static str> {
     if bare.starts_with('.') || bare.contains("..") {
         return Err("a part of the host's name is empty");
     }
+    // Parsers let other characters pass; no name system has them (RFC 1123, section 2.1), but for the
+    // underscore.
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if !bare.starts_with('[') && !bare.bytes().all(is_name) {
+        return Err("a name of a host has letters, digits, hyphens and dots only");
+    }
     let bare = (bare != host).then(|| bare.to_owned());
     if let Some(bare) = bare {
         url.set_host(Some(&bare))
