@@ -259,6 +259,7 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
     let looking = Looking {
         store: store.clone(),
         matcher: Arc::clone(&matcher),
+        followed: follower.followed.clone(),
         rulebook: Arc::clone(&rulebook),
         recent: shared.config.recent,
     };

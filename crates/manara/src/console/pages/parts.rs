@@ -1,6 +1,7 @@
 //! What several pages show in the same way: rows of cases, verdicts with their evidence, actions
 //! with their deliveries, events.
 
+use super::reading::{ReadingView, reading};
 use crate::console::Error;
 use crate::console::text::{self, Html};
 use crate::console::view::{
@@ -17,6 +18,8 @@ use manara_store::{Delivery, DeliveryState, Reader, StoreError, StoredEvent};
 
 /// Longest excerpt in a list, in characters.
 const EXCERPT_CHARACTERS: usize = 140;
+/// Matches of a verdict whose reading is shown; the nearest come first.
+const READINGS_MAX: usize = 8;
 
 /// How long something has waited.
 pub(super) fn wait(since: Timestamp, now: Timestamp) -> String {
@@ -195,6 +198,8 @@ pub(super) struct EvidenceRow {
     pub(super) field: String,
     pub(super) how: Html,
     pub(super) compared: Option<Compared>,
+    /// How the text was read, if it is a text and among the first.
+    pub(super) reading: Option<ReadingView>,
 }
 
 pub(super) struct TracedRow {
@@ -261,7 +266,8 @@ fn verdict_view(
         evidence: verdict
             .because
             .iter()
-            .map(|m| evidence_row(reader, event, m))
+            .enumerate()
+            .map(|(number, m)| evidence_row(reader, event, m, number < READINGS_MAX))
             .collect::<Result<_, _>>()?,
         trace: verdict.trace.iter().map(traced).collect(),
     })
@@ -271,6 +277,7 @@ fn evidence_row(
     reader: &Reader,
     event: Option<&Event>,
     found: &Match,
+    is_read: bool,
 ) -> Result<EvidenceRow, StoreError> {
     let member = reader
         .member(found.member)?
@@ -279,6 +286,8 @@ fn evidence_row(
         .as_ref()
         .zip(event)
         .and_then(|((_, member, _), event)| compared(event, found, &member.signal));
+    let read = member.as_ref().zip(event.filter(|_| is_read));
+    let reading = read.and_then(|((_, member, _), event)| reading(event, found, member));
     let is_known = member.is_some();
     let note = member
         .map(|(_, member, _)| member.note)
@@ -305,6 +314,7 @@ fn evidence_row(
             (None, None) => Html::default(),
         },
         compared,
+        reading,
     })
 }
 
