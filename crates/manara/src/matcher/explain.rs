@@ -185,6 +185,7 @@ pub(crate) fn facts(signal: &Signal) -> Vec<(String, String)> {
                 said("compared", folded.folded().to_owned()),
             ]
         }
+        Signal::Invite(invite) => vec![said("invitation", invite.to_string())],
         Signal::Wallet(wallet) => vec![
             said("chain", wallet.chain().to_string()),
             said(
@@ -271,7 +272,7 @@ impl MarkedKeys {
             let text = key.text();
             let here = || text.char_indices().filter(|(at, c)| stands(*at, *c));
             let start = here().next().map_or(0, |(at, _)| at);
-            let end = here().last().map_or(0, |(at, c)| at + c.len_utf8());
+            let end = here().next_back().map_or(0, |(at, c)| at + c.len_utf8());
             (text.to_owned(), Span { start, end })
         };
         Self {
@@ -374,7 +375,7 @@ mod tests {
         );
         assert_eq!(
             said("http://abc.onion/"),
-            ["looks like a Tor address and cannot be one"]
+            ["abc.onion", "looks like a Tor address and cannot be one"]
         );
     }
 }

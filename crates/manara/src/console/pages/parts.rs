@@ -122,6 +122,8 @@ pub(super) struct VerdictView {
     /// The words before its effects.
     pub(super) asked: &'static str,
     pub(super) evidence: Vec<EvidenceRow>,
+    /// Whether any of it has a quality.
+    pub(super) has_quality: bool,
     pub(super) trace: Vec<TracedRow>,
 }
 
@@ -269,6 +271,7 @@ fn verdict_view(
             .enumerate()
             .map(|(number, m)| evidence_row(reader, event, m, number < READINGS_MAX))
             .collect::<Result<_, _>>()?,
+        has_quality: verdict.because.iter().any(|m| m.quality.is_some()),
         trace: verdict.trace.iter().map(traced).collect(),
     })
 }
@@ -299,11 +302,7 @@ fn evidence_row(
         member: found.member,
         note: note.map(|note| text::inline(&note)),
         signal_type: found.signal_type.name(),
-        distance: match found.signal_type {
-            SignalType::Pdq => format!("{} of 256 bits", found.distance),
-            _ if found.distance == 0 => "exact".to_owned(),
-            _ => found.distance.to_string(),
-        },
+        distance: distance_words(found),
         quality: found
             .quality
             .map_or_else(String::new, |quality| quality.to_string()),
@@ -316,6 +315,19 @@ fn evidence_row(
         compared,
         reading,
     })
+}
+
+/// How far a match is; of a phrase, how it was read says more.
+fn distance_words(found: &Match) -> String {
+    let distance = found.distance;
+    match found.signal_type {
+        SignalType::Text => String::new(),
+        SignalType::Pdq => format!("{distance} of 256 bits"),
+        _ if distance == 0 => "exact".to_owned(),
+        SignalType::RawText | SignalType::SimilarText => format!("{distance} %"),
+        SignalType::Name => format!("{distance} points"),
+        _ => distance.to_string(),
+    }
 }
 
 /// The hashes of a match of an image, bit by bit, as far as they are known.

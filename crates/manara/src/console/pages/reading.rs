@@ -7,7 +7,7 @@ use crate::scan::Excerpt;
 use manara_model::{Event, Match, Member, Span};
 use manara_signal::language::identify;
 use manara_signal::text::{Level, NormalisationStep, Phrase, PhraseHit, normalise};
-use manara_signal::{CanonicalUrl, Signal, SignalType};
+use manara_signal::{CanonicalUrl, Signal, SignalType, Wallet};
 
 /// Longest value of a step or fact, in characters.
 const VALUE_CHARACTERS: usize = 400;
@@ -56,7 +56,11 @@ pub(super) fn reading(event: &Event, found: &Match, member: &Member) -> Option<R
         }
         signal => of_signal(text, found, signal),
     };
-    if found.field == "content.text" {
+    let is_of_text = matches!(
+        found.signal_type,
+        SignalType::Text | SignalType::RawText | SignalType::SimilarText | SignalType::TextTlsh
+    );
+    if is_of_text && found.field == "content.text" {
         let language = text::inline(&language_words(text));
         view.rows
             .push(StepRow::new("Language of the text", language));
@@ -74,32 +78,60 @@ fn of_phrase(text: &str, found: &Match, member: &Member, phrase: &Phrase) -> Rea
         let name = step_words(step.name);
         StepRow::new(name, text::cut(&step.after, &[], passage.cut))
     }));
-    let is_strict = |step: &&NormalisationStep| step.level == Level::Strict;
-    let strict_at = steps.iter().filter(is_strict).count();
-    for (at, key, (value, part), of_member) in [
-        (strict_at, "strict key", &marked.strict, phrase.strict()),
-        (steps.len(), "folded key", &marked.folded, phrase.folded()),
-    ] {
-        if let Some(row) = rows.get_mut(at) {
-            row.key = match row.key {
-                "" => key,
-                _ => "strict and folded key",
-            };
-            // The first row stays as it was posted, which is what the key is then.
-            if at > 0 {
-                row.here = Some(text::cut(value, &[*part], passage.cut));
-                row.member = Some(short(of_member));
-            }
-        }
+    if steps.is_empty() {
+        let (key, part) = &marked.folded;
+        let here = text::cut(key, &[*part], passage.cut);
+        let row = StepRow::new("Nothing had to be undone", here);
+        rows.push(StepRow {
+            key: "strict and folded key",
+            ..row.beside(short(phrase.folded()))
+        });
+    } else {
+        name_keys(&mut rows, &steps, &marked, &passage, phrase);
     }
     let hit = hit_at(phrase, member, &normalised, passage.span);
     if let Some(read) = hit.as_ref().and_then(|hit| hit.read.as_deref()) {
-        let row = StepRow::new("Read as", text::inline(read));
-        rows.push(row.beside(short(phrase.folded())));
+        rows.push(StepRow::new(
+            "The marked part was read as",
+            text::inline(read),
+        ));
     }
     ReadingView {
         rows,
         hint: hit.map_or("", |hit| level_words(hit.level)),
+    }
+}
+
+/// Says at which steps the keys were done, with the part that matched marked in them.
+fn name_keys(
+    rows: &mut [StepRow],
+    steps: &[NormalisationStep],
+    marked: &MarkedKeys,
+    passage: &Excerpt,
+    phrase: &Phrase,
+) {
+    let strict = steps.iter().filter(|step| step.level == Level::Strict);
+    for (at, key, (value, part), of_member) in [
+        (
+            strict.count(),
+            "strict key",
+            &marked.strict,
+            phrase.strict(),
+        ),
+        (steps.len(), "folded key", &marked.folded, phrase.folded()),
+    ] {
+        let Some(row) = rows.get_mut(at) else {
+            continue;
+        };
+        row.key = match row.key {
+            "" => key,
+            _ => "strict and folded key",
+        };
+        // The first row stays as it was posted, which is what the key is then.
+        if at > 0 {
+            row.here = Some(text::cut(value, &[*part], passage.cut));
+            row.member = Some(short(of_member));
+        }
     }
 }
 
@@ -169,14 +201,24 @@ fn short(value: &str) -> Html {
     text::excerpt(value, &[], VALUE_CHARACTERS)
 }
 
+/// What a signal is compared as, and what its form tells.
+pub(super) fn fact_rows(signal: &Signal) -> Vec<(String, Html)> {
+    let facts = explain::facts(signal).into_iter();
+    facts
+        .map(|(name, value)| (fact_words(&name), short(&value)))
+        .collect()
+}
+
 /// What an address says about itself, in a line each.
 pub(super) fn link_words(link: &str) -> Vec<Html> {
-    let Ok(url) = CanonicalUrl::parse(link) else {
-        return Vec::new();
+    let url = match CanonicalUrl::parse(link) {
+        Ok(url) => url,
+        Err(_) if Wallet::parse(link).is_ok() => return Vec::new(),
+        Err(error) => return vec![text::inline(&format!("Not compared with banks: {error}."))],
     };
     let facts = explain::link_facts(&url.facts());
     let line = |(name, value): &(String, String)| match name.as_str() {
-        "fact" => text::inline(value),
+        "fact" => text::inline(&super::typed::sentence(value)),
         name => text::inline(&format!("{}: {value}", fact_words(name))),
     };
     facts.iter().map(line).collect()
@@ -276,7 +318,7 @@ fn fact_words(name: &str) -> String {
 
 fn undone_words(undone: &str) -> String {
     let words = undone.split(", ").map(|name| match name {
-        "defanged" => "written so that nobody clicks it",
+        "defanged" => "written so that nobody clicks it, as hxxps or [.]",
         "spelt" => "a dot spelt as a word",
         "hidden" => "invisible characters",
         "wide" => "full-width letters",
