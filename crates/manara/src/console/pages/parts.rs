@@ -122,9 +122,24 @@ pub(super) struct VerdictView {
     /// The words before its effects.
     pub(super) asked: &'static str,
     pub(super) evidence: Vec<EvidenceRow>,
-    /// Whether any of it has a quality.
-    pub(super) has_quality: bool,
     pub(super) trace: Vec<TracedRow>,
+}
+
+impl VerdictView {
+    /// Whether the evidence has distances.
+    pub(super) fn has_distance(&self) -> bool {
+        self.evidence.iter().any(|row| !row.distance.is_empty())
+    }
+
+    /// Whether it has qualities.
+    pub(super) fn has_quality(&self) -> bool {
+        self.evidence.iter().any(|row| !row.quality.is_empty())
+    }
+
+    /// How many columns its table has.
+    pub(super) fn columns(&self) -> usize {
+        3 + usize::from(self.has_distance()) + usize::from(self.has_quality())
+    }
 }
 
 /// Why a match has no effect.
@@ -142,7 +157,10 @@ impl WithheldView {
                 member,
                 distance,
             } => Self {
-                words: format!("at distance {distance}"),
+                words: match distance {
+                    0 => String::new(),
+                    _ => format!("at distance {distance}"),
+                },
                 by: Some((bank.to_string(), *member)),
             },
             other => Self {
@@ -271,7 +289,6 @@ fn verdict_view(
             .enumerate()
             .map(|(number, m)| evidence_row(reader, event, m, number < READINGS_MAX))
             .collect::<Result<_, _>>()?,
-        has_quality: verdict.because.iter().any(|m| m.quality.is_some()),
         trace: verdict.trace.iter().map(traced).collect(),
     })
 }
