@@ -9,7 +9,7 @@ use manara_signal::pdq::Pdq;
 use manara_signal::{Signal, SignalType};
 use manara_store::{BankChange, BankCursor, Store, StoreError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Changes applied under one lock, so that lookups are never held up for long.
@@ -141,11 +141,31 @@ impl Keeping {
     }
 }
 
+/// How far a matcher has followed the banks, for those who rely on what it knows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Followed(Arc<Mutex<BankCursor>>);
+
+impl Followed {
+    /// Whether the matcher knows all that was changed up to `cursor`.
+    pub(crate) fn reaches(&self, cursor: &BankCursor) -> bool {
+        self.lock().reaches(cursor)
+    }
+
+    fn set(&self, cursor: BankCursor) {
+        *self.lock() = cursor;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BankCursor> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Follows a database's banks with a matcher that was filled by [`load_with`].
 #[derive(Debug)]
 pub(crate) struct Follower {
     store: Store,
     pub(crate) matcher: Arc<Matcher>,
+    pub(crate) followed: Followed,
     cursor: BankCursor,
     file: PathBuf,
     /// Changes since the index was kept.
@@ -160,9 +180,12 @@ impl Follower {
         cursor: BankCursor,
         file: PathBuf,
     ) -> Self {
+        let followed = Followed::default();
+        followed.set(cursor);
         Self {
             store,
             matcher,
+            followed,
             cursor,
             file,
             changed: 0,
@@ -174,6 +197,7 @@ impl Follower {
     pub(crate) fn follow(&mut self, may_keep: bool) -> Result<Option<Keeping>, StoreError> {
         let (cursor, changed) = follow(&self.store, &self.matcher, self.cursor)?;
         self.cursor = cursor;
+        self.followed.set(cursor);
         self.changed += changed;
         let many = self.changed >= snapshot::HASHES_MIN;
         let due = many || (self.changed > 0 && self.kept_at.elapsed() >= KEPT_EVERY);

@@ -1,6 +1,7 @@
 //! What watches over banks while a server runs: members that match too much go into quarantine, and
 //! members that are new find what was uploaded before them.
 
+use crate::banks::Followed;
 use crate::clock;
 use crate::flood::{BASELINE_HOURS, Flood, Quarantine, Tripped, hour_of};
 use crate::matcher::Matcher;
@@ -153,6 +154,7 @@ impl Guarding {
 pub(crate) struct Looking {
     pub(crate) store: Store,
     pub(crate) matcher: Arc<Matcher>,
+    pub(crate) followed: Followed,
     pub(crate) rulebook: Arc<Rulebook>,
     pub(crate) recent: Recent,
 }
@@ -210,7 +212,14 @@ impl Looking {
             return Ok(*cursor);
         }
         let rules = self.rulebook.rules();
-        let (looked, next) = later::look(&self.store, &self.matcher, &rules, self.recent, cursor)?;
+        let live = later::Live {
+            matcher: &self.matcher,
+            followed: &self.followed,
+            rules: &rules,
+        };
+        let Some((looked, next)) = later::look(&self.store, live, self.recent, cursor)? else {
+            return Ok(*cursor);
+        };
         if looked.matched > 0 {
             metrics::counter!("manara_found_later_total").increment(looked.matched);
             tracing::info!(

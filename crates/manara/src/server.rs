@@ -259,6 +259,7 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
     let looking = Looking {
         store: store.clone(),
         matcher: Arc::clone(&matcher),
+        followed: follower.followed.clone(),
         rulebook: Arc::clone(&rulebook),
         recent: shared.config.recent,
     };
@@ -410,7 +411,7 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
     let link = token
         .as_ref()
         .map(|token| format!("{}/setup?token={token}", public.trim_end_matches('/')));
-    let (extra, searched) = (Arc::clone(shared), shared.store.clone());
+    let (extra, searched) = (Arc::clone(shared), Arc::clone(shared));
     let recent = shared.config.recent;
     let state = console::ConsoleState::new(console::ConsoleOptions {
         store: shared.store.clone(),
@@ -430,14 +431,18 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
 const SIMILAR_EVENTS: usize = 100_000;
 
 /// The clusters of what was recently seen, for the console.
-fn similar_uploads(store: &Store, recent: Recent) -> Result<Vec<console::SimilarCluster>> {
+fn similar_uploads(shared: &Shared, recent: Recent) -> Result<Vec<console::SimilarCluster>> {
     let options = similar::Options::default();
     let window = recent.window();
     let window = Window {
         events_max: window.events_max.min(SIMILAR_EVENTS),
         ..window
     };
-    let clusters = store.read(|reader| similar::clusters(reader, window, options))?;
+    let read = |reader: &manara_store::Reader| similar::clusters(reader, window, options);
+    let mut clusters = shared.store.read(read)?;
+    if let Some(pipeline) = shared.pipeline() {
+        similar::know_since(&mut clusters, &pipeline.matcher);
+    }
     let shown = clusters.into_iter().map(|it| console::SimilarCluster {
         signal_type: it.signal_type,
         signal: it.signal,

@@ -54,6 +54,16 @@ pub struct BankCursor {
     change: i64,
 }
 
+impl BankCursor {
+    /// Whether a follower that has got here knows all that one knows who has got to `other`.
+    pub fn reaches(&self, other: &Self) -> bool {
+        self.batch >= other.batch
+            && self.member >= other.member
+            && self.removal >= other.removal
+            && self.change >= other.change
+    }
+}
+
 /// Something a follower of banks has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BankChange {

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::console::text::plain;
 use crate::forms;
 use crate::matcher::PDQ_QUALITY_MIN;
+use crate::matcher::explain::{Keys, alike, any_level, facts, phrase_hits};
 use crate::media::Variants;
 use crate::pipeline::signals_of;
 use crate::scan::{Kind, Outcome, SNIFF_BYTES, decoders, sniff};
@@ -15,12 +16,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
 use manara_model::Decoding;
-use manara_signal::language::identify;
 use manara_signal::near::Tlsh;
 use manara_signal::pdq::PdqForm;
-use manara_signal::text::{
-    Level, Normalised, Phrase, PhraseIndex, TEXT_MAX, TermOptions, explain, normalise,
-};
+use manara_signal::text::{Level, Normalised, Phrase, TEXT_MAX, normalise};
 use manara_signal::{CanonicalUrl, Md5, Pdq, Sha256, Signal, SignalType};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -698,8 +696,8 @@ struct TextsJson {
     a_in_b: Option<FoundJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     b_in_a: Option<FoundJson>,
-    a: KeysJson,
-    b: KeysJson,
+    a: Keys,
+    b: Keys,
     /// How far apart they are as whole texts.
     near: Vec<NearJson>,
 }
@@ -733,37 +731,8 @@ fn near(a: &str, b: &str) -> Vec<NearJson> {
 }
 
 #[derive(Serialize)]
-struct KeysJson {
-    strict: String,
-    folded: String,
-    /// The steps from the text as written to these keys, those that changed something.
-    steps: Vec<StepJson>,
-    /// Its language as BCP 47 has it, `und` when that cannot be told.
-    language: &'static str,
-}
-
-#[derive(Serialize)]
-struct StepJson {
-    name: &'static str,
-    level: &'static str,
-    after: String,
-}
-
-/// What was done to a text, step by step.
-fn steps_of(text: &str) -> Vec<StepJson> {
-    let steps = explain(text).into_iter();
-    let changed = steps.filter(|step| step.name != "as written");
-    let json = changed.map(|step| StepJson {
-        name: step.name,
-        level: level_name(step.level),
-        after: step.after,
-    });
-    json.collect()
-}
-
-#[derive(Serialize)]
 struct FoundJson {
-    level: &'static str,
+    level: Level,
     matched: String,
     undone: String,
 }
@@ -779,36 +748,27 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
     let near = near(a, b);
     let alike = near.iter().any(|it| it.distance <= it.distance_max);
     let matched = equal.is_some() || a_in_b.is_some() || b_in_a.is_some() || alike;
-    let keys = |n: &Normalised, text: &str| KeysJson {
-        strict: n.strict().to_owned(),
-        folded: n.folded().to_owned(),
-        steps: steps_of(text),
-        language: identify(text).code,
-    };
+    let (a_keys, b_keys) = (Keys::of(a, &one), Keys::of(b, &two));
     if arguments.json {
-        let (a, b) = (keys(&one, a), keys(&two, b));
         say_json(&TextsJson {
             signal_type: SignalType::Text,
             matched,
             equal,
             a_in_b,
             b_in_a,
-            a,
-            b,
+            a: a_keys,
+            b: b_keys,
             near,
         })?;
         return Ok(done(matched));
     }
-    for (name, text, normalised) in [("A", a, &one), ("B", b, &two)] {
-        say(format_args!(
-            "{name}  strict  {}",
-            short(normalised.strict())
-        ))?;
-        say(format_args!("   folded  {}", short(normalised.folded())))?;
-        for step in steps_of(text) {
+    for (name, keys, normalised) in [("A", a_keys, &one), ("B", b_keys, &two)] {
+        say(format_args!("{name}  strict  {}", short(&keys.strict)))?;
+        say(format_args!("   folded  {}", short(&keys.folded)))?;
+        for step in keys.steps {
             say(format_args!("   {}: {}", step.name, short(&step.after)))?;
         }
-        say(format_args!("   language  {}", identify(text).code))?;
+        say(format_args!("   language  {}", keys.language))?;
         if normalised.evasions.total() > 0 {
             say(format_args!("   undone  {}", normalised.evasions))?;
         }
@@ -863,16 +823,7 @@ fn texts(arguments: &Arguments, a: &str, b: &str) -> Result<Done> {
 /// How `phrase` is found in `text`, as a bank would find it.
 fn found(phrase: &str, text: &str, normalised: &Normalised) -> Option<FoundJson> {
     let phrase = Phrase::parse(phrase).ok()?;
-    let mut index = PhraseIndex::default();
-    let aggressive = TermOptions {
-        level: Level::Aggressive,
-        ..TermOptions::default()
-    };
-    if index.insert_with(0, &phrase, &aggressive).is_err() {
-        index.insert(0, &phrase);
-    }
-    let mut hits = Vec::new();
-    index.find(normalised, &mut hits);
+    let hits = phrase_hits(&phrase, &any_level(), normalised);
     let hit = hits.first()?;
     let undone = if hit.evasions.total() > 0 {
         hit.evasions.to_string()
@@ -884,18 +835,10 @@ fn found(phrase: &str, text: &str, normalised: &Normalised) -> Option<FoundJson>
         .unwrap_or_default()
         .to_owned();
     Some(FoundJson {
-        level: level_name(hit.level),
+        level: hit.level,
         matched,
         undone,
     })
-}
-
-fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Strict => "strict",
-        Level::Folded => "folded",
-        Level::Aggressive => "aggressive",
-    }
 }
 
 fn short(text: &str) -> String {
@@ -937,71 +880,8 @@ impl DetailJson {
         Self {
             signal_type: signal.signal_type(),
             signal: signal.encode(),
-            steps: steps(signal),
+            steps: facts(signal),
         }
-    }
-}
-
-/// What is compared of a signal with the steps that made it, and what its form tells.
-fn steps(signal: &Signal) -> Vec<(String, String)> {
-    let said = |name: &str, value: String| (name.to_owned(), value);
-    match signal {
-        Signal::Name(name) => {
-            let steps = name.keys().steps();
-            steps
-                .into_iter()
-                .map(|step| (step.name.to_owned(), step.result))
-                .collect()
-        }
-        Signal::Url(url) => {
-            let facts = url.facts();
-            let is = |holds: bool, words: &str| holds.then(|| said("fact", words.to_owned()));
-            let known = |name: &str, value: Option<String>| value.map(|value| said(name, value));
-            [
-                Some(said("canonical", url.as_str().to_owned())),
-                Some(said("compared", url.match_key().to_owned())),
-                known("registrable domain", facts.registrable_domain),
-                known("imitates", facts.imitates),
-                known("invitation", facts.invite.map(|invite| invite.to_string())),
-                is(facts.shortener, "a shortener: it leads elsewhere"),
-                is(
-                    facts.user_info,
-                    "a user name before the host, which hides the host",
-                ),
-                is(
-                    facts.percent_nested,
-                    "percent-encoding inside percent-encoding",
-                ),
-                is(facts.ip_literal, "an address in place of a name"),
-                is(facts.punycode, "an international host name"),
-            ]
-            .into_iter()
-            .flatten()
-            .collect()
-        }
-        Signal::RawText(text) => vec![
-            said("letters", text.letters().to_string()),
-            said("compared", text.normalised().to_owned()),
-        ],
-        Signal::SimilarText(text) => {
-            vec![said(
-                "different pieces of six letters",
-                text.shingles().count().to_string(),
-            )]
-        }
-        Signal::Wallet(wallet) => vec![
-            said("chain", wallet.chain().to_string()),
-            said(
-                "checksum",
-                if wallet.checksummed() {
-                    "valid"
-                } else {
-                    "none"
-                }
-                .to_owned(),
-            ),
-        ],
-        _ => Vec::new(),
     }
 }
 
@@ -1012,19 +892,7 @@ fn signals(arguments: &Arguments, a: &Signal, b: &Signal) -> Result<Done> {
     let distance = member.distance(looked_up);
     let distance_max = member.signal_type().default_distance();
     let matched = distance.is_some_and(|distance| distance <= distance_max);
-    let how = match (member, looked_up) {
-        (Signal::Name(a), Signal::Name(b)) => {
-            manara_signal::name::compare(a, b).map(|found| found.to_string())
-        }
-        (Signal::SimilarText(a), Signal::SimilarText(b)) => {
-            let overlap = a.shingles().overlap(b.shingles());
-            Some(format!(
-                "{} of {} pieces in common",
-                overlap.common, overlap.total
-            ))
-        }
-        _ => None,
-    };
+    let how = alike(member, looked_up);
     if arguments.json {
         say_json(&SignalsJson {
             signal_type: member.signal_type(),
@@ -1043,7 +911,7 @@ fn signals(arguments: &Arguments, a: &Signal, b: &Signal) -> Result<Done> {
             signal.signal_type(),
             short(&signal.encode())
         ))?;
-        for (step, value) in steps(signal) {
+        for (step, value) in facts(signal) {
             say(format_args!("   {}: {}", plain(&step), short(&value)))?;
         }
     }

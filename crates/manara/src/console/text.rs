@@ -122,6 +122,22 @@ pub(crate) fn excerpt(text: &str, spans: &[Span], characters_max: usize) -> Html
     Html(html)
 }
 
+/// A stretch of a longer text within a line, with its matched parts marked and `…` where it was cut.
+pub(crate) fn cut(text: &str, spans: &[Span], cut: (bool, bool)) -> Html {
+    let Html(inner) = inline_marked(text, spans);
+    let open = "<bdi dir=\"auto\">";
+    match inner
+        .strip_prefix(open)
+        .and_then(|it| it.strip_suffix("</bdi>"))
+    {
+        Some(inner) => {
+            let dots = |is_cut| if is_cut { "…" } else { "" };
+            Html(format!("{open}{}{inner}{}</bdi>", dots(cut.0), dots(cut.1)))
+        }
+        None => Html(inner),
+    }
+}
+
 /// A text for places where markup is not possible (page titles, attributes): hidden characters are
 /// named, and the rest is left to the template to escape.
 pub(crate) fn plain(text: &str) -> String {

@@ -5,6 +5,7 @@
 //! their index together: all forms of all media of the events at hand are one stream of lookups.
 
 mod bank;
+pub(crate) mod explain;
 mod found;
 mod indexes;
 

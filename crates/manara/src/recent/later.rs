@@ -6,6 +6,7 @@
 //! then was right with what was known.
 
 use super::{Recent, sweep};
+use crate::banks::Followed;
 use crate::clock;
 use crate::evaluate::{Subject, verdicts};
 use crate::matcher::{Change, Matcher};
@@ -38,22 +39,33 @@ pub(crate) struct Looked {
     pub(crate) left_out: u64,
 }
 
+/// What decides on events as they come.
+#[derive(Clone, Copy)]
+pub(crate) struct Live<'a> {
+    pub(crate) matcher: &'a Matcher,
+    pub(crate) followed: &'a Followed,
+    pub(crate) rules: &'a RuleSet,
+}
+
 /// Looks for what was uploaded before the members that came since `cursor`. Says what came of it,
-/// and where to go on the next time.
+/// and where to go on the next time; `None` while the matcher does not know all of them yet, so that what
+/// they match would be missed.
 pub(crate) fn look(
     store: &Store,
-    live: &Matcher,
-    rules: &RuleSet,
+    live: Live<'_>,
     recent: Recent,
     cursor: &BankCursor,
-) -> anyhow::Result<(Looked, BankCursor)> {
+) -> anyhow::Result<Option<(Looked, BankCursor)>> {
     let (alone, members, next) = members_since(store, cursor)?;
+    if !live.followed.reaches(&next) {
+        return Ok(None);
+    }
     let mut looked = Looked {
         members: members.len() as u64,
         ..Looked::default()
     };
     if members.is_empty() || recent.days == 0 {
-        return Ok((looked, next));
+        return Ok(Some((looked, next)));
     }
     // By what matters most; of those that matter alike, the newest.
     let mut candidates: BTreeMap<(Reverse<u8>, Reverse<u64>), RecentEvent> = BTreeMap::new();
@@ -81,13 +93,13 @@ pub(crate) fn look(
             break;
         }
         tried += 1;
-        if let Some(later) = evaluate(store, live, rules, &event, &members, priority)? {
+        if let Some(later) = evaluate(store, live, &event, &members, priority)? {
             let opened = store.write_blocking(move |tx| tx.record_later(later));
             looked.cases += u64::from(opened.context("opening a case")?);
         }
     }
     looked.left_out = looked.matched - kept + (kept - tried);
-    Ok((looked, next))
+    Ok(Some((looked, next)))
 }
 
 type Members = HashSet<(BankName, MemberId)>;
@@ -183,19 +195,18 @@ fn priority(event: &Event, nearest: &Match) -> u8 {
 /// What the rules would say now, if it is something new that rests on one of the members.
 fn evaluate(
     store: &Store,
-    live: &Matcher,
-    rules: &RuleSet,
+    live: Live<'_>,
     event: &RecentEvent,
     members: &Members,
     priority: u8,
 ) -> Result<Option<Later>, StoreError> {
-    let matches = live.matches_of_recent(event);
+    let matches = live.matcher.matches_of_recent(event);
     let subject = Subject {
         event: &event.event,
         media: &event.media,
         received_at: event.received_at,
     };
-    let mut verdicts = verdicts(rules, subject, &matches);
+    let mut verdicts = verdicts(live.rules, subject, &matches);
     verdicts.retain(|v| {
         let is_new = |m: &Match| members.contains(&(m.bank.clone(), m.member));
         v.mode == Mode::Live && v.because.iter().any(is_new)
@@ -251,4 +262,114 @@ fn decision_on(event: &RecentEvent, verdicts: Vec<Verdict>, priority: u8) -> Opt
         actions: vec![action],
         note: String::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::banks::{Follower, load};
+    use manara_model::{DecisionId, Origin};
+    use manara_rules::{Schema, Source, compile};
+    use manara_signal::{Signal, SignalType};
+    use manara_store::{NewEvent, Options};
+    use std::sync::Arc;
+
+    const RULES: &str = r#"
+        rule slogan {
+          on post.created
+          policy tvec_known
+          reason "A slogan."
+          when bank("SLOGANS").matches(content.text)
+          then enqueue("tvec")
+        }"#;
+
+    fn seen(text: &str) -> NewEvent {
+        let now = clock::now();
+        let body = format!(
+            r#"{{"id":"1","source":"s","type":"post.created","time":"{now}","content":{{"id":"c","text":"{text}"}}}}"#
+        );
+        let (event, _) = Event::from_json(body.as_bytes(), Origin::Http).unwrap();
+        NewEvent {
+            media: Vec::new(),
+            fingerprint: [1; 32],
+            received_at: now,
+            decision: Decision {
+                id: DecisionId::new(1, 1),
+                author: Author::Rules,
+                at: now,
+                event: Some((event.source.clone(), event.id.clone())),
+                case: None,
+                verdicts: Vec::new(),
+                actions: Vec::new(),
+                note: String::new(),
+            },
+            previews: Vec::new(),
+            event,
+            body,
+        }
+    }
+
+    /// The server's matcher follows the banks by itself, so that looking again can come before it has.
+    #[test]
+    fn a_member_that_the_matcher_does_not_know_yet_is_looked_for_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            audit_seed: [7; 32],
+            origin: "manara.example/audit".into(),
+            max_bytes: None,
+            readers: 2,
+        };
+        let store = Store::open(&dir.path().join("m.db"), options).unwrap();
+        let (bank, phrase): (BankName, _) = (
+            "SLOGANS".parse().unwrap(),
+            Signal::parse(SignalType::Text, "the grey banner rises").unwrap(),
+        );
+        let name = bank.clone();
+        let settings = manara_model::BankSettings::default();
+        store
+            .write_blocking(move |tx| {
+                tx.create_bank_with(
+                    &name,
+                    "",
+                    &settings,
+                    Vec::new(),
+                    &Author::System,
+                    clock::now(),
+                )
+            })
+            .unwrap();
+        store
+            .write_blocking(|tx| tx.record_events(vec![seen("The grey banner rises again.")]))
+            .unwrap();
+        let matcher = Arc::new(Matcher::default());
+        let cursor = load(&store, &matcher).unwrap();
+        let index = dir.path().join("pdq.index");
+        let mut follower = Follower::new(store.clone(), Arc::clone(&matcher), cursor, index);
+        let source = Source {
+            name: "t.rules".into(),
+            text: RULES.into(),
+        };
+        let rules = compile(&[source], &Schema::builtin()).unwrap();
+        let followed = follower.followed.clone();
+        let look = || {
+            let live = Live {
+                matcher: &matcher,
+                followed: &followed,
+                rules: &rules,
+            };
+            look(&store, live, Recent::default(), &cursor).unwrap()
+        };
+
+        store
+            .write_blocking(move |tx| {
+                let member = (phrase, String::new()).into();
+                tx.add_member(&bank, member, &Author::System, clock::now())
+            })
+            .unwrap();
+        assert_eq!(look(), None);
+        follower.follow(false).unwrap();
+        let (looked, next) = look().unwrap();
+        assert_eq!((looked.matched, looked.cases), (1, 1));
+        assert!(followed.reaches(&next));
+    }
 }

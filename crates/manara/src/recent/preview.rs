@@ -91,7 +91,8 @@ impl Preview {
 }
 
 /// What the change would have matched. Everything is looked up as it is for a new event, vetoes of
-/// negative banks included; the bank counts as live, whatever its mode.
+/// negative banks included. A bank that begins to count is compared with nothing, and nothing with one that
+/// ceases to; otherwise the bank counts as live, whatever its mode.
 pub(crate) fn preview(
     reader: &Reader,
     bank: &BankName,
@@ -202,7 +203,7 @@ fn matchers(
     let after = Matcher::default();
     let before = (!matches!(thought, Thought::Add(_))).then(Matcher::default);
     let mut negative: HashSet<BankName> = HashSet::new();
-    let mut batch = (Vec::new(), Vec::new());
+    let (mut batch, mut begins) = ((Vec::new(), Vec::new()), false);
     reader.bank_changes(&BankCursor::default(), &mut |change| match change {
         BankChange::Bank {
             name,
@@ -212,21 +213,25 @@ fn matchers(
             let is_this = name == *bank;
             if is_this || settings.vetoes.contains(bank) {
                 let now = live(settings.clone());
+                let counted = enabled && settings.mode == BankMode::Live;
                 let then = match thought {
-                    Thought::Bank(settings) if is_this => live(settings.clone()),
+                    Thought::Bank(then) if is_this => {
+                        let counts = then.mode == BankMode::Live;
+                        begins = counts && !counted;
+                        // One that ceases to count keeps nothing of what it matches now.
+                        let ceases = counted && !counts;
+                        if ceases {
+                            then.clone()
+                        } else {
+                            live(then.clone())
+                        }
+                    }
                     _ => now.clone(),
                 };
-                // A bank that is off is looked at as if it were on; one that begins to count with this
-                // change matches nothing that counts before.
+                // A bank that is off is looked at as if it were on.
                 after.set_bank(&name, enabled || is_this, then);
                 if let Some(before) = &before {
-                    let counted = enabled && settings.mode == BankMode::Live;
-                    let begins = matches!(thought, Thought::Bank(it) if it.mode == BankMode::Live);
-                    if is_this && begins && !counted {
-                        before.set_bank(&name, enabled, settings);
-                    } else {
-                        before.set_bank(&name, enabled || is_this, now);
-                    }
+                    before.set_bank(&name, enabled || is_this, now);
                 }
                 if !is_this {
                     negative.insert(name);
@@ -260,7 +265,8 @@ fn matchers(
                     settings,
                 };
                 batch.0.push(add(then));
-                if before.is_some() {
+                // Of a bank that begins to count nothing counts before.
+                if before.is_some() && !(begins && of == *bank) {
                     batch.1.push(add(settings));
                 }
             }

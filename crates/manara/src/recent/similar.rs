@@ -6,11 +6,12 @@
 
 use super::preview::{Sample, sample};
 use super::{STORED, Window, signals_of};
+use crate::matcher::{Asked, Matcher, PDQ_DISTANCE_MAX};
 use jiff::Timestamp;
 use manara_model::{BankName, BankSettings, DecisionId, Match, MemberId};
 use manara_signal::index::PdqIndex;
 use manara_signal::near::{RawText, ShingleIndex, Shingles};
-use manara_signal::pdq::Pdq;
+use manara_signal::pdq::{Pdq, PdqHash};
 use manara_signal::{Signal, SignalType};
 use manara_store::{Reader, RecentEvent, StoreError};
 use serde::Serialize;
@@ -67,10 +68,30 @@ pub(crate) struct Cluster {
     pub(crate) last: Timestamp,
     /// How far the farthest is from the leader: bits, or percent of shingles.
     pub(crate) distance_max: u32,
-    /// The members of banks that rules saw when they came.
+    /// The members of banks that rules saw when they came, and those that came since.
     pub(crate) known: BTreeSet<(BankName, MemberId)>,
     /// Some of them, the newest first.
     pub(crate) samples: Vec<Sample>,
+}
+
+/// Adds the members that know a cluster's example by now: when the uploads came they may have been in no
+/// bank yet. Members without effect count, too.
+pub(crate) fn know_since(clusters: &mut [Cluster], matcher: &Matcher) {
+    let asked = clusters
+        .iter()
+        .map(|cluster| match Pdq::from_hex(&cluster.signal) {
+            Ok(hash) if cluster.signal_type == SignalType::Pdq => {
+                let quality = 100;
+                Asked::Image(PdqHash { hash, quality })
+            }
+            _ => Asked::Text(cluster.signal.clone()),
+        });
+    let asked: Vec<Asked> = asked.collect();
+    let found = matcher.look_up(&asked, PDQ_DISTANCE_MAX);
+    for (cluster, (matches, _)) in clusters.iter_mut().zip(found) {
+        let members = matches.into_iter().map(|m| (m.bank, m.member));
+        cluster.known.extend(members);
+    }
 }
 
 /// An upload, small enough that a million are held.
@@ -279,4 +300,54 @@ fn told(
         known,
         samples,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matcher::Change;
+    use manara_model::MemberSettings;
+
+    #[track_caller]
+    fn check(signal_type: SignalType, signal: &str, expect: &[i64]) {
+        let matcher = Matcher::default();
+        let bank: BankName = "NOTICES".parse().unwrap();
+        matcher.set_bank(&bank, true, BankSettings::default());
+        let members = [
+            (1, SignalType::Pdq, "f".repeat(64)),
+            (2, SignalType::Text, "midsummer concert".to_owned()),
+        ];
+        matcher.apply(members.map(|(id, signal_type, signal)| Change::Add {
+            bank: bank.clone(),
+            member: MemberId(id),
+            signal: Signal::parse(signal_type, &signal).unwrap(),
+            settings: MemberSettings::default(),
+        }));
+        let at = Timestamp::UNIX_EPOCH;
+        let mut clusters = [Cluster {
+            signal_type,
+            signal: signal.to_owned(),
+            size: 3,
+            accounts: 3,
+            first: at,
+            last: at,
+            distance_max: 0,
+            known: BTreeSet::new(),
+            samples: Vec::new(),
+        }];
+        know_since(&mut clusters, &matcher);
+        let [cluster] = clusters;
+        let known: Vec<i64> = cluster.known.iter().map(|(_, id)| id.0).collect();
+        assert_eq!(known, expect);
+    }
+
+    #[test]
+    fn what_came_into_a_bank_since_is_known() {
+        let near = format!("{}0", "f".repeat(63));
+        check(SignalType::Pdq, &near, &[1]);
+        check(SignalType::Pdq, &"0".repeat(64), &[]);
+        let notice = "Free tickets to the midsummer concert at the old bridge!";
+        check(SignalType::RawText, notice, &[2]);
+        check(SignalType::RawText, "Free tickets to the fair!", &[]);
+    }
 }

@@ -4,6 +4,7 @@ use super::bank::bank_name;
 use super::bank_words::{member_settings, member_words, said_at};
 use super::banks::may_change;
 use super::radius::{Crumb, RadiusPage, RadiusView, carried, look, looked_at, seal};
+use super::reading::link_words;
 use super::typed::{Fields, Typed};
 use super::{ConsoleState, Page};
 use crate::console::Error;
@@ -103,10 +104,15 @@ async fn new_member(
     let bank = typed.parsed::<BankName>("bank");
     let signal_type = typed.parsed::<SignalType>("signal_type");
     let value = typed.value("signal").to_owned();
-    let signal = signal_type.and_then(|signal_type| {
-        let signal = Signal::parse(signal_type, &value);
-        signal.map_err(|error| typed.refuse("signal", error)).ok()
-    });
+    if value.is_empty() {
+        typed.refuse("signal", "give the signal");
+    }
+    let signal = signal_type
+        .filter(|_| !value.is_empty())
+        .and_then(|signal_type| {
+            let signal = Signal::parse(signal_type, &value);
+            signal.map_err(|error| typed.refuse("signal", error)).ok()
+        });
     let settings = member_settings(signal.as_ref(), typed, state.now());
     if settings.mode == MemberMode::Quarantine {
         typed.refuse("mode", "a new member is live or in shadow");
@@ -195,6 +201,9 @@ async fn preview(
         "{signal_type}: {}",
         member.signal.encode()
     ))];
+    if matches!(member.signal, Signal::Url(_)) {
+        what.extend(link_words(typed.value("signal")));
+    }
     what.extend(member_words(&member.settings));
     if shadow {
         what.push(text::inline(

@@ -19,7 +19,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use manara_model::{
-    Author, Bank, BankMode, BankName, BankSettings, Member, MemberId, MemberMode, NewMember, Tag,
+    Author, Bank, BankMode, BankName, BankSettings, Member, MemberId, MemberMode, Tag,
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{Committed, Reader, Role, StoreError, Tx};
@@ -30,8 +30,6 @@ use std::collections::BTreeSet;
 const PAGE_MEMBERS: usize = 50;
 /// Most members looked at for a page of those that a filter lets through.
 const LOOKED_MAX: usize = 20_000;
-/// Most members looked up when a bank begins to count.
-const MEMBERS_LOOKED_UP_MAX: usize = 100_000;
 
 #[derive(Template)]
 #[template(path = "bank.html")]
@@ -69,7 +67,7 @@ struct BankHead {
 }
 
 struct DistanceField {
-    name: String,
+    name: &'static str,
     signal_type: &'static str,
     usual: u32,
     max: u32,
@@ -272,7 +270,7 @@ fn read(
         },
         distances: with_distance()
             .map(|signal_type| DistanceField {
-                value: typed.value(&distance_field(signal_type)).to_owned(),
+                value: typed.value(distance_field(signal_type)).to_owned(),
                 name: distance_field(signal_type),
                 signal_type: signal_type.name(),
                 usual: signal_type.default_distance(),
@@ -503,7 +501,6 @@ pub(in crate::console) async fn set(
         settings: bank_settings(&name, &mut typed, state.now()),
         ..before.clone()
     };
-    check_one_at_a_time(&before, &after, &mut typed);
     if !typed.is_refused() {
         try_out(&state, &session, &after, &mut typed).await?;
     }
@@ -531,22 +528,6 @@ fn matches_otherwise(before: &Bank, after: &Bank) -> bool {
 
 fn counts(bank: &Bank) -> bool {
     bank.enabled && bank.settings.mode == BankMode::Live
-}
-
-/// A bank that begins to count is looked at with all its members, and a bank that counts with what
-/// is new; each needs the other to stay.
-fn check_one_at_a_time(before: &Bank, after: &Bank, typed: &mut Typed) {
-    let bare = |bank: &Bank| BankSettings {
-        mode: BankMode::Live,
-        tags: BTreeSet::new(),
-        ..bank.settings.clone()
-    };
-    if !counts(before) && counts(after) && bare(before) != bare(after) {
-        typed.refuse(
-            "mode",
-            "change the other settings first and let the bank count after that: what each would match is looked at by itself",
-        );
-    }
 }
 
 fn write(
@@ -608,19 +589,16 @@ async fn preview(
     unread: bool,
 ) -> Result<Response, Error> {
     let mut what = bank_differences(before, after);
-    let thought = if !counts(before) && counts(after) {
-        let (name, all) = (before.name.clone(), before.members);
-        if all > MEMBERS_LOOKED_UP_MAX as u64 {
-            let first = Count(MEMBERS_LOOKED_UP_MAX as u64);
-            what.push(text::inline(&format!(
-                "Only the first {first} of its {} were looked up.",
-                counted(all, "member", "members")
-            )));
-        }
-        state.read(move |reader| whole_bank(reader, &name)).await?
+    // A bank that is off does not count, whatever its mode.
+    let mode = if counts(after) {
+        BankMode::Live
     } else {
-        Thought::Bank(after.settings.clone())
+        BankMode::Shadow
     };
+    let thought = Thought::Bank(BankSettings {
+        mode,
+        ..after.settings.clone()
+    });
     if before.settings.vetoes != after.settings.vetoes {
         what.push(text::inline(
             "What other banks match more or less because of the vetoes is not counted here.",
@@ -660,20 +638,4 @@ async fn preview(
         None => StatusCode::OK,
     };
     Ok((status, crate::console::shell::page(&page)?).into_response())
-}
-
-/// A bank's members as if they were new, since what matters is all that they match. Those that have
-/// no effect of their own stay out.
-fn whole_bank(reader: &Reader, bank: &BankName) -> Result<Thought, Error> {
-    let members = reader.members(bank, None, MEMBERS_LOOKED_UP_MAX)?;
-    let members = members
-        .into_iter()
-        .filter(|it| it.settings.mode == MemberMode::Live);
-    let new = members.map(|member| NewMember {
-        signal: member.signal,
-        note: String::new(),
-        exchange: None,
-        settings: member.settings,
-    });
-    Ok(Thought::Add(new.collect()))
 }

@@ -1,5 +1,6 @@
 //! The settings of banks and members: in plain words, as they are typed, and as they were meant.
 
+use super::reading::fact_rows;
 use super::typed::{Fields, Typed, typed_tags, typed_time};
 use crate::console::text::{self, Html};
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use manara_model::{
     Bank, BankMode, BankName, BankSettings, Member, MemberMode, MemberSettings, Ratio,
     SettingsError, Stance,
 };
-use manara_signal::text::{TermOptions, WITHIN_MAX};
+use manara_signal::text::{Level, TermError, TermOptions, WITHIN_MAX};
 use manara_signal::{Phrase, Signal, SignalType};
 use manara_store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +20,16 @@ pub(super) fn with_distance() -> impl Iterator<Item = SignalType> {
 }
 
 /// The name of the field in which the distance of a type is typed.
-pub(super) fn distance_field(signal_type: SignalType) -> String {
-    format!("distance_{}", signal_type.name())
+pub(super) fn distance_field(signal_type: SignalType) -> &'static str {
+    match signal_type {
+        SignalType::Pdq => "distance_pdq",
+        SignalType::RawText => "distance_raw_text",
+        SignalType::SimilarText => "distance_similar_text",
+        SignalType::TextTlsh => "distance_text_tlsh",
+        SignalType::Name => "distance_name",
+        // The others are equal or not.
+        _ => "distance",
+    }
 }
 
 /// How a bank takes part, as one word.
@@ -145,7 +154,7 @@ pub(super) fn typed_bank(bank: &Bank) -> Typed {
     for signal_type in with_distance() {
         let own = settings.distance.get(&signal_type);
         let own = own.map_or_else(String::new, ToString::to_string);
-        typed.set(&distance_field(signal_type), own);
+        typed.set(distance_field(signal_type), own);
     }
     for vetoed in &settings.vetoes {
         typed.set(&format!("veto:{vetoed}"), "on");
@@ -166,15 +175,15 @@ pub(super) fn bank_settings(name: &BankName, typed: &mut Typed, now: Timestamp) 
     let mut distance = BTreeMap::new();
     for signal_type in with_distance() {
         let max = signal_type.widest_distance();
-        let value = typed.value(&distance_field(signal_type)).to_owned();
+        let value = typed.value(distance_field(signal_type)).to_owned();
         match value.parse::<u32>() {
             _ if value.is_empty() => {}
             Ok(own) if own <= max => {
                 distance.insert(signal_type, own);
             }
             _ => typed.refuse(
-                "distance",
-                format!("for {signal_type}, use a whole number from 0 to {max}, or leave it empty"),
+                distance_field(signal_type),
+                format!("use a whole number from 0 to {max}, or leave it empty"),
             ),
         }
     }
@@ -290,6 +299,27 @@ fn term(typed: &mut Typed) -> TermOptions {
     }
 }
 
+/// Of other types than phrases nothing of that can be meant.
+fn no_term(signal_type: SignalType, typed: &mut Typed) -> TermOptions {
+    let usual = TermOptions::default();
+    for (name, usual) in [
+        ("level", usual.level.to_string()),
+        ("scope", usual.scope.to_string()),
+        ("near", String::new()),
+        ("not_near", String::new()),
+        ("within", String::new()),
+    ] {
+        let value = typed.value(name);
+        if !value.is_empty() && value != usual {
+            typed.refuse(
+                name,
+                format!("only a phrase is looked for in this way, and this is a {signal_type}: leave it as it was"),
+            );
+        }
+    }
+    usual
+}
+
 fn phrases(typed: &mut Typed, name: &'static str) -> Vec<Phrase> {
     let value = typed.value(name).to_owned();
     let given = value.split(';').map(str::trim).filter(|it| !it.is_empty());
@@ -306,8 +336,16 @@ fn phrases(typed: &mut Typed, name: &'static str) -> Vec<Phrase> {
 /// How a phrase is looked for, where it is not as usual.
 fn term_words(term: &TermOptions) -> impl Iterator<Item = String> {
     let usual = TermOptions::default();
-    let level =
-        (term.level != usual.level).then(|| format!("looked for at the level {}", term.level));
+    let level = (term.level != usual.level).then(|| {
+        let meaning = match term.level {
+            Level::Strict => "only what no reader sees may be undone",
+            Level::Folded => "what changes how a word looks may be undone",
+            Level::Aggressive => {
+                "digits are also read as letters, pieces as one word, Latin letters as Arabic; it finds more and is wrong more often"
+            }
+        };
+        format!("looked for at the level {}: {meaning}", term.level)
+    });
     let inside = (term.scope != usual.scope).then(|| "looked for inside words, too".to_owned());
     let context = |words: &str, phrases: &[Phrase]| {
         let within = term.within;
@@ -325,7 +363,9 @@ pub(super) fn member_settings(
     typed: &mut Typed,
     now: Timestamp,
 ) -> MemberSettings {
-    let signal_type = signal.map(Signal::signal_type);
+    // What was typed as the signal may be wrong, and its type right.
+    let chosen = || typed.value("signal_type").parse().ok();
+    let signal_type = signal.map(Signal::signal_type).or_else(chosen);
     let max = signal_type.map_or(u32::MAX, SignalType::widest_distance);
     let settings = MemberSettings {
         mode: typed.parsed("mode").unwrap_or_default(),
@@ -338,8 +378,8 @@ pub(super) fn member_settings(
         tags: typed.tags("tags"),
         vouched: typed.has("vouched"),
         term: match signal_type {
-            Some(SignalType::Text) => term(typed),
-            _ => TermOptions::default(),
+            Some(SignalType::Text) | None => term(typed),
+            Some(other) => no_term(other, typed),
         },
     };
     if let Some(signal) = signal
@@ -355,11 +395,36 @@ fn member_field(error: &SettingsError) -> &'static str {
         SettingsError::Foreign { setting, .. } if *setting != "distance" => "quality_min",
         SettingsError::Quality(_) => "quality_min",
         SettingsError::Tags(_) => "tags",
-        SettingsError::Term(_) => "level",
+        SettingsError::Term(error) => term_field(error),
         SettingsError::Distance { .. }
         | SettingsError::Foreign { .. }
         | SettingsError::VetoesItself(_) => "distance",
     }
+}
+
+fn term_field(error: &TermError) -> &'static str {
+    match error {
+        TermError::ShortSubstring { .. }
+        | TermError::NumericSubstring { .. }
+        | TermError::AggressiveSubstring => "scope",
+        TermError::Within { .. } => "within",
+        TermError::Contradiction { .. } => "not_near",
+        TermError::ManyInContext { list, .. } | TermError::ContextInTerm { list, .. } => list,
+    }
+}
+
+/// Whether a phrase may be found where it is not with `before`: unless all that changed is a lower level, a
+/// company that is asked for, or more that forbids it.
+fn can_be_found_more(before: &TermOptions, after: &TermOptions) -> bool {
+    let has = |phrases: &[Phrase], phrase: &Phrase| {
+        phrases.iter().any(|it| it.folded() == phrase.folded())
+    };
+    let asks_less = !before.near.is_empty()
+        && (after.near.is_empty() || after.near.iter().any(|it| !has(&before.near, it)));
+    let forbids_less = before.not_near.iter().any(|it| !has(&after.not_near, it));
+    let within =
+        before.within != after.within && !(before.near.is_empty() && before.not_near.is_empty());
+    after.level > before.level || after.scope != before.scope || asks_less || forbids_less || within
 }
 
 /// Whether a member may match something with `after` that it does not with `before`.
@@ -381,26 +446,56 @@ pub(super) fn can_match_more(before: &MemberSettings, after: &MemberSettings) ->
         (Some(before), Some(after)) => after > before,
     };
     counts(after)
-        && (!counts(before) || farther(before.distance, after.distance) || worse || longer)
+        && (!counts(before)
+            || farther(before.distance, after.distance)
+            || worse
+            || longer
+            || can_be_found_more(&before.term, &after.term))
 }
 
 /// What was changed between two settings of a member, in words.
 pub(super) fn member_differences(before: &MemberSettings, after: &MemberSettings) -> Vec<Html> {
     let (was, is) = (typed_member(before), typed_member(after));
-    let names = [
-        ("mode", "mode"),
-        ("distance", "distance"),
-        ("quality_min", "image quality"),
-        ("expires", "matches until"),
-        ("tags", "tags"),
-        ("vouched", "vouched for"),
-    ];
-    differences(
-        &was,
-        &is,
-        names.map(|(field, name)| (field.to_owned(), name.to_owned())),
-    )
+    let fields = MEMBER_FIELDS.map(|(field, name)| (field.to_owned(), name.to_owned()));
+    differences(&was, &is, fields)
 }
+
+/// What the first change of a member led to, where it is not as usual. What was there before is not known
+/// but for how it took part, which is nearly always as usual.
+pub(super) fn member_set_to(after: &MemberSettings) -> Vec<Html> {
+    let (was, is) = (
+        typed_member(&MemberSettings::default()),
+        typed_member(after),
+    );
+    let (known, unknown) = MEMBER_FIELDS.split_at(2);
+    let names = |fields: &[(&str, &str)]| -> Vec<(String, String)> {
+        let named = fields.iter();
+        named
+            .map(|(field, name)| ((*field).to_owned(), (*name).to_owned()))
+            .collect()
+    };
+    let mut words = differences(&was, &is, names(known));
+    let others = unknown
+        .iter()
+        .filter(|(field, _)| was.value(field) != is.value(field));
+    words.extend(others.map(|(field, name)| text::inline(&format!("{name}: {}", is.value(field)))));
+    words
+}
+
+/// The settings of a member by field, with their names; what can be told of a first change first.
+const MEMBER_FIELDS: [(&str, &str); 11] = [
+    ("mode", "mode"),
+    ("vouched", "vouched for"),
+    ("distance", "distance"),
+    ("quality_min", "image quality"),
+    ("expires", "matches until"),
+    ("tags", "tags"),
+    ("level", "level"),
+    ("scope", "where"),
+    ("near", "only near"),
+    ("not_near", "never near"),
+    ("within", "near means within"),
+];
 
 /// What was changed between two sets of a bank's settings, in words.
 pub(super) fn bank_differences(before: &Bank, after: &Bank) -> Vec<Html> {
@@ -412,7 +507,7 @@ pub(super) fn bank_differences(before: &Bank, after: &Bank) -> Vec<Html> {
     ];
     for signal_type in with_distance() {
         names.push((
-            distance_field(signal_type),
+            distance_field(signal_type).to_owned(),
             format!("distance of {signal_type}"),
         ));
     }
@@ -440,6 +535,7 @@ fn differences(
 ) -> Vec<Html> {
     let shown = |typed: &Typed, field: &str| match typed.value(field) {
         "" if is_box(field) => "no".to_owned(),
+        "" if field == "within" => TermOptions::default().within.to_string(),
         "" => "none".to_owned(),
         "on" if is_box(field) => "yes".to_owned(),
         value => value.to_owned(),
@@ -464,8 +560,8 @@ pub(super) struct SignalView {
     pub(super) signal_type: &'static str,
     pub(super) value: Html,
     pub(super) is_hash: bool,
-    /// Beneath a phrase: its words as they are compared.
-    pub(super) keys: Vec<(&'static str, Html)>,
+    /// Beneath it: as what it is compared, and what its form tells.
+    pub(super) keys: Vec<(String, Html)>,
 }
 
 impl From<&manara_signal::Signal> for SignalView {
@@ -481,10 +577,10 @@ impl From<&manara_signal::Signal> for SignalView {
             ),
             keys: match signal {
                 Signal::Text(phrase) => vec![
-                    ("As written", text::inline(phrase.strict())),
-                    ("Folded", text::inline(phrase.folded())),
+                    ("Strict key".to_owned(), text::inline(phrase.strict())),
+                    ("Folded key".to_owned(), text::inline(phrase.folded())),
                 ],
-                _ => Vec::new(),
+                other => fact_rows(other),
             },
         }
     }
@@ -541,6 +637,29 @@ mod tests {
         check_more(r#"{"expires_at":"2027-01-01T00:00:00Z"}"#, "{}", true);
         check_more("{}", r#"{"expires_at":"2027-01-01T00:00:00Z"}"#, false);
         check_more(r#"{"distance":4}"#, r#"{"mode":"shadow"}"#, false);
+    }
+
+    #[test]
+    fn a_phrase_that_is_looked_for_otherwise_is_looked_at_first_where_it_is_found_more() {
+        let check = |before: &str, after: &str, expect| {
+            let of = |term: &str| format!(r#"{{"term":{term}}}"#);
+            check_more(&of(before), &of(after), expect);
+        };
+        check("{}", r#"{"level":"aggressive"}"#, true);
+        check("{}", r#"{"level":"strict"}"#, false);
+        check("{}", r#"{"scope":"substring"}"#, true);
+        check("{}", r#"{"near":["rise"]}"#, false);
+        check(r#"{"near":["rise"]}"#, "{}", true);
+        check(r#"{"near":["rise"]}"#, r#"{"near":["rise","join"]}"#, true);
+        check(r#"{"near":["rise","join"]}"#, r#"{"near":["Rise"]}"#, false);
+        check("{}", r#"{"not_near":["museum"]}"#, false);
+        check(r#"{"not_near":["museum"]}"#, "{}", true);
+        check("{}", r#"{"within":3}"#, false);
+        check(
+            r#"{"near":["rise"]}"#,
+            r#"{"near":["rise"],"within":3}"#,
+            true,
+        );
     }
 
     #[test]

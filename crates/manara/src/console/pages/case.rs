@@ -8,6 +8,7 @@ use super::parts::{
     self, ActionRow, CaseRow, LaterView, VerdictView, action_row, bare_case_row, later_views,
     spans, verdict_views, verdicts_of,
 };
+use super::reading::{language_words, link_words};
 use super::{ConsoleState, Page};
 use crate::console::Error;
 use crate::console::login::login_keeping;
@@ -102,11 +103,18 @@ struct EventView {
     space: Option<SpaceView>,
     text: Option<Html>,
     marked: bool,
-    links: Vec<Html>,
+    language: Option<Html>,
+    links: Vec<LinkView>,
     media: Vec<MediumView>,
     attributes: Option<Html>,
     verdicts: Vec<VerdictView>,
     later: Vec<LaterView>,
+}
+
+/// An address that was posted, and what it says about itself.
+struct LinkView {
+    text: Html,
+    facts: Vec<Html>,
 }
 
 struct AccountView {
@@ -790,8 +798,9 @@ fn event_view(
         .and_then(|content| content.text.as_deref())
         .filter(|text| !text.is_empty());
     let links = content.map_or(&[][..], |content| &content.links);
-    let link = |(index, link): (usize, &String)| {
-        text::inline_marked(link, &marks(&format!("content.links[{index}]")))
+    let link = |(index, link): (usize, &String)| LinkView {
+        text: text::inline_marked(link, &marks(&format!("content.links[{index}]"))),
+        facts: link_words(link),
     };
     let no_facts = MediaFacts {
         forms: Vec::new(),
@@ -830,6 +839,7 @@ fn event_view(
             admission: space.admission.as_deref().map(text::inline),
         }),
         text: body.map(|body| text::block(body, &marks("content.text"))),
+        language: body.map(|body| text::inline(&language_words(body))),
         marked: !marks("content.text").is_empty(),
         links: links.iter().enumerate().map(link).collect(),
         media,

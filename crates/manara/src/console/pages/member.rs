@@ -3,8 +3,8 @@
 
 use super::bank::{bank_name, expect_bank};
 use super::bank_words::{
-    SignalView, can_match_more, member_differences, member_settings, member_state, member_words,
-    said_at, stance_words, typed_member,
+    SignalView, can_match_more, member_differences, member_set_to, member_settings, member_state,
+    member_words, said_at, stance_words, typed_member,
 };
 use super::banks::{Hits, HitsView, may_change};
 use super::radius::{
@@ -272,12 +272,18 @@ pub(super) fn member_view(
 fn changes(history: &[MemberChange]) -> Vec<ChangeView> {
     let usual = MemberSettings::default();
     let before = std::iter::once(&usual).chain(history.iter().map(|it| &it.settings));
-    let views = before.zip(history).map(|(before, change)| ChangeView {
-        what: member_differences(before, &change.settings),
-        reason: (!change.reason.is_empty()).then(|| text::inline(&change.reason)),
-        by: By::from(&change.author),
-        at: When::exact(change.at),
-    });
+    let views = before
+        .zip(history)
+        .zip(0..)
+        .map(|((before, change), at)| ChangeView {
+            what: match at {
+                0 => member_set_to(&change.settings),
+                _ => member_differences(before, &change.settings),
+            },
+            reason: (!change.reason.is_empty()).then(|| text::inline(&change.reason)),
+            by: By::from(&change.author),
+            at: When::exact(change.at),
+        });
     let mut views: Vec<_> = views.collect();
     views.reverse();
     views

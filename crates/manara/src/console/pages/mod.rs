@@ -18,6 +18,7 @@ pub(super) mod similar;
 mod bank_words;
 mod parts;
 mod radius;
+mod reading;
 mod typed;
 
 use super::{ConsoleState, Error};

@@ -1,6 +1,7 @@
 //! What several pages show in the same way: rows of cases, verdicts with their evidence, actions
 //! with their deliveries, events.
 
+use super::reading::{ReadingView, reading};
 use crate::console::Error;
 use crate::console::text::{self, Html};
 use crate::console::view::{
@@ -17,6 +18,8 @@ use manara_store::{Delivery, DeliveryState, Reader, StoreError, StoredEvent};
 
 /// Longest excerpt in a list, in characters.
 const EXCERPT_CHARACTERS: usize = 140;
+/// Matches of a verdict whose reading is shown; the nearest come first.
+const READINGS_MAX: usize = 8;
 
 /// How long something has waited.
 pub(super) fn wait(since: Timestamp, now: Timestamp) -> String {
@@ -122,6 +125,23 @@ pub(super) struct VerdictView {
     pub(super) trace: Vec<TracedRow>,
 }
 
+impl VerdictView {
+    /// Whether the evidence has distances.
+    pub(super) fn has_distance(&self) -> bool {
+        self.evidence.iter().any(|row| !row.distance.is_empty())
+    }
+
+    /// Whether it has qualities.
+    pub(super) fn has_quality(&self) -> bool {
+        self.evidence.iter().any(|row| !row.quality.is_empty())
+    }
+
+    /// How many columns its table has.
+    pub(super) fn columns(&self) -> usize {
+        3 + usize::from(self.has_distance()) + usize::from(self.has_quality())
+    }
+}
+
 /// Why a match has no effect.
 pub(super) struct WithheldView {
     pub(super) words: String,
@@ -137,7 +157,10 @@ impl WithheldView {
                 member,
                 distance,
             } => Self {
-                words: format!("at distance {distance}"),
+                words: match distance {
+                    0 => String::new(),
+                    _ => format!("at distance {distance}"),
+                },
                 by: Some((bank.to_string(), *member)),
             },
             other => Self {
@@ -195,6 +218,8 @@ pub(super) struct EvidenceRow {
     pub(super) field: String,
     pub(super) how: Html,
     pub(super) compared: Option<Compared>,
+    /// How the text was read, if it is a text and among the first.
+    pub(super) reading: Option<ReadingView>,
 }
 
 pub(super) struct TracedRow {
@@ -261,7 +286,8 @@ fn verdict_view(
         evidence: verdict
             .because
             .iter()
-            .map(|m| evidence_row(reader, event, m))
+            .enumerate()
+            .map(|(number, m)| evidence_row(reader, event, m, number < READINGS_MAX))
             .collect::<Result<_, _>>()?,
         trace: verdict.trace.iter().map(traced).collect(),
     })
@@ -271,6 +297,7 @@ fn evidence_row(
     reader: &Reader,
     event: Option<&Event>,
     found: &Match,
+    is_read: bool,
 ) -> Result<EvidenceRow, StoreError> {
     let member = reader
         .member(found.member)?
@@ -279,6 +306,8 @@ fn evidence_row(
         .as_ref()
         .zip(event)
         .and_then(|((_, member, _), event)| compared(event, found, &member.signal));
+    let read = member.as_ref().zip(event.filter(|_| is_read));
+    let reading = read.and_then(|((_, member, _), event)| reading(event, found, member));
     let is_known = member.is_some();
     let note = member
         .map(|(_, member, _)| member.note)
@@ -290,11 +319,7 @@ fn evidence_row(
         member: found.member,
         note: note.map(|note| text::inline(&note)),
         signal_type: found.signal_type.name(),
-        distance: match found.signal_type {
-            SignalType::Pdq => format!("{} of 256 bits", found.distance),
-            _ if found.distance == 0 => "exact".to_owned(),
-            _ => found.distance.to_string(),
-        },
+        distance: distance_words(found),
         quality: found
             .quality
             .map_or_else(String::new, |quality| quality.to_string()),
@@ -305,7 +330,21 @@ fn evidence_row(
             (None, None) => Html::default(),
         },
         compared,
+        reading,
     })
+}
+
+/// How far a match is; of a phrase, how it was read says more.
+fn distance_words(found: &Match) -> String {
+    let distance = found.distance;
+    match found.signal_type {
+        SignalType::Text => String::new(),
+        SignalType::Pdq => format!("{distance} of 256 bits"),
+        _ if distance == 0 => "exact".to_owned(),
+        SignalType::RawText | SignalType::SimilarText => format!("{distance} %"),
+        SignalType::Name => format!("{distance} points"),
+        _ => distance.to_string(),
+    }
 }
 
 /// The hashes of a match of an image, bit by bit, as far as they are known.

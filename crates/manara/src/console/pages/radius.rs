@@ -17,9 +17,10 @@ use crate::console::text::{self, Html};
 use crate::console::view::{Count, When};
 use crate::recent::Window;
 use crate::recent::preview::{Preview, Sample, Thought, is_wide, preview};
+use crate::scan::Excerpt;
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};
-use manara_model::BankName;
+use manara_model::{BankName, Span};
 use manara_signal::SignalType;
 use sha2::{Digest, Sha256};
 
@@ -130,10 +131,20 @@ impl From<&Sample> for SampleView {
             field: sample.field.clone(),
             distance: (sample.distance > 0).then_some(sample.distance),
             excerpt: excerpt.map(|excerpt| ExcerptView {
-                text: text::inline_marked(&excerpt.text, &[excerpt.span]),
+                text: text::inline_marked(&excerpt.text, part_of(excerpt)),
                 cut: excerpt.cut,
             }),
         }
+    }
+}
+
+/// What is marked in an excerpt: nothing where all of it matched.
+fn part_of(excerpt: &Excerpt) -> &[Span] {
+    let is_whole = excerpt.span.start == 0 && excerpt.span.end == excerpt.text.len();
+    if is_whole && excerpt.cut == (false, false) {
+        &[]
+    } else {
+        std::slice::from_ref(&excerpt.span)
     }
 }
 
@@ -151,6 +162,10 @@ pub(super) fn percent(share: f64) -> String {
 pub(super) fn unit(signal_type: SignalType) -> &'static str {
     match signal_type {
         SignalType::Pdq => "bits of 256",
+        SignalType::RawText => "% of the letters",
+        SignalType::SimilarText => "% of the pieces",
+        SignalType::TextTlsh => "by TLSH",
+        SignalType::Name => "points",
         _ => "",
     }
 }

@@ -107,9 +107,10 @@ pub(in crate::console) async fn show(State(state): State<ConsoleState>, session:
 fn view((cluster, number): (&SimilarCluster, usize)) -> ClusterView {
     let signal_type = cluster.signal_type;
     let href = form_href(None, signal_type, &cluster.signal);
-    let unit = match unit(signal_type) {
-        "" => "%",
-        unit => unit,
+    // Texts are gathered by their pieces, whatever they are put into a bank as.
+    let unit = match signal_type {
+        SignalType::RawText => unit(SignalType::SimilarText),
+        other => unit(other),
     };
     ClusterView {
         number,

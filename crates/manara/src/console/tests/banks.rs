@@ -443,7 +443,7 @@ async fn a_bank_is_changed_after_it_was_looked_at() {
         (
             "distance_pdq",
             "32",
-            "For pdq, use a whole number from 0 to 31",
+            "id=\"distance_pdq-problem\" role=\"alert\">Use a whole number from 0 to 31",
         ),
         ("quality_min", "101", "Use a whole number from 0 to 100"),
         ("enable_percent", "101", "Use a number from 0 to 100"),
@@ -530,25 +530,25 @@ async fn a_bank_that_begins_to_count_is_looked_at_with_all_its_members() {
         .filter(|it| *it != ("mode", "live"))
         .chain([("mode", "shadow")])
         .collect();
-    let page = sent(&mut noor, path, &shadow)
-        .await
-        .is(StatusCode::OK, &["mode: live → shadow"]);
+    // What the bank matches now it would match no more.
+    let page = sent(&mut noor, path, &shadow).await.is(
+        StatusCode::OK,
+        &["mode: live → shadow", "would match no more</dt><dd>25<"],
+    );
     noor.press(&page.body, path, &[("do", "yes")])
         .await
         .is(StatusCode::SEE_OTHER, &[]);
-    sent(
-        &mut noor,
-        path,
-        &[&SETTINGS[..], &[("distance_pdq", "4")]].concat(),
-    )
-    .await
-    .is(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        &["Change the other settings first"],
+    // Other settings may be changed at the same time: all of it is one change, looked at as one.
+    let stricter = [&SETTINGS[..], &[("distance_pdq", "4")]].concat();
+    let page = sent(&mut noor, path, &stricter).await.is(
+        StatusCode::OK,
+        &[
+            "This is wide",
+            "<dd>25 ",
+            "mode: shadow → live",
+            "distance of pdq: none → 4",
+        ],
     );
-    let page = sent(&mut noor, path, &SETTINGS)
-        .await
-        .is(StatusCode::OK, &["This is wide", "<dd>25 "]);
     noor.press(&page.body, path, &[("do", "yes")]).await.is(
         StatusCode::UNPROCESSABLE_ENTITY,
         &["Tick that you have read the samples."],
@@ -558,6 +558,117 @@ async fn a_bank_that_begins_to_count_is_looked_at_with_all_its_members() {
         .await
         .is(StatusCode::SEE_OTHER, &[]);
     assert_eq!(app.bank_of("SLOGANS").settings.mode, BankMode::Live);
+}
+
+type Typed = &'static [(&'static str, &'static str)];
+
+#[tokio::test]
+async fn how_a_phrase_is_looked_for_is_typed_kept_and_shown() {
+    let app = app();
+    app.bank("SLOGANS");
+    app.posts(2, "tahta rayat el-ramad, friends");
+    let mut noor = app.logged_in("noor", true);
+    let with = |more: &[(&'static str, &'static str)]| {
+        let given = |name: &str| more.iter().any(|(it, _)| *it == name);
+        let rest = ADD.iter().filter(|(name, _)| !given(name));
+        [&rest.copied().collect::<Vec<_>>()[..], more].concat()
+    };
+    // What is wrong is said at its field, and all that was typed stays.
+    let wrong: &[(Typed, &[&str])] = &[
+        (
+            &[("signal", "ash"), ("scope", "substring")],
+            &["id=\"scope-problem\"", "value=\"substring\" selected"],
+        ),
+        (
+            &[("near", "weather; join"), ("level", "strict")],
+            &[
+                "id=\"near-problem\"",
+                "value=\"weather; join\"",
+                "value=\"strict\" selected",
+            ],
+        ),
+        (
+            &[("near", "join"), ("not_near", "join"), ("within", "3")],
+            &["id=\"not_near-problem\"", "value=\"3\""],
+        ),
+        (&[("within", "65")], &["id=\"within-problem\""]),
+        (
+            &[
+                ("signal_type", "domain"),
+                ("signal", "a.example"),
+                ("near", "join"),
+            ],
+            &["id=\"near-problem\"", "this is a domain"],
+        ),
+        (&[("signal", "")], &["Give the signal."]),
+    ];
+    for (more, says) in wrong {
+        sent(&mut noor, NEW, &with(more))
+            .await
+            .is(StatusCode::UNPROCESSABLE_ENTITY, says);
+    }
+    let options = with(&[
+        ("signal", "راية الرماد"),
+        ("near", "friends"),
+        ("within", "5"),
+    ]);
+    let page = sent(&mut noor, NEW, &options).await.is(
+        StatusCode::OK,
+        &["only when it stands within 5 words of: friends"],
+    );
+    let added = noor.press(&page.body, NEW, &[("do", "yes")]).await;
+    let page = added.is(StatusCode::SEE_OTHER, &[]).to().to_owned();
+    let page = page.split('?').next().unwrap().to_owned();
+    // Aggressively it is found more, so that is looked at first.
+    let settings = format!("{page}/settings");
+    let fields = [
+        ("mode", "live"),
+        ("level", "aggressive"),
+        ("scope", "words"),
+        ("near", "friends"),
+        ("within", "5"),
+        ("reason", "they write it in Latin letters"),
+    ];
+    let look = sent(&mut noor, &settings, &fields).await.is(
+        StatusCode::OK,
+        &[
+            "level: folded → aggressive",
+            "<dd>2 ",
+            "<mark>rayat el-ramad</mark>",
+        ],
+    );
+    noor.press(&look.body, &settings, &[("do", "yes")])
+        .await
+        .is(StatusCode::SEE_OTHER, &[]);
+    noor.get(&page).await.is(
+        StatusCode::OK,
+        &[
+            "looked for at the level aggressive: digits are also read as letters",
+            "level: aggressive",
+            "only near: friends",
+            "value=\"aggressive\" selected",
+            "id=\"near\" name=\"near\" value=\"friends\"",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn an_address_says_what_it_hides_before_it_is_added() {
+    let app = app();
+    app.bank("SLOGANS");
+    let mut noor = app.logged_in("noor", true);
+    let fields = [
+        ("bank", "SLOGANS"),
+        ("signal_type", "url"),
+        ("signal", "https://bank.example@grey.example/x"),
+    ];
+    sent(&mut noor, NEW, &fields).await.is(
+        StatusCode::OK,
+        &[
+            "url: https://grey.example/x",
+            "A user name before the host, which hides the host.",
+        ],
+    );
 }
 
 #[tokio::test]
@@ -583,7 +694,7 @@ async fn a_member_is_changed_spoken_of_and_taken_out() {
     );
     noor.get(&page).await.is(
         StatusCode::OK,
-        &["1,234 with effect, 5 withheld", "As written", "Fri 15 Jan"],
+        &["1,234 with effect, 5 withheld", "Strict key", "Fri 15 Jan"],
     );
     noor.get("/banks")
         .await
@@ -642,7 +753,7 @@ async fn a_member_is_changed_spoken_of_and_taken_out() {
         &[
             "mode: live → shadow",
             "too &lt;wide&gt;",
-            "matches until: none → 2027-03-01",
+            "matches until: 2027-03-01",
         ],
     );
 
