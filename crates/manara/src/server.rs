@@ -221,7 +221,7 @@ async fn serve(listener: TcpListener, app: Router, stop: Arc<Notify>) -> std::io
 /// Loads everything that answering needs, then starts what goes on in the background.
 async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()> {
     let store = shared.store.clone();
-    let matcher = Arc::new(Matcher::default());
+    let matcher = Arc::new(Matcher::for_many_events());
     let loading = (store.clone(), Arc::clone(&matcher));
     let file = index.clone();
     let cursor =
@@ -437,7 +437,7 @@ fn similar_uploads(store: &Store, recent: Recent) -> Result<Vec<console::Similar
         events_max: window.events_max.min(SIMILAR_EVENTS),
         ..window
     };
-    let clusters = store.read(|reader| similar::clusters(reader, window, options))?;
+    let clusters = similar::clusters(store, window, options)?;
     let shown = clusters.into_iter().map(|it| console::SimilarCluster {
         signal_type: it.signal_type,
         signal: it.signal,
