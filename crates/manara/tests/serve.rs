@@ -151,11 +151,12 @@ async fn a_bad_text_costs_no_other_event() {
         );
         [head.as_bytes(), text, b"\"}}"].concat()
     };
+    let long = vec![b'a'; 10_000_000];
     let marks = format!("a{}", "\u{301}".repeat(1000));
     let surrogate = "an escape from \\ud800 to \\udfff stands alone";
     let texts: [(&[u8], &str, &str); 6] = [
         (
-            &[b'a'; 10_000_000],
+            &long,
             "content.text",
             "10000000 bytes long, the limit is 65536",
         ),
