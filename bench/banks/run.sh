@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Banks at scale: imports, what a million recent events cost, previews, looking again, and what all that does
 # to the events that come meanwhile.
-#   bench/banks/run.sh [EVENTS] [MEMBERS]     (default 1000000 1000000; about a quarter of an hour)
+#   bench/banks/run.sh [EVENTS] [MEMBERS]     (default 1000000 1000000)
 # BIN=… measures another binary, KEEP=DIR keeps the generated files and the data directory there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
