@@ -765,12 +765,16 @@ impl BankFile {
                 continue;
             };
             let value: Text<'_> = serde_json::from_str(raw.get()).map_err(|_| {
-                self.bad(
-                    line,
-                    at,
-                    format!("`{name}` is not a string"),
-                    "put it in quotes",
-                )
+                // A string that the parser took for one before holds an escape that is no character.
+                let (problem, hint) = if raw.get().starts_with('"') {
+                    (
+                        "holds an escape from \\ud800 to \\udfff that stands alone",
+                        "write the character as UTF-8, or as both of its escapes",
+                    )
+                } else {
+                    ("is not a string", "put it in quotes")
+                };
+                self.bad(line, at, format!("`{name}` {problem}"), hint)
             })?;
             if let Some(before) = known.get_mut(slot)
                 && before.replace(Value { at, text: value.0 }).is_some()
@@ -1421,6 +1425,13 @@ mod tests {
         check(
             "{\"signal_type\":\"text\",\"signal\":5}",
             &["1:32 `signal` is not a string"],
+        );
+        check(
+            "{\"signal_type\":\"text\",\"signal\":\"a \\ud800\"}\n{\"signal_type\":\"text\",\"signal\":\"ash\"}",
+            &[
+                "1:32 `signal` holds an escape from \\ud800 to \\udfff that stands alone",
+                "2 text ash | ",
+            ],
         );
         check("{\"signal_type\":\"text\"}", &["1:1 `signal` is missing"]);
         check(

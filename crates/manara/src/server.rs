@@ -221,7 +221,7 @@ async fn serve(listener: TcpListener, app: Router, stop: Arc<Notify>) -> std::io
 /// Loads everything that answering needs, then starts what goes on in the background.
 async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()> {
     let store = shared.store.clone();
-    let matcher = Arc::new(Matcher::default());
+    let matcher = Arc::new(Matcher::for_many_events());
     let loading = (store.clone(), Arc::clone(&matcher));
     let file = index.clone();
     let cursor =
@@ -438,8 +438,7 @@ fn similar_uploads(shared: &Shared, recent: Recent) -> Result<Vec<console::Simil
         events_max: window.events_max.min(SIMILAR_EVENTS),
         ..window
     };
-    let read = |reader: &manara_store::Reader| similar::clusters(reader, window, options);
-    let mut clusters = shared.store.read(read)?;
+    let mut clusters = similar::clusters(&shared.store, window, options)?;
     if let Some(pipeline) = shared.pipeline() {
         similar::know_since(&mut clusters, &pipeline.matcher);
     }

@@ -137,6 +137,61 @@ async fn a_stream_is_answered_line_by_line() {
     );
 }
 
+/// Sends bad events between good ones, in one stream: each is named, and the good ones are kept.
+#[tokio::test]
+async fn a_bad_text_costs_no_other_event() {
+    let data = data();
+    let server = Server::start(&data.path).await;
+    let ids = std::cell::Cell::new(0);
+    let event = |text: &[u8]| -> Vec<u8> {
+        ids.set(ids.get() + 1);
+        let id = ids.get();
+        let head = format!(
+            r#"{{"id":"{id}","source":"t.example","type":"post.created","time":"2026-11-22T10:15:00Z","content":{{"id":"p","text":""#
+        );
+        [head.as_bytes(), text, b"\"}}"].concat()
+    };
+    let long = vec![b'a'; 10_000_000];
+    let marks = format!("a{}", "\u{301}".repeat(1000));
+    let surrogate = "an escape from \\ud800 to \\udfff stands alone";
+    let texts: [(&[u8], &str, &str); 6] = [
+        (
+            &long,
+            "content.text",
+            "10000000 bytes long, the limit is 65536",
+        ),
+        (b"half \\ud800 of one", "content.text", surrogate),
+        (b"\\udc00", "content.text", surrogate),
+        (b"\xff\xfe", "", "not UTF-8 from byte"),
+        (marks.as_bytes(), "", ""),
+        (b"\\ud83d\\ude00", "", ""),
+    ];
+    let mut body = Vec::new();
+    for (text, ..) in &texts {
+        for text in [*text, b"in between"] {
+            body.extend(event(text));
+            body.push(b'\n');
+        }
+    }
+    let (status, answers) = server.post("application/x-ndjson", body).await;
+    assert_eq!(status, 200);
+    let answers: Vec<Value> = answers
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 2 * texts.len());
+    for (pair, (_, field, detail)) in answers.chunks(2).zip(&texts) {
+        let problem = &pair[0]["problem"];
+        assert_eq!(problem["field"].as_str().unwrap_or_default(), *field);
+        let told = problem["detail"].as_str().unwrap_or_default();
+        assert!(
+            told.starts_with(detail) && told.is_empty() == detail.is_empty(),
+            "{told}"
+        );
+        assert!(pair[1]["decision"].is_string(), "{}", pair[1]);
+    }
+}
+
 #[tokio::test]
 async fn wrong_requests_are_told_what_to_do() {
     let data = data();

@@ -513,7 +513,7 @@ fn parse_lax<'a, T: Deserialize<'a>>(prefix: &str, json: &'a str) -> Result<T, E
         }
         let problem = error.into_inner().to_string();
         let hint = hint_for(&problem);
-        EventError::new(field, problem, hint)
+        EventError::new(field, in_words(problem), hint)
     })?;
     reader.end().map_err(|e| {
         EventError::new(
@@ -534,9 +534,28 @@ fn hint_for(problem: &str) -> &'static str {
         "nest at most 127 levels deep"
     } else if problem.starts_with("unknown variant") {
         "use one of the values named"
+    } else if is_half_a_pair(problem) {
+        "write the character as UTF-8, or as both of its escapes"
     } else {
         "see the event's schema at /openapi.json"
     }
+}
+
+/// Whether the parser has met an escape such as `\ud800` without its other half: no character.
+fn is_half_a_pair(problem: &str) -> bool {
+    problem.contains("surrogate") || problem.starts_with("unexpected end of hex escape")
+}
+
+/// What the parser said, where it does not say what is wrong.
+fn in_words(problem: String) -> String {
+    if !is_half_a_pair(&problem) {
+        return problem;
+    }
+    let place = problem.find(" at line ").and_then(|at| problem.get(at..));
+    format!(
+        "an escape from \\ud800 to \\udfff stands alone{}",
+        place.unwrap_or_default()
+    )
 }
 
 fn check_id(field: &str, id: &str) -> Result<(), EventError> {
@@ -713,6 +732,19 @@ mod tests {
             error.to_string().contains("not UTF-8 from byte 7"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn half_a_pair_of_escapes_is_named() {
+        for half in ["\\ud800", "\\ud800 x", "\\udc00", "\\ud800\\ud800"] {
+            let json = format!(r#"{{{BASE},"content":{{"id":"c","text":"a {half}"}}}}"#);
+            let error = Event::from_json(json.as_bytes(), Origin::Http).unwrap_err();
+            assert_eq!(error.field, "content.text");
+            let words = "an escape from \\ud800 to \\udfff stands alone at line 1";
+            assert!(error.to_string().contains(words), "{half}: {error}");
+        }
+        let json = format!(r#"{{{BASE},"content":{{"id":"c","text":"\ud83d\ude00"}}}}"#);
+        assert!(Event::from_json(json.as_bytes(), Origin::Http).is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::error::{Context, StoreError};
 use crate::evidence::Preview;
-use crate::reader::{Reader, bytes32, from_json, get, parsed, time};
+use crate::reader::{Reader, bytes32, damaged, from_json, get, parsed, time};
 use crate::sql;
 use crate::tables::{DECISIONS, EVENT_CONFLICTS, EVENTS, STRIKES, blob, int, maybe_text, text};
 use crate::tx::{Committed, Tx, json};
@@ -88,6 +88,39 @@ pub struct RecentEvent {
     pub event: Event,
     /// What became of its media, in order.
     pub media: Vec<MediaFacts>,
+}
+
+/// A [`RecentEvent`] as it is kept. Reading one costs little; what takes the time is [`RecentRow::event`],
+/// which any thread can do, or leave.
+#[derive(Debug, Clone)]
+pub struct RecentRow {
+    leaf: u64,
+    received_at: Timestamp,
+    decision: String,
+    body: String,
+    media: Option<String>,
+}
+
+impl RecentRow {
+    /// Whether the event has media.
+    pub fn has_media(&self) -> bool {
+        self.media.is_some()
+    }
+
+    /// The event.
+    pub fn event(&self) -> Result<RecentEvent, StoreError> {
+        let decision = self.decision.parse();
+        Ok(RecentEvent {
+            leaf: self.leaf,
+            decision: decision.map_err(|error| damaged(EVENT, error))?,
+            received_at: self.received_at,
+            event: read_back(&self.body)?,
+            media: self
+                .media
+                .as_deref()
+                .map_or_else(|| Ok(Vec::new()), read_back)?,
+        })
+    }
 }
 
 /// An event that came under another's `(source, id)`.
@@ -405,6 +438,38 @@ impl Reader {
         })
     }
 
+    /// The newest `limit` of these events as they are kept, newest first, and from where on to go on:
+    /// the leaf to give as `before` the next time, or nothing when there are no more. Whoever reads all of
+    /// them page by page holds no snapshot for long.
+    pub fn recent_page(
+        &self,
+        since: Timestamp,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<RecentRow>, Option<u64>), StoreError> {
+        let (mut page, mut more) = (Vec::new(), None);
+        if limit == 0 {
+            return Ok((page, more));
+        }
+        self.each_recent(since, before, |row, received_at| {
+            let leaf = get::<i64>(row, 0, EVENT)? as u64;
+            page.push(RecentRow {
+                leaf,
+                received_at,
+                decision: get(row, 2, EVENT)?,
+                body: get(row, 3, EVENT)?,
+                media: get(row, 4, EVENT)?,
+            });
+            Ok(if page.len() == limit {
+                more = Some(leaf);
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        Ok((page, more))
+    }
+
     /// How many events [`Reader::recent_events`] would give without a limit. Reads the time of each.
     pub fn count_recent(&self, since: Timestamp) -> Result<u64, StoreError> {
         let mut count = 0;
@@ -504,6 +569,10 @@ fn stored_event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
         decision,
         later: Vec::new(),
     })
+}
+
+fn read_back<T: serde::de::DeserializeOwned>(kept: &str) -> Result<T, StoreError> {
+    serde_json::from_str(kept).map_err(|error| damaged(EVENT, error))
 }
 
 fn leaf_before(before: Option<u64>) -> i64 {

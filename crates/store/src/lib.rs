@@ -74,7 +74,7 @@ pub use audit::StoredLeaf;
 pub use banks::{BankChange, BankCursor, Imported};
 pub use cases::{CaseDetail, CaseFilter, CaseStage, QueueSummary, TrailEntry};
 pub use error::{OpenError, StoreError};
-pub use events::{ConflictingEvent, NewEvent, RecentEvent, Recorded, StoredEvent};
+pub use events::{ConflictingEvent, NewEvent, RecentEvent, RecentRow, Recorded, StoredEvent};
 pub use evidence::{PREVIEW_BYTES_MAX, Preview};
 pub use later::Later;
 pub use members::{MemberChange, MemberHits, standing_opinions};

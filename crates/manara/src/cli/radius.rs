@@ -57,7 +57,7 @@ impl Radius {
             ..window
         };
         let window = if self.preview { window } else { guarding };
-        let found = store.read(|reader| preview(reader, bank, thought, window))?;
+        let found = preview(store, bank, thought, window)?;
         if self.preview {
             show(&found, json)?;
             return Ok(Some(if found.matched == 0 {
@@ -219,7 +219,7 @@ pub(super) fn run_similar(arguments: &Similar) -> Result<Done> {
         limit: arguments.limit,
     };
     let store = arguments.data.open()?;
-    let mut clusters = store.read(|reader| similar::clusters(reader, recent.window(), options))?;
+    let mut clusters = similar::clusters(&store, recent.window(), options)?;
     clusters.retain(|cluster| !arguments.unknown || cluster.known.is_empty());
     if arguments.json {
         clusters.iter().try_for_each(say_json)?;

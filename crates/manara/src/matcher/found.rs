@@ -26,6 +26,8 @@ pub(super) struct Found {
     places: HashMap<(u64, String, usize), usize>,
     /// How many were too many to be taken.
     more: usize,
+    /// How often anything was found at all, be it that no bank takes it.
+    finds: usize,
 }
 
 impl Found {
@@ -35,12 +37,27 @@ impl Found {
             matches: Vec::new(),
             places: HashMap::new(),
             more: 0,
+            finds: 0,
         }
     }
 
     /// Looks a text of an event up in every way that its field calls for.
     pub(super) fn field(&mut self, indexes: &Indexes, field: &str, text: &str) {
         let kind = Kind::of(field);
+        let Some(blank) = indexes.blank.as_ref().filter(|_| kind == Kind::Name) else {
+            return self.look_up(indexes, field, kind, text);
+        };
+        if blank.has(text) {
+            return;
+        }
+        let finds = self.finds;
+        self.look_up(indexes, field, kind, text);
+        if self.finds == finds {
+            blank.add(text);
+        }
+    }
+
+    fn look_up(&mut self, indexes: &Indexes, field: &str, kind: Kind, text: &str) {
         let wants_phrases = !indexes.phrases.is_empty();
         let wants_pieces = kind == Kind::Text && !indexes.similar_texts.is_empty();
         if wants_phrases || wants_pieces {
@@ -296,6 +313,7 @@ impl Found {
         field: &str,
         span: Option<Span>,
     ) -> Option<&mut Match> {
+        self.finds += 1;
         let (bank, member, withheld) = indexes.banks.takes(near, self.occasion)?;
         let place = (
             near.key,

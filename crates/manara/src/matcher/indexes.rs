@@ -8,6 +8,9 @@ use manara_signal::name::{NameIndex, SloganIndex};
 use manara_signal::near::{EditIndex, ShingleIndex, TlshIndex};
 use manara_signal::text::PhraseIndex;
 use manara_signal::{Signal, SignalType};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// All banks in memory.
 #[derive(Debug, Default)]
@@ -25,9 +28,63 @@ pub(super) struct Indexes {
     /// Addresses, prefixes, domains, invitations and wallets.
     pub(super) destinations: DestinationIndex,
     pub(super) names: NameIndex,
+    /// Kept where the same names are looked up again and again.
+    pub(super) blank: Option<Blank>,
+}
+
+/// Names in which nothing was found. The same accounts post again and again, in the same groups, and
+/// their names need not be read each time.
+#[derive(Debug, Default)]
+pub(super) struct Blank {
+    /// Keyed with secrets of its own, or somebody could choose a name that passes for another.
+    hasher: RandomState,
+    names: Mutex<HashSet<u64>>,
+}
+
+impl Blank {
+    /// Most names that are kept, some 20 MB.
+    const NAMES_MAX: usize = 1 << 20;
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names().contains(&self.hasher.hash_one(name))
+    }
+
+    pub(super) fn add(&self, name: &str) {
+        let mut names = self.names();
+        if names.len() >= Self::NAMES_MAX {
+            names.clear();
+        }
+        names.insert(self.hasher.hash_one(name));
+    }
+
+    pub(super) fn clear(&self) {
+        self.names().clear();
+    }
+
+    // It is whole after every statement under its lock.
+    fn names(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Indexes {
+    /// Whether nothing but images and whole files is in them.
+    pub(super) fn ask_for_media_only(&self) -> bool {
+        self.phrases.is_empty()
+            && self.raw_texts.is_empty()
+            && self.similar_texts.is_empty()
+            && self.tlsh.is_empty()
+            && self.destinations.is_empty()
+            && self.names.is_empty()
+    }
+
+    /// For when anything changes.
+    pub(super) fn forget_blank(&self) {
+        if let Some(blank) = &self.blank {
+            blank.clear();
+        }
+    }
+
     pub(super) fn apply(&mut self, change: Change) {
         match change {
             Change::Add {

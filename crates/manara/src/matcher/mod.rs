@@ -16,7 +16,7 @@ use crate::clock;
 use crate::forms;
 use bank::BankEntry;
 use found::Found;
-use indexes::Indexes;
+use indexes::{Blank, Indexes};
 use jiff::Timestamp;
 use manara_model::{
     BankName, BankSettings, Decoding, Event, Match, MediaFacts, Medium, MemberId, MemberSettings,
@@ -148,14 +148,26 @@ impl Matcher {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An empty one that remembers the names in which nothing was found, until a bank is changed: for
+    /// very many events, most of which are of accounts that were seen before.
+    pub(crate) fn for_many_events() -> Self {
+        Self(RwLock::new(Indexes {
+            blank: Some(Blank::default()),
+            ..Indexes::default()
+        }))
+    }
+
     /// Makes the bank known, switches it on or off, and says how it matches.
     pub(crate) fn set_bank(&self, name: &BankName, enabled: bool, settings: BankSettings) {
-        self.write().banks.set(name, enabled, settings);
+        let mut indexes = self.write();
+        indexes.forget_blank();
+        indexes.banks.set(name, enabled, settings);
     }
 
     /// Applies changes in order; each is visible to the next lookup.
     pub(crate) fn apply(&self, changes: impl IntoIterator<Item = Change>) {
         let mut indexes = self.write();
+        indexes.forget_blank();
         for change in changes {
             indexes.apply(change);
         }
@@ -218,6 +230,11 @@ impl Matcher {
     /// The lowest quality at which an image could match a member of any bank.
     pub(crate) fn quality_floor(&self) -> u8 {
         self.read().banks.quality_floor()
+    }
+
+    /// Whether an event without media cannot match anything.
+    pub(crate) fn asks_for_media_only(&self) -> bool {
+        self.read().ask_for_media_only()
     }
 
     /// Whether a bank of this name is known.

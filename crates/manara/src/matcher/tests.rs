@@ -555,3 +555,42 @@ fn the_enable_ratio_takes_always_the_same_events() {
     // Outside of an event there is nothing to choose by.
     assert_eq!(said(&matcher, "grey banner"), ["1"]);
 }
+
+/// Whether a matcher finds anything in an account's name, received so many seconds after 1970.
+fn knows_name(matcher: &Matcher, name: &str, second: i64) -> bool {
+    let json = format!(
+        r#"{{"id":"1","source":"s","type":"post.created","time":"2026-11-22T10:15:00Z","account":{{"id":"a","display_name":"{name}"}}}}"#
+    );
+    let (event, _) = Event::from_json(json.as_bytes(), manara_model::Origin::Http).unwrap();
+    let at = Timestamp::from_second(second).unwrap();
+    let matches = matcher.matches_of_events([(&event, &[][..], at)]).pop();
+    !matches.unwrap().is_empty()
+}
+
+#[test]
+fn a_remembered_name_is_looked_up_again_when_it_matters() {
+    let matcher = Matcher::for_many_events();
+    let bank: BankName = "B".parse().unwrap();
+    matcher.set_bank(&bank, true, BankSettings::default());
+    let phrase = |member, text, expires_at: Option<i64>| {
+        let signal = Signal::parse(SignalType::Text, text).unwrap();
+        matcher.apply([Change::Add {
+            bank: bank.clone(),
+            member: MemberId(member),
+            signal,
+            settings: MemberSettings {
+                expires_at: expires_at.map(|it| Timestamp::from_second(it).unwrap()),
+                ..MemberSettings::default()
+            },
+        }]);
+    };
+    phrase(1, "grey banner", Some(1000));
+    for _ in 0..2 {
+        assert!(!knows_name(&matcher, "Ash Order", 10));
+        // What does not count at one time does at another.
+        assert!(!knows_name(&matcher, "Grey Banner", 2000));
+        assert!(knows_name(&matcher, "Grey Banner", 10));
+    }
+    phrase(2, "ash order", None);
+    assert!(knows_name(&matcher, "Ash Order", 10));
+}

@@ -5,7 +5,7 @@
 //! the members, people get a case. Nothing is done by itself: the post may be old, and what was answered
 //! then was right with what was known.
 
-use super::{Recent, sweep};
+use super::{Recent, events_of, matches_in, sweep};
 use crate::banks::Followed;
 use crate::clock;
 use crate::evaluate::{Subject, verdicts};
@@ -16,7 +16,7 @@ use manara_model::{
     MemberId, MemberMode, Mode, Verdict,
 };
 use manara_rules::RuleSet;
-use manara_store::{BankChange, BankCursor, Later, RecentEvent, Store, StoreError};
+use manara_store::{BankChange, BankCursor, Later, RecentEvent, RecentRow, Store, StoreError};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
@@ -70,22 +70,33 @@ pub(crate) fn look(
     // By what matters most; of those that matter alike, the newest.
     let mut candidates: BTreeMap<(Reverse<u8>, Reverse<u64>), RecentEvent> = BTreeMap::new();
     let room = recent.cases_max.saturating_mul(SPARE);
-    looked.seen = store.read(|reader| {
-        sweep(reader, &alone, recent.window(), |event, matches| {
-            let Some(nearest) = matches.iter().find(|m| m.withheld.is_none()) else {
-                return;
-            };
-            looked.matched += 1;
-            let key = (
-                Reverse(priority(&event.event, nearest)),
-                Reverse(event.leaf),
-            );
-            candidates.insert(key, event);
-            if candidates.len() > room {
-                candidates.pop_last();
+    let media_only = alone.asks_for_media_only();
+    let look = |rows: &[RecentRow]| {
+        let events = events_of(rows, media_only)?;
+        let nearest = matches_in(&alone, &events).into_iter().map(|matches| {
+            let mut counting = matches.into_iter().filter(|m| m.withheld.is_none());
+            counting.next()
+        });
+        let found = events.into_iter().zip(nearest);
+        Ok(found
+            .filter_map(|(event, nearest)| Some((event, nearest?)))
+            .collect())
+    };
+    looked.seen = sweep(
+        store,
+        recent.window(),
+        look,
+        |found: Vec<(RecentEvent, Match)>| {
+            for (event, nearest) in found {
+                looked.matched += 1;
+                let priority = priority(&event.event, &nearest);
+                candidates.insert((Reverse(priority), Reverse(event.leaf)), event);
+                if candidates.len() > room {
+                    candidates.pop_last();
+                }
             }
-        })
-    })?;
+        },
+    )?;
     let kept = candidates.len() as u64;
     let mut tried = 0;
     for ((Reverse(priority), _), event) in candidates {
@@ -102,77 +113,89 @@ pub(crate) fn look(
     Ok(Some((looked, next)))
 }
 
-type Members = HashSet<(BankName, MemberId)>;
+/// Numbers of members, which no two banks share.
+type Members = HashSet<MemberId>;
+
+/// Changes that are applied together, so that a million members are not in memory twice.
+const BATCH: usize = 4096;
 
 /// The members that came, or began to count, since `cursor`, in a matcher of their own.
 fn members_since(
     store: &Store,
     cursor: &BankCursor,
 ) -> Result<(Matcher, Members, BankCursor), StoreError> {
-    let (alone, mut members, mut changes) = (Matcher::default(), Members::new(), Vec::new());
+    let (alone, mut members, mut changes) =
+        (Matcher::for_many_events(), Members::new(), Vec::new());
     let mut live: HashSet<BankName> = HashSet::new();
     let next = store.read(|reader| {
-        let next = reader.bank_changes(cursor, &mut |change| match change {
-            BankChange::Bank {
-                name,
-                enabled,
-                settings,
-            } => {
-                let counts = enabled && settings.mode == BankMode::Live && !settings.is_negative();
-                alone.set_bank(&name, counts, settings);
-                if counts {
-                    live.insert(name);
-                }
+        let next = reader.bank_changes(cursor, &mut |change| {
+            if changes.len() >= BATCH {
+                alone.apply(changes.drain(..));
             }
-            BankChange::Member {
-                bank,
-                member,
-                signal,
-                settings,
-                ..
-            } => {
-                if settings.mode == MemberMode::Live && live.contains(&bank) {
-                    members.insert((bank.clone(), member));
-                    changes.push(Change::Add {
-                        bank,
-                        member,
-                        signal,
-                        settings,
-                    });
+            match change {
+                BankChange::Bank {
+                    name,
+                    enabled,
+                    settings,
+                } => {
+                    let counts =
+                        enabled && settings.mode == BankMode::Live && !settings.is_negative();
+                    alone.set_bank(&name, counts, settings);
+                    if counts {
+                        live.insert(name);
+                    }
                 }
-            }
-            BankChange::Settings {
-                bank,
-                member,
-                signal,
-                settings,
-            } => {
-                let counts = settings.mode == MemberMode::Live && live.contains(&bank);
-                if counts && members.insert((bank.clone(), member)) {
-                    changes.push(Change::Add {
-                        bank,
-                        member,
-                        signal,
-                        settings,
-                    });
+                BankChange::Member {
+                    bank,
+                    member,
+                    signal,
+                    settings,
+                    ..
+                } => {
+                    if settings.mode == MemberMode::Live && live.contains(&bank) {
+                        members.insert(member);
+                        changes.push(Change::Add {
+                            bank,
+                            member,
+                            signal,
+                            settings,
+                        });
+                    }
                 }
-            }
-            BankChange::Removed {
-                bank,
-                member,
-                signal_type,
-            } => {
-                members.remove(&(bank.clone(), member));
-                changes.push(Change::Remove {
+                BankChange::Settings {
+                    bank,
+                    member,
+                    signal,
+                    settings,
+                } => {
+                    let counts = settings.mode == MemberMode::Live && live.contains(&bank);
+                    if counts && members.insert(member) {
+                        changes.push(Change::Add {
+                            bank,
+                            member,
+                            signal,
+                            settings,
+                        });
+                    }
+                }
+                BankChange::Removed {
                     bank,
                     member,
                     signal_type,
-                });
+                } => {
+                    members.remove(&member);
+                    changes.push(Change::Remove {
+                        bank,
+                        member,
+                        signal_type,
+                    });
+                }
             }
         })?;
         Ok::<_, StoreError>(next)
     })?;
     alone.apply(changes);
+    alone.tend();
     Ok((alone, members, next))
 }
 
@@ -208,7 +231,7 @@ fn evaluate(
     };
     let mut verdicts = verdicts(live.rules, subject, &matches);
     verdicts.retain(|v| {
-        let is_new = |m: &Match| members.contains(&(m.bank.clone(), m.member));
+        let is_new = |m: &Match| members.contains(&m.member);
         v.mode == Mode::Live && v.because.iter().any(is_new)
     });
     if verdicts.is_empty() {

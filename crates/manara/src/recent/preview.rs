@@ -1,15 +1,16 @@
 //! Blast radius: before a member or a setting goes live, what it would have matched.
 
-use super::{Window, sweep};
+use super::{Window, events_of, matches_in, sweep};
 use crate::matcher::{Change, Matcher};
 use crate::scan::Excerpt;
 use jiff::Timestamp;
 use manara_model::{
-    BankMode, BankName, BankSettings, DecisionId, Event, Match, MemberId, MemberMode,
+    Bank, BankMode, BankName, BankSettings, DecisionId, Event, Match, Member, MemberId, MemberMode,
     MemberSettings, NewMember, Ratio, Span, Withheld,
 };
-use manara_store::{BankChange, BankCursor, Reader, StoreError};
+use manara_store::{Reader, RecentEvent, RecentRow, Store, StoreError};
 use serde::Serialize;
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 /// Events shown as samples.
@@ -94,38 +95,97 @@ impl Preview {
 /// negative banks included. A bank that begins to count is compared with nothing, and nothing with one that
 /// ceases to; otherwise the bank counts as live, whatever its mode.
 pub(crate) fn preview(
-    reader: &Reader,
+    store: &Store,
     bank: &BankName,
     thought: &Thought,
     window: Window,
 ) -> Result<Preview, StoreError> {
-    let (before, after) = matchers(reader, bank, thought)?;
-    let mut preview = Preview {
-        seen: 0,
-        since: window.since,
-        matched: 0,
-        lost: 0,
-        vetoed: 0,
-        accounts: 0,
-        spaces: 0,
-        by_member: Vec::new(),
-        samples: Vec::new(),
+    let (before, after) = store.read(|reader| matchers(reader, bank, thought))?;
+    let (after, before) = (&after, before.as_ref());
+    let media_only = after.asks_for_media_only() && before.is_none_or(Matcher::asks_for_media_only);
+    let look = |rows: &[RecentRow]| {
+        let events = events_of(rows, media_only)?;
+        let with = matches_in(after, &events);
+        let mut without = before.map(|before| matches_in(before, &events).into_iter());
+        let found = events.into_iter().zip(with).filter_map(|(event, with)| {
+            let without = without.as_mut().and_then(Iterator::next);
+            Looked::of(bank, event, with, without.unwrap_or_default())
+        });
+        Ok(found.collect())
     };
-    let (mut accounts, mut spaces) = (HashSet::new(), HashSet::new());
-    let mut members: HashMap<usize, u64> = HashMap::new();
-    let of_bank = |matches: Vec<Match>| -> Vec<Match> {
-        matches.into_iter().filter(|m| m.bank == *bank).collect()
-    };
-    preview.seen = sweep(reader, &after, window, |seen, matches| {
-        let matches = of_bank(matches);
-        let without = before
-            .as_ref()
-            .map(|before| of_bank(before.matches_of_recent(&seen)))
-            .unwrap_or_default();
-        let matched = without.iter().any(|m| m.withheld.is_none());
-        let Some(first) = matches.iter().find(|m| m.withheld.is_none()) else {
+    let mut counts = Counts::new(window);
+    let seen = sweep(store, window, look, |looked: Vec<Looked>| {
+        for looked in looked {
+            counts.add(looked);
+        }
+    })?;
+    Ok(counts.preview(seen))
+}
+
+/// An event that the bank matches with the change, or without it.
+struct Looked {
+    event: RecentEvent,
+    with: Vec<Match>,
+    /// Whether a match of the bank counts without the change.
+    matched: bool,
+}
+
+impl Looked {
+    fn of(
+        bank: &BankName,
+        event: RecentEvent,
+        mut with: Vec<Match>,
+        without: Vec<Match>,
+    ) -> Option<Self> {
+        with.retain(|m| m.bank == *bank);
+        let counts = |m: &Match| m.bank == *bank && m.withheld.is_none();
+        let matched = without.iter().any(counts);
+        (matched || !with.is_empty()).then_some(Self {
+            event,
+            with,
+            matched,
+        })
+    }
+}
+
+/// A preview as it grows.
+struct Counts {
+    preview: Preview,
+    accounts: HashSet<String>,
+    spaces: HashSet<String>,
+    members: HashMap<usize, u64>,
+}
+
+impl Counts {
+    fn new(window: Window) -> Self {
+        Self {
+            preview: Preview {
+                seen: 0,
+                since: window.since,
+                matched: 0,
+                lost: 0,
+                vetoed: 0,
+                accounts: 0,
+                spaces: 0,
+                by_member: Vec::new(),
+                samples: Vec::new(),
+            },
+            accounts: HashSet::new(),
+            spaces: HashSet::new(),
+            members: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, looked: Looked) {
+        let Looked {
+            event: seen,
+            with,
+            matched,
+        } = looked;
+        let preview = &mut self.preview;
+        let Some(first) = with.iter().find(|m| m.withheld.is_none()) else {
             let is_vetoed = |m: &Match| matches!(m.withheld, Some(Withheld::Vetoed { .. }));
-            preview.vetoed += u64::from(!matched && matches.iter().any(is_vetoed));
+            preview.vetoed += u64::from(!matched && with.iter().any(is_vetoed));
             preview.lost += u64::from(matched);
             return;
         };
@@ -133,32 +193,33 @@ pub(crate) fn preview(
             return;
         }
         preview.matched += 1;
-        if let Some(account) = &seen.event.account {
-            accounts.insert(account.id.clone());
-        }
-        if let Some(space) = &seen.event.space {
-            spaces.insert(space.id.clone());
-        }
-        let added = matches.iter().filter(|m| m.withheld.is_none());
-        let placed: HashSet<usize> = added.filter_map(|m| place_of(m.member)).collect();
-        for place in placed {
-            if members.len() < MEMBERS_COUNTED_MAX || members.contains_key(&place) {
-                *members.entry(place).or_default() += 1;
-            }
-        }
         if preview.samples.len() < SAMPLES_MAX {
             let event = (&seen.event, seen.decision, seen.received_at);
             let shown = sample(event, &first.field, first.span, first.distance);
             preview.samples.push(shown);
         }
-    })?;
-    preview.accounts = accounts.len() as u64;
-    preview.spaces = spaces.len() as u64;
-    preview.by_member = members.into_iter().collect();
-    preview
-        .by_member
-        .sort_by_key(|(place, matched)| (std::cmp::Reverse(*matched), *place));
-    Ok(preview)
+        let added = with.iter().filter(|m| m.withheld.is_none());
+        let placed: HashSet<usize> = added.filter_map(|m| place_of(m.member)).collect();
+        for place in placed {
+            if self.members.len() < MEMBERS_COUNTED_MAX || self.members.contains_key(&place) {
+                *self.members.entry(place).or_default() += 1;
+            }
+        }
+        self.accounts.extend(seen.event.account.map(|it| it.id));
+        self.spaces.extend(seen.event.space.map(|it| it.id));
+    }
+
+    fn preview(self, seen: u64) -> Preview {
+        let mut by_member: Vec<(usize, u64)> = self.members.into_iter().collect();
+        by_member.sort_by_key(|(place, matched)| (Reverse(*matched), *place));
+        Preview {
+            seen,
+            accounts: self.accounts.len() as u64,
+            spaces: self.spaces.len() as u64,
+            by_member,
+            ..self.preview
+        }
+    }
 }
 
 /// An event as it is shown: the field in question, and the part of it.
@@ -194,101 +255,101 @@ fn place_of(member: MemberId) -> Option<usize> {
 }
 
 /// A matcher as things would be and, where the difference counts, one as they are. Both hold the
-/// bank, as far as it matters, and the negative banks that veto it.
+/// bank, as far as it matters, and the negative banks that veto it; other banks are not read.
 fn matchers(
     reader: &Reader,
     bank: &BankName,
     thought: &Thought,
 ) -> Result<(Option<Matcher>, Matcher), StoreError> {
-    let after = Matcher::default();
-    let before = (!matches!(thought, Thought::Add(_))).then(Matcher::default);
-    let mut negative: HashSet<BankName> = HashSet::new();
-    let (mut batch, mut begins) = ((Vec::new(), Vec::new()), false);
-    reader.bank_changes(&BankCursor::default(), &mut |change| match change {
-        BankChange::Bank {
+    let banks = reader.banks()?;
+    let counted = |it: &Bank| it.name == *bank && it.enabled && it.settings.mode == BankMode::Live;
+    // A bank that begins to count with this change matches nothing that counts before.
+    let had = match thought {
+        Thought::Add(_) => false,
+        Thought::Member(..) => true,
+        Thought::Bank(then) => then.mode != BankMode::Live || banks.iter().any(counted),
+    };
+    let after = Matcher::for_many_events();
+    let before = had.then(Matcher::for_many_events);
+    let both = |bank: &BankName, member: Member, then: &MemberSettings| {
+        let add = |settings: &MemberSettings| Change::Add {
+            bank: bank.clone(),
+            member: member.id,
+            signal: member.signal.clone(),
+            settings: settings.clone(),
+        };
+        after.apply([add(then)]);
+        if let Some(before) = &before {
+            before.apply([add(&member.settings)]);
+        }
+    };
+    let as_it_is = |bank: &BankName| {
+        reader.each_member(bank, |member| {
+            let settings = member.settings.clone();
+            both(bank, member, &settings);
+            Ok(())
+        })
+    };
+    for it in &banks {
+        let Bank {
             name,
             enabled,
             settings,
-        } => {
-            let is_this = name == *bank;
-            if is_this || settings.vetoes.contains(bank) {
-                let now = live(settings.clone());
-                let counted = enabled && settings.mode == BankMode::Live;
-                let then = match thought {
-                    Thought::Bank(then) if is_this => {
-                        let counts = then.mode == BankMode::Live;
-                        begins = counts && !counted;
-                        // One that ceases to count keeps nothing of what it matches now.
-                        let ceases = counted && !counts;
-                        if ceases {
-                            then.clone()
-                        } else {
-                            live(then.clone())
-                        }
-                    }
-                    _ => now.clone(),
-                };
-                // A bank that is off is looked at as if it were on.
-                after.set_bank(&name, enabled || is_this, then);
-                if let Some(before) = &before {
-                    before.set_bank(&name, enabled || is_this, now);
-                }
-                if !is_this {
-                    negative.insert(name);
-                }
-            }
-        }
-        BankChange::Member {
-            bank: of,
-            member,
-            signal,
-            settings,
             ..
-        } => {
-            let wanted = match thought {
-                Thought::Add(_) => false,
-                Thought::Member(it, _) => of == *bank && member == *it,
-                Thought::Bank(_) => of == *bank,
-            };
-            if wanted || negative.contains(&of) {
-                let then = match thought {
-                    Thought::Member(it, settings) if member == *it => MemberSettings {
-                        mode: MemberMode::Live,
-                        ..settings.clone()
-                    },
-                    _ => settings.clone(),
-                };
-                let add = |settings| Change::Add {
-                    bank: of.clone(),
-                    member,
-                    signal: signal.clone(),
-                    settings,
-                };
-                batch.0.push(add(then));
-                // Of a bank that begins to count nothing counts before.
-                if before.is_some() && !(begins && of == *bank) {
-                    batch.1.push(add(settings));
-                }
+        } = it;
+        let is_this = name == bank;
+        if !is_this && !settings.vetoes.contains(bank) {
+            continue;
+        }
+        let then = match thought {
+            Thought::Bank(then) if is_this => then,
+            _ => settings,
+        };
+        // One that ceases to count keeps nothing of what it matches now.
+        let ceases = is_this && counted(it) && then.mode != BankMode::Live;
+        let after_it = if ceases {
+            then.clone()
+        } else {
+            live(then.clone())
+        };
+        // A bank that is off is looked at as if it were on.
+        after.set_bank(name, *enabled || is_this, after_it);
+        if let Some(before) = &before {
+            before.set_bank(name, *enabled || is_this, live(settings.clone()));
+        }
+        if !is_this {
+            as_it_is(name)?;
+        }
+    }
+    match thought {
+        Thought::Bank(_) => as_it_is(bank)?,
+        Thought::Member(member, then) => {
+            if let Some((of, member, false)) = reader.member(*member)?
+                && of == *bank
+            {
+                both(bank, member, &lively(then));
             }
         }
-        BankChange::Settings { .. } | BankChange::Removed { .. } => {}
-    })?;
-    after.apply(batch.0);
-    if let Some(before) = &before {
-        before.apply(batch.1);
+        Thought::Add(members) => {
+            after.apply(members.iter().enumerate().map(|(place, new)| Change::Add {
+                bank: bank.clone(),
+                member: thought_of(place),
+                signal: new.signal.clone(),
+                settings: lively(&new.settings),
+            }));
+        }
     }
-    if let Thought::Add(members) = thought {
-        after.apply(members.iter().enumerate().map(|(place, new)| Change::Add {
-            bank: bank.clone(),
-            member: thought_of(place),
-            signal: new.signal.clone(),
-            settings: MemberSettings {
-                mode: MemberMode::Live,
-                ..new.settings.clone()
-            },
-        }));
+    for matcher in before.iter().chain([&after]) {
+        matcher.tend();
     }
     Ok((before, after))
+}
+
+fn lively(settings: &MemberSettings) -> MemberSettings {
+    MemberSettings {
+        mode: MemberMode::Live,
+        ..settings.clone()
+    }
 }
 
 fn live(settings: BankSettings) -> BankSettings {

@@ -5,20 +5,22 @@
 //! how far the others are from it, and the work grows with the number of uploads and not with its square.
 
 use super::preview::{Sample, sample};
-use super::{STORED, Window, signals_of};
+use super::{STORED, Window, signals_of, sweep, threads};
 use crate::matcher::{Asked, Matcher, PDQ_DISTANCE_MAX};
 use jiff::Timestamp;
 use manara_model::{BankName, BankSettings, DecisionId, Match, MemberId};
 use manara_signal::index::PdqIndex;
 use manara_signal::near::{RawText, ShingleIndex, Shingles};
 use manara_signal::pdq::{Pdq, PdqHash};
+use manara_signal::text::normalise;
 use manara_signal::{Signal, SignalType};
-use manara_store::{Reader, RecentEvent, StoreError};
+use manara_store::{Reader, RecentRow, Store, StoreError};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::Hash;
-use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// Events shown of each cluster.
 const SAMPLES_MAX: usize = 5;
@@ -108,21 +110,33 @@ struct Upload {
 /// Uploads of one kind by what they are, since many are the very same. The newest come first.
 struct Kind<S> {
     distinct: Vec<(S, Vec<Upload>)>,
-    by_signal: HashMap<S, usize>,
+    /// By what makes two of them the same.
+    by_key: HashMap<Key, usize>,
 }
 
-impl<S: Clone + Eq + Hash> Kind<S> {
+/// The beginning of a SHA-256, so that a million texts are not kept twice.
+type Key = [u8; 16];
+
+fn key_of(bytes: &[u8]) -> Key {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+/// A leader, how far the farthest upload is from it, and the uploads.
+type Gathered<'a, S> = (&'a S, u32, Vec<Upload>);
+
+impl<S: Sync> Kind<S> {
     fn new() -> Self {
         Self {
             distinct: Vec::new(),
-            by_signal: HashMap::new(),
+            by_key: HashMap::new(),
         }
     }
 
-    fn add(&mut self, signal: S, upload: Upload) {
+    fn add(&mut self, key: Key, signal: S, upload: Upload) {
         let distinct = &mut self.distinct;
-        let at = *self.by_signal.entry(signal).or_insert_with_key(|signal| {
-            distinct.push((signal.clone(), Vec::new()));
+        let at = *self.by_key.entry(key).or_insert_with(|| {
+            distinct.push((signal, Vec::new()));
             distinct.len() - 1
         });
         if let Some((_, uploads)) = distinct.get_mut(at) {
@@ -130,51 +144,114 @@ impl<S: Clone + Eq + Hash> Kind<S> {
         }
     }
 
-    /// The clusters, each with its leader and the distance of the farthest upload. `near` gives the
-    /// numbers of what is near to a signal.
-    fn gathered(
-        &self,
-        mut near: impl FnMut(&S) -> Vec<(usize, u32)>,
-    ) -> Vec<(&S, u32, Vec<Upload>)> {
+    /// The clusters. `near` gives the numbers of what is near to a signal.
+    fn gathered(&self, near: impl Fn(&S) -> Vec<(usize, u32)> + Sync) -> Vec<Gathered<'_, S>> {
         let mut taken = vec![false; self.distinct.len()];
-        let mut clusters = Vec::new();
-        for (number, (leader, own)) in self.distinct.iter().enumerate().rev() {
-            if taken.get(number).copied().unwrap_or(true) {
-                continue;
-            }
-            let (mut uploads, mut farthest) = (own.clone(), 0);
-            if let Some(leader) = taken.get_mut(number) {
-                *leader = true;
-            }
-            for (number, distance) in near(leader) {
-                let free = taken.get_mut(number).filter(|taken| !**taken);
-                if let (Some(free), Some((_, more))) = (free, self.distinct.get(number)) {
-                    *free = true;
-                    uploads.extend(more);
-                    farthest = farthest.max(distance);
+        let (mut clusters, mut next) = (Vec::new(), self.distinct.len());
+        while next > 0 {
+            let free = (0..next).rev().filter(|n| taken.get(*n) == Some(&false));
+            let numbers: Vec<usize> = free.take(TOGETHER).collect();
+            let looked_up = in_parallel(&numbers, |number| {
+                let signal = self.distinct.get(number).map(|(signal, _)| signal);
+                signal.map(&near).unwrap_or_default()
+            });
+            next = 0;
+            for (number, near) in numbers.into_iter().zip(looked_up) {
+                next = number;
+                let Some(near) = near else {
+                    next += 1;
+                    break;
+                };
+                if taken.get(number) == Some(&false) {
+                    clusters.extend(self.cluster(number, near, &mut taken));
                 }
             }
-            clusters.push((leader, farthest, uploads));
         }
         clusters
     }
+
+    /// What is near to a leader and in no cluster yet.
+    fn cluster(
+        &self,
+        leader: usize,
+        near: Vec<(usize, u32)>,
+        taken: &mut [bool],
+    ) -> Option<Gathered<'_, S>> {
+        let (signal, own) = self.distinct.get(leader)?;
+        *taken.get_mut(leader)? = true;
+        let (mut uploads, mut farthest) = (own.clone(), 0);
+        for (number, distance) in near {
+            let free = taken.get_mut(number).filter(|taken| !**taken);
+            if let (Some(free), Some((_, more))) = (free, self.distinct.get(number)) {
+                *free = true;
+                uploads.extend(more);
+                farthest = farthest.max(distance);
+            }
+        }
+        Some((signal, farthest, uploads))
+    }
+}
+
+/// So many are looked up beside each other, although some will turn out to be in a cluster.
+const TOGETHER: usize = 2048;
+/// So many finds are enough for now: of a hundred thousand that are all alike each would find all.
+const FINDS_MAX: usize = 1 << 20;
+
+/// Looks each of these up, several at a time; `None` for those that were left for later, never the first.
+fn in_parallel(
+    numbers: &[usize],
+    look_up: impl Fn(usize) -> Vec<(usize, u32)> + Sync,
+) -> Vec<Option<Vec<(usize, u32)>>> {
+    let mut all = vec![None; numbers.len()];
+    let each = numbers.len().div_ceil(threads()).max(1);
+    let finds = &AtomicUsize::new(0);
+    let look_up = &look_up;
+    thread::scope(|scope| {
+        let shares = all.chunks_mut(each).zip(numbers.chunks(each));
+        for (share, (places, numbers)) in shares.enumerate() {
+            scope.spawn(move || {
+                for (at, (place, number)) in places.iter_mut().zip(numbers).enumerate() {
+                    if (share, at) != (0, 0) && finds.load(Ordering::Relaxed) > FINDS_MAX {
+                        return;
+                    }
+                    let found = look_up(*number);
+                    finds.fetch_add(found.len(), Ordering::Relaxed);
+                    *place = Some(found);
+                }
+            });
+        }
+    });
+    all
 }
 
 /// The largest clusters of what was recently seen.
 pub(crate) fn clusters(
-    reader: &Reader,
+    store: &Store,
     window: Window,
     options: Options,
 ) -> Result<Vec<Cluster>, StoreError> {
     let (mut images, mut texts) = (Kind::<Pdq>::new(), Kind::<Text>::new());
     let mut accounts: HashMap<String, u32> = HashMap::new();
-    reader.recent_events(window.since, None, window.events_max, &mut |seen| {
-        let account = seen.event.account.as_ref().map(|account| {
-            let next = accounts.len() as u32;
-            *accounts.entry(account.id.clone()).or_insert(next)
-        });
-        take(&seen, account, &mut images, &mut texts);
-        Ok(ControlFlow::Continue(()))
+    let look = |rows: &[RecentRow]| rows.iter().map(uploaded).collect();
+    sweep(store, window, look, |seen: Vec<Uploaded>| {
+        for seen in seen {
+            let account = seen.account.map(|account| {
+                let next = accounts.len() as u32;
+                *accounts.entry(account).or_insert(next)
+            });
+            let upload = |medium| Upload {
+                decision: seen.decision,
+                received_at: seen.received_at,
+                account,
+                medium,
+            };
+            for (number, image) in seen.images {
+                images.add(key_of(image.as_bytes()), image, upload(Some(number)));
+            }
+            if let Some((key, text)) = seen.text {
+                texts.add(key, text, upload(None));
+            }
+        }
     })?;
     let size_min = options.size_min.max(2);
     let mut found: Vec<(Signal, u32, Vec<Upload>)> = Vec::new();
@@ -184,58 +261,67 @@ pub(crate) fn clusters(
         }
     }
     for (leader, farthest, uploads) in texts.gathered(texts_near(&texts, options.text_distance)) {
-        if uploads.len() >= size_min {
-            found.push((Signal::RawText(leader.0.clone()), farthest, uploads));
+        if uploads.len() >= size_min
+            && let Ok(leader) = RawText::of_content(&leader.original)
+        {
+            found.push((Signal::RawText(leader), farthest, uploads));
         }
     }
     found.sort_by_key(|(_, _, uploads)| Reverse(uploads.len()));
     found.truncate(options.limit);
-    let told = found
-        .into_iter()
-        .map(|(leader, farthest, uploads)| told(reader, &leader, farthest, uploads));
-    told.collect()
+    store.read(|reader| {
+        let told = found
+            .into_iter()
+            .map(|(leader, farthest, uploads)| told(reader, &leader, farthest, uploads));
+        told.collect()
+    })
 }
 
-/// A text, equal to all that have the same letters.
-#[derive(Debug, Clone)]
-struct Text(RawText);
-
-impl PartialEq for Text {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.normalised() == other.0.normalised()
-    }
-}
-impl Eq for Text {}
-impl Hash for Text {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.normalised().hash(state);
-    }
+/// What an event uploaded.
+struct Uploaded {
+    decision: DecisionId,
+    received_at: Timestamp,
+    account: Option<String>,
+    /// Each with the number of its medium.
+    images: Vec<(usize, Pdq)>,
+    text: Option<(Key, Text)>,
 }
 
-/// Takes up what an event uploaded.
-fn take(seen: &RecentEvent, account: Option<u32>, images: &mut Kind<Pdq>, texts: &mut Kind<Text>) {
-    let upload = |medium| Upload {
-        decision: seen.decision,
-        received_at: seen.received_at,
-        account,
-        medium,
-    };
-    for (number, media) in signals_of(seen).into_iter().enumerate() {
+/// A text; its key is of its letters, so that those that differ in nothing else are one.
+struct Text {
+    original: Box<str>,
+    folded: Box<str>,
+}
+
+fn uploaded(row: &RecentRow) -> Result<Uploaded, StoreError> {
+    let seen = row.event()?;
+    let media = signals_of(&seen).into_iter().enumerate();
+    let images = media.filter_map(|(number, media)| {
         let stored = media.pdq.iter().find(|(_, form)| form == STORED);
-        if let Some((image, _)) = stored.filter(|(it, _)| it.quality >= BankSettings::QUALITY_MIN) {
-            images.add(image.hash, upload(Some(number)));
-        }
-    }
+        let clear = stored.filter(|(it, _)| it.quality >= BankSettings::QUALITY_MIN);
+        clear.map(|(image, _)| (number, image.hash))
+    });
     let content = seen.event.content.as_ref();
     let text = content.and_then(|content| content.text.as_deref());
-    if let Some(text) = text.and_then(|text| RawText::of_content(text).ok())
-        && text.letters() >= LETTERS_MIN
-    {
-        texts.add(Text(text), upload(None));
+    let raw = text.and_then(|text| RawText::of_content(text).ok());
+    let long = raw.filter(|text| text.letters() >= LETTERS_MIN);
+    Ok(Uploaded {
+        decision: seen.decision,
+        received_at: seen.received_at,
+        images: images.collect(),
+        text: long.map(|text| (key_of(text.normalised().as_bytes()), text_of(&text))),
+        account: seen.event.account.map(|account| account.id),
+    })
+}
+
+fn text_of(text: &RawText) -> Text {
+    Text {
+        original: text.original().into(),
+        folded: normalise(text.original()).folded().into(),
     }
 }
 
-fn images_near(images: &Kind<Pdq>, distance: u32) -> impl FnMut(&Pdq) -> Vec<(usize, u32)> + use<> {
+fn images_near(images: &Kind<Pdq>, distance: u32) -> impl Fn(&Pdq) -> Vec<(usize, u32)> + use<> {
     let hashes = images.distinct.iter().zip(0..);
     let index = PdqIndex::from_entries(hashes.map(|((hash, _), number)| (number, *hash)));
     move |leader| {
@@ -246,16 +332,16 @@ fn images_near(images: &Kind<Pdq>, distance: u32) -> impl FnMut(&Pdq) -> Vec<(us
     }
 }
 
-fn texts_near(texts: &Kind<Text>, distance: u32) -> impl FnMut(&Text) -> Vec<(usize, u32)> + use<> {
+fn texts_near(texts: &Kind<Text>, distance: u32) -> impl Fn(&Text) -> Vec<(usize, u32)> + use<> {
     let mut index = ShingleIndex::new();
     for ((text, _), number) in texts.distinct.iter().zip(0..) {
-        if let Ok(shingles) = Shingles::of(text.0.original()) {
+        if let Ok(shingles) = Shingles::of_folded(&text.folded) {
             index.insert(number, &shingles);
         }
     }
     move |leader| {
         let mut hits = Vec::new();
-        if let Ok(shingles) = Shingles::of(leader.0.original()) {
+        if let Ok(shingles) = Shingles::of_folded(&leader.folded) {
             index.query(&shingles, distance, &mut hits);
         }
         let hits = hits.iter().map(|hit| (hit.key as usize, hit.distance));

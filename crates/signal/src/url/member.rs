@@ -326,6 +326,8 @@ mod tests {
         }
         let domain = Domain::parse("www.www.site.example").unwrap();
         assert_eq!(domain.as_str(), "site.example");
+        let prefix = UrlPrefix::parse("www.www.site.example").unwrap();
+        assert_eq!(prefix.to_string(), "site.example/");
         let prefix = UrlPrefix::parse("site.?tg://").unwrap();
         assert_eq!(prefix.to_string(), "https://site/?tg://");
         assert_eq!(UrlPrefix::parse("https://site/?tg://"), Ok(prefix));

@@ -183,14 +183,13 @@ impl CanonicalUrl {
         let host_at = text.find("://")? + 3;
         let rest = text.get(host_at..)?;
         // `www.example` is a site of its own; `www.site.example` is the same as `site.example`.
-        let www = rest
-            .strip_prefix("www.")
-            .filter(|after| host_of(after).contains('.'));
-        let key_at = match (web, www) {
-            (false, _) => 0,
-            (true, Some(_)) => host_at + 4,
-            (true, None) => host_at,
-        };
+        let mut site = rest;
+        while let Some(after) = site.strip_prefix("www.")
+            && host_of(after).contains('.')
+        {
+            site = after;
+        }
+        let key_at = if web { text.len() - site.len() } else { 0 };
         Some(Self {
             host_at: host_at as u16,
             key_at: key_at as u16,

@@ -28,10 +28,28 @@ fn check(it: &Fixture, since: i64, before: Option<u64>, limit: usize, expect: &[
         })
         .unwrap();
     assert_eq!(found, expect);
+    assert_eq!(paged(it, since, before, limit), expect);
     if before.is_none() && limit == usize::MAX {
         let count = it.store.read(|r| r.count_recent(at(since))).unwrap();
         assert_eq!(count, expect.len() as u64);
     }
+}
+
+/// The ids of the same events, read two at a time, each time on a snapshot of its own.
+fn paged(it: &Fixture, since: i64, before: Option<u64>, limit: usize) -> Vec<String> {
+    let (mut ids, mut next) = (Vec::new(), Some(before));
+    while let Some(before) = next {
+        let room = (limit - ids.len()).min(2);
+        let page = it.store.read(|r| r.recent_page(at(since), before, room));
+        let (rows, more) = page.unwrap();
+        for row in &rows {
+            let event = row.event().unwrap();
+            assert_eq!(row.has_media(), !event.media.is_empty());
+            ids.push(event.event.id);
+        }
+        next = more.map(Some);
+    }
+    ids
 }
 
 #[test]

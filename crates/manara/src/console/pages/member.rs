@@ -20,7 +20,7 @@ use crate::console::view::{Bar, By, Count, When};
 use crate::flood::hour_of;
 use crate::matcher::{Change, Matcher};
 use crate::recent::preview::{Sample, Thought};
-use crate::recent::{Window, sweep};
+use crate::recent::{Window, sweep_few};
 use crate::scan::Excerpt;
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -382,7 +382,7 @@ fn last_events(
         ..recent
     };
     let (mut events, mut found) = (Vec::new(), 0);
-    let looked = sweep(reader, &matcher, newest, |seen, matches| {
+    let looked = sweep_few(reader, &matcher, newest, |seen, matches| {
         let Some(first) = matches.first() else { return };
         found += 1;
         if events.len() == EVENTS_SHOWN_MAX {

@@ -192,11 +192,11 @@ pub(super) async fn look(
 ) -> Result<Preview, Error> {
     let turn = state.0.looking.acquire().await;
     let window = window(state);
-    let found = state
-        .read(move |reader| Ok(preview(reader, &bank, &thought, window)?))
-        .await;
+    let store = state.store().clone();
+    let looking = tokio::task::spawn_blocking(move || preview(&store, &bank, &thought, window));
+    let found = looking.await;
     drop(turn);
-    found
+    Ok(found.map_err(|error| Error::Internal(format!("a preview failed: {error}")))??)
 }
 
 /// The seal on a change that was looked at.
