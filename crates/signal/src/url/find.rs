@@ -701,6 +701,7 @@ fn is_bare_host(name: &str) -> bool {
     let well_formed = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
+            && !label.ends_with('-')
             && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
     let Some((others, ending)) = name.rsplit_once('.') else {
@@ -940,6 +941,14 @@ mod tests {
             MENTIONS_MAX
         );
         assert_eq!(count(|d| matches!(d, Destination::Wallet(_))), WALLETS_MAX);
+    }
+
+    /// Found by fuzzing: what stood behind it decided whether it was a link.
+    #[test]
+    fn no_name_ends_with_a_hyphen() {
+        check("tw-a-.co", &[]);
+        check("tw-a-.co@5", &[]);
+        check("tw-a.co", &["tw-a.co = https://tw-a.co/"]);
     }
 
     proptest! {
