@@ -410,37 +410,14 @@ impl Reader {
         })
     }
 
-    /// Gives `each` the events that were received at `since` or later and whose leaf is before
-    /// `before`, newest first, until it has had `limit` of them or breaks off. In flat memory.
+    /// The newest `limit` events that were received at `since` or later and whose leaf is before `before`, as
+    /// they are kept, newest first, and from where on to go on: the leaf to give as `before` the next
+    /// time, or nothing when there are no more. Whoever reads all of them page by page holds no
+    /// snapshot for long.
     ///
     /// Events are kept in nearly the order in which they were received: one that took long to read
     /// comes behind younger ones. So older events are passed over, and the reading ends at
     /// 1,000 of them in a row.
-    pub fn recent_events(
-        &self,
-        since: Timestamp,
-        before: Option<u64>,
-        limit: usize,
-        each: &mut dyn FnMut(RecentEvent) -> Result<ControlFlow<()>, StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut given = 0;
-        if limit == 0 {
-            return Ok(());
-        }
-        self.each_recent(since, before, |row, received_at| {
-            given += 1;
-            let flow = each(recent_event(row, received_at)?)?;
-            Ok(if given == limit {
-                ControlFlow::Break(())
-            } else {
-                flow
-            })
-        })
-    }
-
-    /// The newest `limit` of these events as they are kept, newest first, and from where on to go on:
-    /// the leaf to give as `before` the next time, or nothing when there are no more. Whoever reads all of
-    /// them page by page holds no snapshot for long.
     pub fn recent_page(
         &self,
         since: Timestamp,
@@ -468,16 +445,6 @@ impl Reader {
             })
         })?;
         Ok((page, more))
-    }
-
-    /// How many events [`Reader::recent_events`] would give without a limit. Reads the time of each.
-    pub fn count_recent(&self, since: Timestamp) -> Result<u64, StoreError> {
-        let mut count = 0;
-        self.each_recent(since, None, |_, _| {
-            count += 1;
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(count)
     }
 
     fn each_recent(
@@ -577,16 +544,6 @@ fn read_back<T: serde::de::DeserializeOwned>(kept: &str) -> Result<T, StoreError
 
 fn leaf_before(before: Option<u64>) -> i64 {
     before.map_or(i64::MAX, |leaf| leaf.min(i64::MAX as u64) as i64)
-}
-
-fn recent_event(row: &Row<'_>, received_at: Timestamp) -> Result<RecentEvent, StoreError> {
-    Ok(RecentEvent {
-        leaf: get::<i64>(row, 0, EVENT)? as u64,
-        decision: parsed(row, 2, EVENT)?,
-        received_at,
-        event: from_json(row, 3, EVENT)?,
-        media: media_facts(row, 4)?,
-    })
 }
 
 fn media_facts(row: &Row<'_>, column: usize) -> Result<Vec<MediaFacts>, StoreError> {

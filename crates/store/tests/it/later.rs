@@ -6,7 +6,6 @@ use crate::fixtures::{
 use manara_model::{ActionKind, Decoding, EntityType, MediaFacts, MediaForm, Outcome};
 use manara_signal::Pdq;
 use manara_store::{Later, NewEvent, StoreError};
-use std::ops::ControlFlow;
 
 fn received(id: &str, second: i64) -> NewEvent {
     NewEvent {
@@ -15,24 +14,14 @@ fn received(id: &str, second: i64) -> NewEvent {
     }
 }
 
-/// Asserts which events are given, and that they are counted.
+/// Asserts which events are given, in one page and in several.
 #[track_caller]
 fn check(it: &Fixture, since: i64, before: Option<u64>, limit: usize, expect: &[&str]) {
-    let mut found = Vec::new();
-    it.store
-        .read(|r| {
-            r.recent_events(at(since), before, limit, &mut |event| {
-                found.push(event.event.id);
-                Ok(ControlFlow::Continue(()))
-            })
-        })
-        .unwrap();
-    assert_eq!(found, expect);
+    let page = it.store.read(|r| r.recent_page(at(since), before, limit));
+    let rows = page.unwrap().0.into_iter();
+    let ids: Vec<String> = rows.map(|row| row.event().unwrap().event.id).collect();
+    assert_eq!(ids, expect);
     assert_eq!(paged(it, since, before, limit), expect);
-    if before.is_none() && limit == usize::MAX {
-        let count = it.store.read(|r| r.count_recent(at(since))).unwrap();
-        assert_eq!(count, expect.len() as u64);
-    }
 }
 
 /// The ids of the same events, read two at a time, each time on a snapshot of its own.
@@ -85,28 +74,6 @@ fn the_reading_ends_at_a_thousand_older_ones_in_a_row() {
 }
 
 #[test]
-fn whoever_reads_recent_events_may_break_off_and_fail() {
-    let it = Fixture::new();
-    for n in 0..3 {
-        it.record(received(&format!("e-{n}"), n));
-    }
-    let mut seen = 0;
-    let ended = it.store.read(|r| {
-        r.recent_events(at(0), None, 10, &mut |_| {
-            seen += 1;
-            Ok(ControlFlow::Break(()))
-        })
-    });
-    assert_eq!((ended, seen), (Ok(()), 1));
-    let failed = it.store.read(|r| {
-        r.recent_events(at(0), None, 10, &mut |_| {
-            Err(StoreError::Aborted("enough".into()))
-        })
-    });
-    assert_eq!(failed, Err(StoreError::Aborted("enough".into())));
-}
-
-#[test]
 fn the_forms_of_media_are_kept_with_the_event() {
     let it = Fixture::new();
     let mut event = plain("post-1");
@@ -129,18 +96,18 @@ fn the_forms_of_media_are_kept_with_the_event() {
                 r.event("forum.example", "post-1")?.unwrap().media,
                 event.media
             );
-            r.recent_events(at(0), None, 10, &mut |recent| {
-                assert_eq!(
-                    (recent.media, recent.event, recent.decision, recent.leaf),
-                    (
-                        event.media.clone(),
-                        event.event.clone(),
-                        event.decision.id,
-                        0
-                    )
-                );
-                Ok(ControlFlow::Continue(()))
-            })
+            let (rows, _) = r.recent_page(at(0), None, 10)?;
+            let recent = rows[0].event()?;
+            assert_eq!(
+                (recent.media, recent.event, recent.decision, recent.leaf),
+                (
+                    event.media.clone(),
+                    event.event.clone(),
+                    event.decision.id,
+                    0
+                )
+            );
+            Ok(())
         })
         .unwrap();
 }
