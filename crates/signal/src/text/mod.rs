@@ -19,9 +19,11 @@
 //! Waw and yeh with hamza, Persian `گ پ چ ژ` and bare hamza keep their identity, as do Cyrillic and
 //! Greek words that could be read as Latin ones: the Russian word `сор` is not `cop`. Such a word is
 //! read as Latin only by [`PhraseIndex`], and only where its neighbours say so; see there. Letters
-//! replaced by digits (`gr3y`) and Arabic in Latin letters are not undone.
+//! replaced by digits (`gr3y`) and Arabic in Latin letters stay in both keys: the index reads them for
+//! phrases that are looked for at [`Level::Aggressive`].
 //!
-//! [`explain`] shows a text after each of these steps. [`PhraseIndex`] then finds known phrases as whole words. Sources: UAX #15 (NFKC), UTS #39
+//! [`explain`] shows a text after each of these steps. [`PhraseIndex`] then finds known phrases, as whole
+//! words or, where asked, inside them. Sources: UAX #15 (NFKC), UTS #39
 //! (confusables), CAMeL Tools' and Lucene's lists of interchangeable Arabic letters.
 
 mod aggressive;
