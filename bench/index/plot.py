@@ -25,7 +25,7 @@ def short(value):
     return f"{value:g}"
 
 
-def plot(title, curves):
+def plot(title, curves, below="hashes in the bank"):
     points = [point for curve in curves.values() for point in curve]
     lows = [math.floor(math.log10(min(p[axis] for p in points))) for axis in (0, 1)]
     highs = [max(lows[axis] + 1, math.ceil(math.log10(max(p[axis] for p in points)))) for axis in (0, 1)]
@@ -48,7 +48,7 @@ def plot(title, curves):
         _, y = at((10 ** lows[0], 10**power))
         svg.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e2e5e4"/>')
         svg.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#515d64">{short(10.0**power)}</text>')
-    svg.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle" fill="#515d64">hashes in the bank</text>')
+    svg.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle" fill="#515d64">{below}</text>')
     labels = []
     for name, curve in curves.items():
         colour = COLOURS.get(name, "#1b2327")
@@ -77,4 +77,5 @@ def main():
             out.write(plot(title, curves))
 
 
-main()
+if __name__ == "__main__":
+    main()
