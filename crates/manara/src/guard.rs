@@ -208,7 +208,9 @@ impl Looking {
     }
 
     fn look(&self, cursor: &BankCursor) -> anyhow::Result<BankCursor> {
-        if self.store.read(manara_store::Reader::bank_cursor)? == *cursor {
+        let now = self.store.read(manara_store::Reader::bank_cursor)?;
+        // Of a large import the members are read once the matcher has them, and not at each look before.
+        if now == *cursor || !self.followed.reaches(&now) {
             return Ok(*cursor);
         }
         let rules = self.rulebook.rules();
