@@ -1,7 +1,9 @@
 //! Actions: what is to be done to one entity. Data, never code per entity type.
 
 use crate::{ActionId, MemberId, Name};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::{fmt, str::FromStr};
 
 macro_rules! word_enum {
@@ -51,6 +53,8 @@ word_enum! {
         Payee = "payee",
         /// A member of a bank.
         Member = "member",
+        /// A rule of the platform's policy, for cases about it; its name is its identifier.
+        Rule = "rule",
     }
 }
 
@@ -65,11 +69,17 @@ word_enum! {
         Restrict = "restrict",
         /// Mark it.
         Label = "label",
+        /// Stop paying for it, and stop showing advertisements beside it.
+        Demonetise = "demonetise",
         /// Add to what the account has accumulated.
         Strike = "strike",
         /// Ask a person: open (or add to) a case in a queue.
         Enqueue = "enqueue",
-        /// Undo an earlier `remove`, `restrict`, `suspend` or `label`.
+        /// Pass it on to somebody outside, such as an authority or a partner platform.
+        Refer = "refer",
+        /// Tell people, and nothing else.
+        Notify = "notify",
+        /// Undo an earlier `remove`, `restrict`, `suspend`, `demonetise` or `label`.
         Restore = "restore",
         /// Take back an earlier `strike`.
         WithdrawStrike = "withdraw_strike",
@@ -83,6 +93,24 @@ impl ActionKind {
     /// `strike`, `withdraw_strike` and `enqueue` are Manara's own and are complete once committed.
     pub fn is_delivered(self) -> bool {
         !matches!(self, Self::Strike | Self::WithdrawStrike | Self::Enqueue)
+    }
+
+    /// Whether it changes what somebody can see, say or earn, so that a mistake does harm at once.
+    pub fn is_severe(self) -> bool {
+        matches!(
+            self,
+            Self::Remove | Self::Suspend | Self::Restrict | Self::Demonetise
+        )
+    }
+
+    /// Whether an action of this kind makes `other` on the same entity needless: what is removed
+    /// need not be restricted too.
+    pub fn covers(self, other: Self) -> bool {
+        match self {
+            Self::Remove => matches!(other, Self::Suspend | Self::Restrict),
+            Self::Suspend => other == Self::Restrict,
+            _ => false,
+        }
     }
 }
 
@@ -139,9 +167,38 @@ pub struct Detail {
     /// How much a strike weighs, for `strike` and `withdraw_strike`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-    /// How long it lasts in seconds, for `suspend` and `restrict`; without it, until undone.
+    /// How long it lasts in seconds, for `suspend`, `restrict`, `demonetise` and `label`; without it,
+    /// until undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<u64>,
+    /// Until when it lasts, for the same kinds, where a rule names the time itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub until: Option<Timestamp>,
+    /// To whom, for `refer` and `notify`: a name the platform knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub to: Option<Name>,
+    /// What they are told, for `refer` and `notify`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl Detail {
+    /// Whether it ends by itself.
+    pub fn has_end(&self) -> bool {
+        self.duration_s.is_some() || self.until.is_some()
+    }
+
+    /// When an action of this kind that was decided on at `at` ends by itself; `None`: only when undone.
+    pub fn ends_at(&self, at: Timestamp) -> Option<Timestamp> {
+        let lasting = self
+            .duration_s
+            .map(|seconds| SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)));
+        lasting
+            .map(|lasting| at.saturating_add(lasting).unwrap_or(Timestamp::MAX))
+            .or(self.until)
+    }
 }
 
 /// One action on one entity, as answered to the platform, delivered to webhooks and kept.
@@ -158,6 +215,13 @@ pub struct Action {
     /// Under which policy.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub policy: Name,
+    /// The rule that asked for it; without one, a person or Manara itself did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub rule: Option<Name>,
+    /// Why, for the person it concerns, by language; the language a rule gives none for is `und`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, String>,
     /// The parts that only some kinds have.
     #[serde(flatten)]
     pub detail: Detail,
@@ -165,9 +229,24 @@ pub struct Action {
 
 impl Action {
     /// Whether the platform has to do something, so that the action leaves through the outbox.
-    /// What is done to a member of a bank is Manara's own.
+    /// What is done to a member of a bank or to a rule is Manara's own; people are told of a rule all
+    /// the same.
     pub fn is_delivered(&self) -> bool {
-        self.kind.is_delivered() && self.target.r#type != EntityType::Member
+        let own = match self.target.r#type {
+            EntityType::Member => true,
+            EntityType::Rule => self.kind != ActionKind::Notify,
+            _ => false,
+        };
+        self.kind.is_delivered() && !own
+    }
+
+    /// Whether it puts its target, which is the platform's, into a state that can be undone.
+    pub fn lasts(&self) -> bool {
+        let is_message = matches!(
+            self.kind,
+            ActionKind::Refer | ActionKind::Notify | ActionKind::Restore
+        );
+        self.is_delivered() && !is_message
     }
 }
 

@@ -10,6 +10,7 @@ use crate::action::word_enum;
 use crate::{Action, ActionId, ActionKind, CaseId, DecisionId, Detail, Entity, EntityType, Name};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::{fmt, str::FromStr};
 
 /// Longest note on a judgement, in bytes.
@@ -165,6 +166,8 @@ impl Case {
                 id: ActionId::derive(decision, index),
                 kind: asked.kind,
                 target: asked.target,
+                rule: None,
+                reasons: BTreeMap::new(),
                 policy: judgement.policy.clone(),
                 detail: Detail {
                     weight: asked.weight,
@@ -188,7 +191,8 @@ impl Case {
     /// person's suspension has no end, so one that a rule made for a time is asked for again.
     ///
     /// Of a member of a bank, `keep` means that it may match again and that the reviewer vouches for
-    /// it, `remove` that it is taken out of its bank; what was done because of it stays.
+    /// it, `remove` that it is taken out of its bank; what was done because of it stays. Of a rule whose
+    /// circuit breaker has opened, `keep` means that it may act again, and `remove` leaves it in shadow.
     pub fn consequences(
         &self,
         outcome: Outcome,
@@ -196,6 +200,9 @@ impl Case {
     ) -> Result<Vec<Consequence>, Refused> {
         if self.entity.r#type == EntityType::Member {
             return self.consequence_on_member(outcome).map(|it| vec![it]);
+        }
+        if self.entity.r#type == EntityType::Rule {
+            return self.consequence_on_rule(outcome);
         }
         let remove = (ActionKind::Remove, self.entity.clone());
         let wanted = match outcome {
@@ -227,6 +234,20 @@ impl Case {
             weight: None,
         });
         Ok(asked.collect())
+    }
+
+    /// Of a rule whose circuit breaker has opened, `keep` means that it may act again; `remove` leaves it in
+    /// shadow.
+    fn consequence_on_rule(&self, outcome: Outcome) -> Result<Vec<Consequence>, Refused> {
+        match outcome {
+            Outcome::Keep => Ok(vec![Consequence {
+                kind: ActionKind::Restore,
+                target: self.entity.clone(),
+                weight: None,
+            }]),
+            Outcome::Remove => Ok(Vec::new()),
+            Outcome::Suspend => Err(Refused::NoAccount),
+        }
     }
 
     fn consequence_on_member(&self, outcome: Outcome) -> Result<Consequence, Refused> {
@@ -270,7 +291,7 @@ impl History {
         let automatic = self.automatic.iter().map(|action| (action, false));
         let judged = self.judged.iter().map(|action| (action, true));
         let on_target =
-            move |(action, _): &(&Action, bool)| action.target == *target && action.is_delivered();
+            move |(action, _): &(&Action, bool)| action.target == *target && action.lasts();
         // Identifiers of decisions begin with their time, and those of actions with the decision's.
         let restored = self
             .judged
@@ -287,7 +308,7 @@ impl History {
     /// Whether `target` is in this state already, until somebody changes it.
     fn holds(&self, kind: ActionKind, target: &Entity) -> bool {
         self.standing(target)
-            .any(|(action, _)| action.kind == kind && action.detail.duration_s.is_none())
+            .any(|(action, _)| action.kind == kind && !action.detail.has_end())
     }
 
     /// Whether something has been done to `target` since it was last restored, by the rules only.
@@ -303,7 +324,7 @@ impl History {
         for action in &self.automatic {
             let (kind, weight) = match action.kind {
                 ActionKind::Strike => (ActionKind::WithdrawStrike, action.detail.weight),
-                _ if action.is_delivered() => (ActionKind::Restore, None),
+                _ if action.lasts() => (ActionKind::Restore, None),
                 _ => continue,
             };
             let target = action.target.clone();
@@ -347,6 +368,8 @@ mod tests {
             id: ActionId::derive(DecisionId::new(1, 1), 0),
             kind: ActionKind::Remove,
             target: case().entity,
+            rule: None,
+            reasons: BTreeMap::new(),
             policy: "tvec_known".parse().unwrap(),
             detail: Detail::default(),
         }

@@ -32,7 +32,7 @@ pub use bank::{
     NewMember, Opinion, Ratio, SettingsError, Stance, TAGS_MAX, Tag,
 };
 pub use case::{Case, CaseState, Consequence, History, Judgement, Outcome, Refused};
-pub use decision::{Author, Decision, Effect, Mode, Traced, Verdict, actions_of};
+pub use decision::{Author, Decision, Effect, Held, Mode, RuleMode, Traced, Verdict, actions_of};
 pub use event::{Account, Content, Event, EventError, Medium, MediumKind, Origin, Space, Warning};
 pub use facts::{Decoding, Facts, Match, MediaFacts, MediaForm, Span, Withheld};
 pub use ids::{ActionId, CaseId, DecisionId, IdError, Name};

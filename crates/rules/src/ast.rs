@@ -14,6 +14,7 @@ pub(crate) struct Spanned<T> {
 #[derive(Debug, Default)]
 pub(crate) struct File {
     pub(crate) rules: Vec<Rule>,
+    pub(crate) counters: Vec<Counter>,
     pub(crate) tests: Vec<Test>,
 }
 
@@ -26,12 +27,57 @@ pub(crate) struct Rule {
     /// SHA-256 over the tokens, so that comments and layout do not make a new version.
     pub(crate) hash: [u8; 32],
     pub(crate) on: Vec<Spanned<String>>,
-    pub(crate) mode: Option<Spanned<String>>,
+    pub(crate) mode: Option<Mode>,
     pub(crate) policy: Option<Spanned<String>>,
-    pub(crate) reason: Option<Spanned<String>>,
+    /// Each with the language it is in, if the author says.
+    pub(crate) reasons: Vec<(Option<Spanned<String>>, Spanned<String>)>,
+    pub(crate) once: Option<Once>,
+    pub(crate) limits: Vec<Limit>,
     pub(crate) when: Option<Expr>,
     pub(crate) then: Option<Vec<Effect>>,
     /// Whether a part was given but could not be read, so that it is not reported as missing too.
+    pub(crate) broken: bool,
+}
+
+/// `live`, or `live 10%`.
+#[derive(Debug)]
+pub(crate) struct Mode {
+    pub(crate) word: Spanned<String>,
+    /// In percent.
+    pub(crate) share: Option<Spanned<f64>>,
+}
+
+/// `once per account.id over 24h`.
+#[derive(Debug)]
+pub(crate) struct Once {
+    pub(crate) by: Vec<Expr>,
+    pub(crate) over: Expr,
+    pub(crate) span: Span,
+}
+
+/// `100 per hour`.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    pub(crate) number: Expr,
+    pub(crate) per: Spanned<String>,
+}
+
+/// `counter burst = count(post.created) by account.id over 1h`.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    pub(crate) name: Spanned<String>,
+    /// From `counter` to its end.
+    pub(crate) span: Span,
+    /// SHA-256 over the tokens.
+    pub(crate) hash: [u8; 32],
+    /// `count`, `distinct`, `sum` or `last`.
+    pub(crate) function: Spanned<String>,
+    /// What is looked at; `count` takes event types instead.
+    pub(crate) value: Option<Expr>,
+    pub(crate) on: Vec<Spanned<String>>,
+    pub(crate) by: Vec<Expr>,
+    pub(crate) over: Option<Expr>,
+    pub(crate) filter: Option<Expr>,
     pub(crate) broken: bool,
 }
 
@@ -55,6 +101,9 @@ pub(crate) struct Arg {
 pub(crate) struct Test {
     pub(crate) name: Spanned<String>,
     pub(crate) at: Option<Spanned<String>>,
+    /// Events that came before, each so many times.
+    pub(crate) before: Vec<(u32, Json)>,
+    pub(crate) given: Vec<Given>,
     pub(crate) event: Option<Json>,
     pub(crate) media: Vec<Json>,
     pub(crate) matches: Vec<Json>,
@@ -68,6 +117,16 @@ pub(crate) struct Test {
 pub(crate) struct Json {
     pub(crate) text: String,
     pub(crate) span: Span,
+}
+
+/// What a test takes for granted: `given counter burst = 12`, `given label account "watched"`, `given strikes = 3`,
+/// `given set "trusted" { "a-19" }`.
+#[derive(Debug)]
+pub(crate) enum Given {
+    Counter(Spanned<String>, Expr),
+    Label(Spanned<String>, Spanned<String>),
+    Strikes(Expr),
+    Set(Spanned<String>, Vec<Spanned<String>>),
 }
 
 /// `members "BANK" { text "…", url "…" }`.

@@ -6,6 +6,7 @@
 
 use crate::ast::Binary;
 use crate::env::{self, Bound, Ctx, Shared};
+use crate::memory::Remembered;
 use crate::ops;
 use crate::schema::Field;
 use crate::typed::{Kind, Literal, Macro, TextFunction, Typed};
@@ -34,6 +35,61 @@ type ListFn = Box<dyn Fn(&Ctx<'_>, &mut Visit<'_>) -> Option<()> + Send + Sync>;
 /// The condition as a closure. Texts written in it are kept in `shared`.
 pub(crate) fn compile_condition(typed: &Typed, shared: &mut Shared) -> BoolFn {
     bool_fn(typed, shared)
+}
+
+/// Writes a value down for a key: its type, its length and its bytes. Nothing when it is unknown.
+pub(crate) type EncodeFn = Box<dyn Fn(&Ctx<'_>, &mut Vec<u8>) -> Option<()> + Send + Sync>;
+/// A value of whatever single type.
+pub(crate) type ValueFn = Computed<Remembered>;
+
+/// The value as part of a key.
+pub(crate) fn encode_fn(typed: &Typed, shared: &mut Shared) -> EncodeFn {
+    if typed.ty == Type::String {
+        let text = text_fn(typed, shared);
+        return Box::new(move |ctx, out| {
+            let text = text(ctx)?;
+            encode(b't', text.as_bytes(), out);
+            Some(())
+        });
+    }
+    let value = value_fn(typed, shared);
+    Box::new(move |ctx, out| {
+        match value(ctx)? {
+            Remembered::Bool(v) => encode(b'b', &[u8::from(v)], out),
+            Remembered::Int(v) => encode(b'i', &v.to_le_bytes(), out),
+            // Zero has two signs and is one value.
+            Remembered::Float(v) => encode(b'f', &(v + 0.0).to_le_bytes(), out),
+            Remembered::Text(v) => encode(b't', v.as_bytes(), out),
+            Remembered::Duration(v) => encode(b'd', &v.as_nanos().to_le_bytes(), out),
+            Remembered::Time(v) => encode(b'm', &v.as_nanosecond().to_le_bytes(), out),
+        }
+        Some(())
+    })
+}
+
+fn encode(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(tag);
+    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// The value, whatever its type.
+pub(crate) fn value_fn(typed: &Typed, shared: &mut Shared) -> ValueFn {
+    fn of<T: 'static>(value: Computed<T>, make: fn(T) -> Remembered) -> ValueFn {
+        Box::new(move |ctx| value(ctx).map(make))
+    }
+    match typed.ty {
+        Type::Bool => of(bool_fn(typed, shared), Remembered::Bool),
+        Type::Int => of(int_fn(typed, shared), Remembered::Int),
+        Type::Float => of(float_fn(typed, shared), Remembered::Float),
+        Type::Duration => of(duration_fn(typed, shared), Remembered::Duration),
+        Type::Time => of(time_fn(typed, shared), Remembered::Time),
+        Type::String => {
+            let text = text_fn(typed, shared);
+            Box::new(move |ctx| Some(Remembered::Text(text(ctx)?.into_owned())))
+        }
+        _ => Box::new(|_| None),
+    }
 }
 
 fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
@@ -107,6 +163,15 @@ fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
         Kind::Matches(lookup) => {
             let lookup = lookup.clone();
             Box::new(move |ctx| ctx.has_match(&lookup))
+        }
+        Kind::Counter(index) => counter(*index, Remembered::as_bool),
+        Kind::HasLabel(entity, label) => {
+            let (entity, label) = (*entity, label.clone());
+            Box::new(move |ctx| ctx.has_label(entity, &label))
+        }
+        Kind::InSet(set, item) => {
+            let (set, item) = (set.clone(), text_fn(item, shared));
+            Box::new(move |ctx| ctx.in_set(&set, &item(ctx)?))
         }
         _ => Box::new(|_| None),
     }
@@ -503,6 +568,10 @@ fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
             let lookup = lookup.clone();
             Box::new(move |ctx| ctx.nearest_image(&lookup)?.form().map(Cow::Borrowed))
         }
+        Kind::Counter(index) => {
+            let index = *index;
+            Box::new(move |ctx| ctx.counter(index)?.into_text().map(Cow::Owned))
+        }
         Kind::Binary(Binary::Add, a, b) => {
             let (a, b) = (text_fn(a, shared), text_fn(b, shared));
             Box::new(move |ctx| Some(a(ctx)? + b(ctx)?))
@@ -574,6 +643,12 @@ fn text_test(function: TextFunction, receiver: &Typed, arg: &Typed, shared: &mut
     }
 }
 
+// ---- what happened before ----
+
+fn counter<T: 'static>(index: usize, read: fn(&Remembered) -> Option<T>) -> Computed<T> {
+    Box::new(move |ctx| read(&ctx.counter(index)?))
+}
+
 // ---- numbers and times ----
 
 fn int_fn(typed: &Typed, shared: &mut Shared) -> IntFn {
@@ -631,6 +706,11 @@ fn int_fn(typed: &Typed, shared: &mut Shared) -> IntFn {
         Kind::Distance(lookup) => {
             let lookup = lookup.clone();
             Box::new(move |ctx| ctx.distance(&lookup))
+        }
+        Kind::Counter(index) => counter(*index, Remembered::as_int),
+        Kind::Strikes(within) => {
+            let within = *within;
+            Box::new(move |ctx| ctx.strikes(within))
         }
         _ => Box::new(|_| None),
     }
@@ -690,6 +770,7 @@ fn float_fn(typed: &Typed, shared: &mut Shared) -> FloatFn {
             let value = *value;
             Box::new(move |_| Some(value))
         }
+        Kind::Counter(index) => counter(*index, Remembered::as_float),
         Kind::Attribute(name) => {
             let name = name.clone();
             Box::new(move |ctx| env::json_float(ctx.attribute(&name)?))
@@ -734,6 +815,7 @@ fn duration_fn(typed: &Typed, shared: &mut Shared) -> DurationFn {
             let field = *field;
             Box::new(move |ctx| ctx.duration(field))
         }
+        Kind::Counter(index) => counter(*index, Remembered::as_duration),
         Kind::Attribute(name) => {
             let name = name.clone();
             Box::new(move |ctx| env::json_duration(ctx.attribute(&name)?))
@@ -782,6 +864,7 @@ fn time_fn(typed: &Typed, shared: &mut Shared) -> TimeFn {
             let field = *field;
             Box::new(move |ctx| ctx.time(field))
         }
+        Kind::Counter(index) => counter(*index, Remembered::as_time),
         Kind::Attribute(name) => {
             let name = name.clone();
             Box::new(move |ctx| env::json_time(ctx.attribute(&name)?))

@@ -5,6 +5,7 @@
 //! normalised text.
 
 use crate::literal;
+use crate::memory::{Memory, Nothing, Remembered};
 use crate::schema::{Field, MediumField};
 use crate::typed::{LIST_MAX, Lookup, SLOTS, Target};
 use crate::types::Type;
@@ -79,6 +80,7 @@ pub(crate) struct Ctx<'a> {
     pub(crate) facts: &'a Facts<'a>,
     pub(crate) shared: &'a Shared,
     memo: &'a Memo,
+    memory: &'a dyn Memory,
     bound: [Bound<'a>; SLOTS],
 }
 
@@ -88,8 +90,36 @@ impl<'a> Ctx<'a> {
             facts,
             shared,
             memo,
+            memory: &Nothing,
             bound: [Bound::Nothing; SLOTS],
         }
+    }
+
+    /// The same with what is known of what happened before.
+    pub(crate) fn remembering(self, memory: &'a dyn Memory) -> Self {
+        Self { memory, ..self }
+    }
+
+    // ---- what happened before ----
+
+    pub(crate) fn counter(&self, index: usize) -> Option<Remembered> {
+        self.memory.counter(index)
+    }
+
+    pub(crate) fn has_label(&self, entity: EntityType, label: &str) -> Option<bool> {
+        if !self.has_entity(entity) {
+            return None;
+        }
+        self.memory.has_label(entity, label)
+    }
+
+    pub(crate) fn strikes(&self, within: Option<SignedDuration>) -> Option<i64> {
+        self.facts.event.account.as_ref()?;
+        self.memory.strikes(within)
+    }
+
+    pub(crate) fn in_set(&self, set: &str, item: &str) -> Option<bool> {
+        self.memory.in_set(set, item)
     }
 
     /// The same with a variable bound.

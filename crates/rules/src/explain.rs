@@ -12,6 +12,7 @@ use crate::compile::{text_form, text_holds};
 use crate::diagnostic::Span;
 use crate::env::{self, Bound, Ctx, medium_of};
 use crate::literal::{show_duration, show_string};
+use crate::memory::Remembered;
 use crate::ops;
 use crate::schema::Field;
 use crate::typed::{Kind, Literal, Lookup, Macro, TextFunction, Typed};
@@ -94,6 +95,8 @@ enum Why {
     NoMatch,
     NoResult,
     TooLong,
+    /// What happened before is not known here, or the event came too late to be counted.
+    NotRemembered,
     /// One of its parts is unknown, and says why on its own line.
     Part,
 }
@@ -155,6 +158,7 @@ impl Value<'_> {
                 }
                 Why::NoMatch => "unknown (nothing near enough)".to_owned(),
                 Why::NoResult => "unknown (out of range or divided by zero)".to_owned(),
+                Why::NotRemembered => "unknown (what came before is not known)".to_owned(),
                 Why::TooLong => "unknown (past the 256th element)".to_owned(),
                 Why::Part => "unknown".to_owned(),
             },
@@ -335,6 +339,20 @@ impl Walk<'_> {
             Kind::Matches(lookup) => self.matches(lookup, ctx),
             Kind::Distance(lookup) => self.distance(lookup, ctx),
             Kind::Form(lookup) => self.form(lookup, ctx),
+            Kind::Counter(index) => remembered(ctx.counter(*index)),
+            Kind::HasLabel(entity, label) => match ctx.has_label(*entity, label) {
+                Some(has) => Value::Bool(has),
+                None if ctx.has_entity(*entity) => Value::Unknown(Why::NotRemembered),
+                None => Value::Unknown(Why::Missing(entity.to_string())),
+            },
+            Kind::Strikes(within) => match ctx.strikes(*within) {
+                Some(weight) => Value::Int(weight),
+                None => Value::Unknown(Why::NotRemembered),
+            },
+            Kind::InSet(set, item) => {
+                let item = self.operand(item, ctx);
+                Value::of_bool(item.as_text().and_then(|item| ctx.in_set(set, item)))
+            }
             Kind::Wrong => Value::Unknown(Why::Part),
         }
     }
@@ -476,6 +494,18 @@ fn field_of(typed: &Typed) -> Option<Field> {
 }
 
 // ---- leaves ----
+
+fn remembered<'e>(value: Option<Remembered>) -> Value<'e> {
+    match value {
+        None => Value::Unknown(Why::NotRemembered),
+        Some(Remembered::Bool(v)) => Value::Bool(v),
+        Some(Remembered::Int(v)) => Value::Int(v),
+        Some(Remembered::Float(v)) => Value::Float(v),
+        Some(Remembered::Text(v)) => Value::Text(v.into()),
+        Some(Remembered::Duration(v)) => Value::Duration(v),
+        Some(Remembered::Time(v)) => Value::Time(v),
+    }
+}
 
 fn literal_value(literal: &Literal) -> Value<'_> {
     match literal {

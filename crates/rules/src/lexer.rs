@@ -41,6 +41,8 @@ pub(crate) enum Token {
     Star,
     Slash,
     Percent,
+    /// `=` by itself: in a counter's declaration.
+    Assign,
     /// Reported already; whoever expects something here need not report again.
     Stray,
     End,
@@ -218,7 +220,6 @@ impl<'t> Lexer<'t, '_, '_> {
             '“' | '”' | '„' | '‘' | '’' | '«' | '»' => {
                 Some("use straight quotes: `\"…\"`")
             }
-            '=' => Some("write `==` to compare"),
             '&' => Some("write `&&` or `and`"),
             '|' => Some("write `||` or `or`"),
             '#' | ';' => Some("a comment begins with `//`; nothing needs a semicolon"),
@@ -236,7 +237,6 @@ impl<'t> Lexer<'t, '_, '_> {
             hint.map(str::to_owned),
         );
         match first {
-            '=' => self.push(Token::Equal, len),
             '&' => self.push(Token::And, len),
             '|' => self.push(Token::Or, len),
             '#' | ';' => self.at += len,
@@ -341,6 +341,7 @@ fn punctuation(rest: &str) -> Option<(Token, usize)> {
         ("*", Token::Star),
         ("/", Token::Slash),
         ("%", Token::Percent),
+        ("=", Token::Assign),
     ];
     TWO.iter()
         .chain(ONE)
@@ -431,7 +432,6 @@ mod tests {
     fn what_is_no_token_is_named() {
         refused("\"abc\n", "no closing quote");
         refused("\"abc\\\n", "no closing quote");
-        refused("a = b", "write `==`");
         refused("“x”", "straight quotes");
         refused("24x", "neither a number nor a duration");
         refused("a \u{202e} b", "U+202E");

@@ -5,30 +5,48 @@
 //! this nor any later walk over the tree can run out of stack.
 //!
 //! ```text
-//! file   = { "rule" name "{" { clause } "}" | "test" string "{" { part } "}" }
-//! clause = "on" name { "," name } | "mode" word | "policy" name | "reason" string
+//! file   = { "rule" name "{" { clause } "}" | "test" string "{" { part } "}" | counter }
+//! clause = "on" name { "," name } | "mode" word [ number "%" ] | "policy" name
+//!        | "reason" [ language ] string | "once" "per" expressions "over" duration
+//!        | "limit" int "per" ( "hour" | "day" ) { "," int "per" … }
 //!        | "when" expression | "then" effect { "," effect }
-//! part   = "at" string | "event" json | "media" json | "match" json
-//!        | "members" name "{" { word string [","] } "}"
+//! counter = "counter" word "=" "count" "(" [ name { "," name } ] ")" { of }
+//!         | "counter" word "=" ( "distinct" | "sum" | "last" ) "(" expression ")" { of }
+//! of     = "on" name { "," name } | "by" expressions | "over" duration | "where" expression
+//! part   = "at" string | "before" [ int ] json | "given" given | "event" json | "media" json
+//!        | "match" json | "members" name "{" { word string [","] } "}"
+//! given  = "counter" word "=" expression | "label" word string | "strikes" "=" int
+//!        | "set" string "{" { string [","] } "}"
 //!        | "expect" expected { "," expected }
 //! expected = "nothing" | [ "no" ] "verdict" name | effect
 //! effect = word "(" [ argument { "," argument } ] ")"      argument = [ word ":" ] expression
 //! ```
 
 use crate::ast::{
-    Arg, Binary, Effect, Expect, Expr, ExprKind, File, Json, Members, Rule, Spanned, Test,
+    Arg, Binary, Counter, Effect, Expect, Expr, ExprKind, File, Given, Json, Limit, Members, Mode,
+    Once, Rule, Spanned, Test,
 };
 use crate::diagnostic::{Problems, Source, Span};
 use crate::lexer::{Lexeme, Token, lex, shown};
 use crate::literal;
-use crate::suggest::{did_you_mean_or_list, nearest};
+use crate::suggest::{did_you_mean_or_list, nearest, one_of};
 use sha2::{Digest, Sha256};
 
 /// Deepest nesting of an expression.
 pub(crate) const DEPTH_MAX: u16 = 64;
 
-const RULE_CLAUSES: &[&str] = &["on", "mode", "policy", "reason", "when", "then"];
-const TEST_PARTS: &[&str] = &["at", "event", "media", "match", "members", "expect"];
+pub(crate) const ITEMS: &[&str] = &["rule", "test", "counter"];
+pub(crate) const RULE_CLAUSES: &[&str] = &[
+    "on", "mode", "policy", "reason", "once", "limit", "when", "then",
+];
+pub(crate) const TEST_PARTS: &[&str] = &[
+    "at", "before", "given", "event", "media", "match", "members", "expect",
+];
+pub(crate) const COUNTER_CLAUSES: &[&str] = &["on", "by", "over", "where"];
+/// Functions a counter may be.
+pub(crate) const COUNTER_FUNCTIONS: &[&str] = &["count", "distinct", "sum", "last"];
+/// Most events of one `before`, so that a test ends soon.
+const BEFORE_MAX: i64 = 10_000;
 
 /// Reads one file. `None` marks what was reported and left out.
 pub(crate) fn parse(source: &Source, problems: &mut Problems<'_>) -> File {
@@ -160,10 +178,11 @@ impl<'t> Parser<'t, '_, '_> {
                 (Token::End, _) => return file,
                 (_, "rule") => file.rules.extend(self.rule()),
                 (_, "test") => file.tests.extend(self.test()),
+                (_, "counter") => file.counters.extend(self.counter()),
                 (_, word) => {
-                    let hint = nearest(word, ["rule", "test"])
+                    let hint = nearest(word, ITEMS.iter().copied())
                         .map(|near| format!("did you mean `{near}`?"));
-                    let message = format!("expected `rule` or `test`, found {}", self.found());
+                    let message = format!("expected {}, found {}", one_of(ITEMS), self.found());
                     if self.token() != Token::Stray {
                         self.problems.error_maybe(self.span(), message, hint);
                     }
@@ -178,6 +197,7 @@ impl<'t> Parser<'t, '_, '_> {
         match self.word() {
             "rule" => matches!(self.ahead(1).token, Token::Word | Token::Text),
             "test" => self.ahead(1).token == Token::Text,
+            "counter" => self.ahead(1).token == Token::Word && self.ahead(2).token == Token::Assign,
             _ => false,
         }
     }
@@ -225,17 +245,18 @@ impl<'t> Parser<'t, '_, '_> {
             self.skip_to_item();
             return None;
         };
-        let (on, mode, policy, reason, when, then) = (vec![], None, None, None, None, None);
         let mut rule = Rule {
             name,
             span: start,
             hash: [0; 32],
-            on,
-            mode,
-            policy,
-            reason,
-            when,
-            then,
+            on: vec![],
+            mode: None,
+            policy: None,
+            reasons: vec![],
+            once: None,
+            limits: vec![],
+            when: None,
+            then: None,
             broken: false,
         };
         loop {
@@ -282,11 +303,157 @@ impl<'t> Parser<'t, '_, '_> {
             "on" => {
                 rule.on = self.list_of(|p| p.name("an event type, for example `post.created`"))?;
             }
-            "mode" => rule.mode = Some(self.name("`live` or `shadow`")?),
+            "mode" => rule.mode = Some(self.mode()?),
             "policy" => rule.policy = Some(self.name("the policy's name")?),
-            "reason" => rule.reason = Some(self.string("the reason in quotes")?),
+            "reason" => {
+                let language = match self.token() {
+                    Token::Word => Some(self.name("a language")?),
+                    _ => None,
+                };
+                let reason = self.string("the reason in quotes")?;
+                rule.reasons.push((language, reason));
+            }
+            "once" => rule.once = Some(self.once()?),
+            "limit" => rule.limits = self.list_of(Self::limit)?,
             "when" => rule.when = Some(self.whole_expression(RULE_CLAUSES)?),
             _ => rule.then = Some(self.list_of(Self::effect)?),
+        }
+        Some(())
+    }
+
+    fn mode(&mut self) -> Option<Mode> {
+        let word = self.name("`live`, `shadow`, `draft` or `off`")?;
+        let span = self.span();
+        let number = matches!(self.token(), Token::Int | Token::Float);
+        if !number {
+            return Some(Mode { word, share: None });
+        }
+        self.bump();
+        let percent = self.text_of(span).parse::<f64>().unwrap_or(f64::NAN);
+        let end = self.expect(Token::Percent, "`%` after the share of events")?;
+        let share = Some(Spanned {
+            node: percent,
+            span: span.to(end.span),
+        });
+        Some(Mode { word, share })
+    }
+
+    fn once(&mut self) -> Option<Once> {
+        let start = self.previous_span();
+        self.expect_word(
+            "per",
+            "`per` and for what, for example `once per account.id over 24h`",
+        )?;
+        let by = self.list_of(Self::expression)?;
+        self.expect_word("over", "`over` and for how long, for example `over 24h`")?;
+        let over = self.expression()?;
+        let span = start.to(over.span);
+        Some(Once { by, over, span })
+    }
+
+    fn limit(&mut self) -> Option<Limit> {
+        let number = self.expression()?;
+        self.expect_word("per", "`per hour` or `per day`")?;
+        let per = self.name("`hour` or `day`")?;
+        Some(Limit { number, per })
+    }
+
+    fn expect_word(&mut self, word: &str, what: &str) -> Option<()> {
+        if self.word() == word {
+            self.bump();
+            return Some(());
+        }
+        self.expected(what);
+        None
+    }
+
+    /// `counter burst = count(post.created) by account.id over 1h`.
+    fn counter(&mut self) -> Option<Counter> {
+        let first = self.at;
+        let start = self.bump().span;
+        let head = self.counter_head();
+        let Some((name, function)) = head else {
+            self.skip_to_item();
+            return None;
+        };
+        let mut counter = Counter {
+            name,
+            span: start,
+            hash: [0; 32],
+            function,
+            value: None,
+            on: vec![],
+            by: vec![],
+            over: None,
+            filter: None,
+            broken: false,
+        };
+        if self.counter_value(&mut counter).is_none() {
+            counter.broken = true;
+            self.skip_clause(COUNTER_CLAUSES);
+        }
+        while self.token() != Token::End && !self.begins_item() {
+            let (word, at) = (self.word(), self.span());
+            if !COUNTER_CLAUSES.contains(&word) {
+                let hint = did_you_mean_or_list(word, COUNTER_CLAUSES);
+                self.expected_hint("a part of the counter", hint);
+                counter.broken = true;
+                self.skip_to_item();
+                break;
+            }
+            if counter_has(&counter, word) {
+                let message = format!("`{word}` is given twice");
+                self.problems.error_hint(at, message, "keep one of the two");
+            }
+            self.bump();
+            if self.counter_clause(word, &mut counter).is_none() {
+                counter.broken = true;
+                self.skip_clause(COUNTER_CLAUSES);
+            }
+        }
+        counter.span = start.to(self.previous_span());
+        counter.hash = self.hash_of(first);
+        Some(counter)
+    }
+
+    fn counter_head(&mut self) -> Option<(Spanned<String>, Spanned<String>)> {
+        let name = self.plain_word("the counter's name")?;
+        self.expect(Token::Assign, "`=` and what is counted")?;
+        let function = self.plain_word(&one_of(COUNTER_FUNCTIONS))?;
+        self.expect(Token::OpenParen, "`(` after what is counted")?;
+        Some((name, function))
+    }
+
+    fn plain_word(&mut self, what: &str) -> Option<Spanned<String>> {
+        let lexeme = self.expect(Token::Word, what)?;
+        Some(Spanned {
+            node: self.text_of(lexeme.span).to_owned(),
+            span: lexeme.span,
+        })
+    }
+
+    /// What stands between the parentheses, and the closing one.
+    fn counter_value(&mut self, counter: &mut Counter) -> Option<()> {
+        if counter.function.node == "count" {
+            if self.token() != Token::CloseParen {
+                counter.on =
+                    self.list_of(|p| p.name("an event type, for example `post.created`"))?;
+            }
+        } else {
+            counter.value = Some(self.expression()?);
+        }
+        self.expect(Token::CloseParen, "`)`").map(|_| ())
+    }
+
+    fn counter_clause(&mut self, word: &str, counter: &mut Counter) -> Option<()> {
+        match word {
+            "on" => {
+                counter.on =
+                    self.list_of(|p| p.name("an event type, for example `post.created`"))?;
+            }
+            "by" => counter.by = self.list_of(Self::expression)?,
+            "over" => counter.over = Some(self.expression()?),
+            _ => counter.filter = Some(self.whole_expression(COUNTER_CLAUSES)?),
         }
         Some(())
     }
@@ -311,16 +478,16 @@ impl<'t> Parser<'t, '_, '_> {
             self.skip_to_item();
             return None;
         };
-        let (at, event, media, matches, members, expect) =
-            (None, None, vec![], vec![], vec![], vec![]);
         let mut test = Test {
             name,
-            at,
-            event,
-            media,
-            matches,
-            members,
-            expect,
+            at: None,
+            before: vec![],
+            given: vec![],
+            event: None,
+            media: vec![],
+            matches: vec![],
+            members: vec![],
+            expect: vec![],
             broken: false,
         };
         loop {
@@ -343,7 +510,8 @@ impl<'t> Parser<'t, '_, '_> {
                 continue;
             }
             if (word == "at" && test.at.is_some()) || (word == "event" && test.event.is_some()) {
-                let hint = "a test plays one event: write a second test";
+                let hint =
+                    "a test is about one event: write a second test, or let it come `before`";
                 self.problems
                     .error_hint(span, format!("`{word}` is given twice"), hint);
             }
@@ -361,6 +529,14 @@ impl<'t> Parser<'t, '_, '_> {
                 test.at =
                     Some(self.string("a time in quotes, for example `\"2026-11-22T10:15:00Z\"`")?);
             }
+            "before" => {
+                let times = self.before_times()?;
+                test.before.push((times, self.json()?));
+            }
+            "given" => {
+                let given = self.given()?;
+                test.given.push(given);
+            }
             "event" => test.event = Some(self.json()?),
             "media" => test.media.push(self.json()?),
             "match" => test.matches.push(self.json()?),
@@ -374,6 +550,57 @@ impl<'t> Parser<'t, '_, '_> {
             }
         }
         Some(())
+    }
+
+    /// How many times an event came before; once, when nothing is said.
+    fn before_times(&mut self) -> Option<u32> {
+        if self.token() != Token::Int {
+            return Some(1);
+        }
+        let span = self.span();
+        let times = self.int(false)?;
+        if (1..=BEFORE_MAX).contains(&times) {
+            return u32::try_from(times).ok();
+        }
+        let message = format!("an event may come 1 to {BEFORE_MAX} times before");
+        self.problems.error(span, message);
+        None
+    }
+
+    fn given(&mut self) -> Option<Given> {
+        const KINDS: &[&str] = &["counter", "label", "strikes", "set"];
+        let word = self.word();
+        if !KINDS.contains(&word) {
+            self.expected_hint("what is given", did_you_mean_or_list(word, KINDS));
+            return None;
+        }
+        self.bump();
+        match word {
+            "counter" => {
+                let name = self.plain_word("the counter's name")?;
+                self.expect(Token::Assign, "`=` and its value")?;
+                Some(Given::Counter(name, self.expression()?))
+            }
+            "label" => {
+                let entity = self.plain_word("`account`, `space` or `content`")?;
+                Some(Given::Label(entity, self.string("the label in quotes")?))
+            }
+            "strikes" => {
+                self.expect(Token::Assign, "`=` and their weight")?;
+                Some(Given::Strikes(self.expression()?))
+            }
+            _ => {
+                let set = self.string("the set's name in quotes")?;
+                self.expect(Token::OpenBrace, "`{`")?;
+                let mut items = Vec::new();
+                while self.token() == Token::Text {
+                    items.push(self.string("an entry in quotes")?);
+                    self.eat(Token::Comma);
+                }
+                self.expect(Token::CloseBrace, "an entry in quotes, or `}`")?;
+                Some(Given::Set(set, items))
+            }
+        }
     }
 
     fn members(&mut self) -> Option<Members> {
@@ -583,6 +810,7 @@ impl<'t> Parser<'t, '_, '_> {
         if self.token() == Token::CloseBrace
             || self.token() == Token::End
             || clauses.contains(&self.word())
+            || self.begins_item()
         {
             return Some(expr);
         }
@@ -648,7 +876,12 @@ impl<'t> Parser<'t, '_, '_> {
     fn binary(&mut self, min: u8) -> Option<Expr> {
         let mut left = self.prefix(min)?;
         while let Some((operator, strength)) = self.operator().filter(|(_, s)| *s >= min) {
-            let at = self.bump().span;
+            let lexeme = self.bump();
+            let at = lexeme.span;
+            if lexeme.token == Token::Assign {
+                self.problems
+                    .error_hint(at, "`=` means nothing here", "write `==` to compare");
+            }
             let right = self.binary(strength + 1)?;
             let span = left.span.to(right.span);
             left = match operator {
@@ -721,7 +954,7 @@ impl<'t> Parser<'t, '_, '_> {
                 "in" => binary(Binary::In, RELATION),
                 _ => None,
             },
-            Token::Equal => binary(Binary::Equal, RELATION),
+            Token::Equal | Token::Assign => binary(Binary::Equal, RELATION),
             Token::NotEqual => binary(Binary::NotEqual, RELATION),
             Token::Less => binary(Binary::Less, RELATION),
             Token::LessEqual => binary(Binary::LessEqual, RELATION),
@@ -960,8 +1193,20 @@ fn rule_has(rule: &Rule, clause: &str) -> bool {
         "on" => !rule.on.is_empty(),
         "mode" => rule.mode.is_some(),
         "policy" => rule.policy.is_some(),
-        "reason" => rule.reason.is_some(),
+        // Each in a language of its own; the checker looks.
+        "reason" => false,
+        "once" => rule.once.is_some(),
+        "limit" => !rule.limits.is_empty(),
         "when" => rule.when.is_some(),
         _ => rule.then.is_some(),
+    }
+}
+
+fn counter_has(counter: &Counter, clause: &str) -> bool {
+    match clause {
+        "on" => !counter.on.is_empty(),
+        "by" => !counter.by.is_empty(),
+        "over" => counter.over.is_some(),
+        _ => counter.filter.is_some(),
     }
 }

@@ -1,15 +1,19 @@
 //! Rule sets: files compiled together, and evaluated on the facts of one event.
 
-use crate::check::{Plan, PlanTarget, Whole, check_rule};
-use crate::compile::{BoolFn, subject_of};
+use crate::check::{CounterProgram, Plan, Whole, check_counter, check_rule};
+use crate::compile::{BoolFn, EncodeFn};
+use crate::counters::Window;
 use crate::diagnostic::{Diagnostic, Problems, Severity, Source, Span};
 use crate::env::{Ctx, Memo, Shared};
 use crate::explain::{Explanation, explain};
+use crate::memory::Memory;
 use crate::parser::parse;
 use crate::schema::Schema;
 use crate::testing::{Test, TestOutcome, check_test, run};
 use crate::typed::Typed;
-use manara_model::{BankName, Effect, EntityType, Facts, Mode, Name, Traced, Verdict};
+use crate::types::Type;
+use manara_model::{BankName, Facts, Name, RuleMode, Traced};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -23,12 +27,16 @@ const RULES_MAX: usize = 10_000;
 pub struct Rule {
     /// Its name, unique over all files.
     pub name: Name,
-    /// Whether it acts or only records.
-    pub mode: Mode,
+    /// Whether it acts, on what share of the events, or only records.
+    pub mode: RuleMode,
     /// The policy it enforces.
     pub policy: Name,
     /// Why, in words for the person it concerns.
     pub reason: String,
+    /// The same in other languages, by their BCP 47 tags.
+    pub reasons: BTreeMap<String, String>,
+    /// How often it may act, where it says so itself.
+    pub limits: Limits,
     /// The event types it is about; none for every type.
     pub on: Vec<String>,
     /// The file it is in.
@@ -45,6 +53,66 @@ pub struct Rule {
     pub version: u32,
 }
 
+impl Rule {
+    /// Whether it is about events of this type.
+    pub fn sees(&self, event_type: &str) -> bool {
+        self.on.is_empty() || self.on.iter().any(|on| on == event_type)
+    }
+}
+
+/// How often a rule may act before its circuit breaker opens; `None`: as the server's configuration says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Events within an hour.
+    pub per_hour: Option<u32>,
+    /// Events within a day.
+    pub per_day: Option<u32>,
+}
+
+/// What a counter makes of the events it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CounterFunction {
+    /// How many there were.
+    Count,
+    /// How many different values they had.
+    Distinct,
+    /// What their values add up to.
+    Sum,
+    /// The value of the one before.
+    Last,
+}
+
+/// One declared counter, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name, unique over all files.
+    pub name: String,
+    /// What it makes of the events.
+    pub function: CounterFunction,
+    /// Over how long.
+    pub window: Window,
+    /// The event types it counts; none for every type.
+    pub on: Vec<String>,
+    /// The type of what it reads.
+    pub ty: Type,
+    /// The file it is in.
+    pub source: String,
+    /// The line it begins on, from 1.
+    pub line: u32,
+    /// Exactly what its author wrote.
+    pub text: String,
+    /// SHA-256 over its tokens: another hash is another counter, which begins anew.
+    pub hash: [u8; 32],
+}
+
+/// `once per …`, ready to run.
+pub(crate) struct Once {
+    pub(crate) by: Vec<EncodeFn>,
+    pub(crate) window: Window,
+    /// As written.
+    pub(crate) text: String,
+}
+
 /// What runs when a rule is evaluated.
 pub(crate) struct Program {
     pub(crate) condition: BoolFn,
@@ -52,21 +120,29 @@ pub(crate) struct Program {
     pub(crate) effects: Vec<Plan>,
     /// Where the rule's text begins in its file: the spans of `when` count from the file's start.
     pub(crate) start: usize,
+    /// Whether what happened before the event matters.
+    pub(crate) looks_back: bool,
+    /// The counters it reads.
+    pub(crate) counters: Vec<usize>,
+    pub(crate) once: Option<Once>,
 }
 
 /// Rules ready to run, with their tests. Made by [`compile`].
 pub struct RuleSet {
     rules: Vec<Rule>,
     programs: Vec<Program>,
+    pub(crate) counters: Vec<Counter>,
+    pub(crate) counter_programs: Vec<CounterProgram>,
     /// For each event type a rule names, sorted by it: all rules that see it, in order. There are few,
     /// and finding one among few by comparing is faster than by hashing.
     by_type: Vec<(String, Vec<usize>)>,
     /// The rules that see every other event type.
     for_others: Vec<usize>,
-    shared: Shared,
+    pub(crate) shared: Shared,
     banks: BTreeMap<BankName, u32>,
     tests: Vec<Test>,
     warnings: Vec<Diagnostic>,
+    fingerprint: [u8; 32],
 }
 
 impl fmt::Debug for RuleSet {
@@ -103,13 +179,26 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
         shared: Shared::default(),
         banks: BTreeMap::new(),
         names: HashMap::new(),
+        counters: BTreeMap::new(),
     };
     let mut found: Vec<Diagnostic> = Vec::new();
     let (mut rules, mut programs, mut tests) = (Vec::new(), Vec::new(), Vec::new());
     let mut rules_seen = 0_usize;
+    let mut files = Vec::with_capacity(sources.len());
     for source in sources {
         let mut problems = Problems::of(source);
-        let Some(file) = read(source, &mut problems) else {
+        let file = read(source, &mut problems);
+        files.push((source, file, problems));
+    }
+    // Counters of any file can be used in all of them.
+    let mut counters = Vec::new();
+    for (source, file, problems) in &mut files {
+        for counter in file.iter().flat_map(|file| &file.counters) {
+            check_counter(counter, source, &mut whole, problems, &mut counters);
+        }
+    }
+    for (source, file, mut problems) in files {
+        let Some(file) = file else {
             found.extend(problems.finish());
             continue;
         };
@@ -140,9 +229,14 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
     }
     let (by_type, for_others) = index_by_type(&rules);
     let Whole { shared, banks, .. } = whole;
+    let (counters, counter_programs): (Vec<Counter>, _) = counters.into_iter().unzip();
+    let fingerprint = fingerprint_of(&rules, &counters);
     Ok(RuleSet {
+        fingerprint,
         rules,
         programs,
+        counters,
+        counter_programs,
         by_type,
         for_others,
         shared,
@@ -164,6 +258,16 @@ fn read(source: &Source, problems: &mut Problems<'_>) -> Option<crate::ast::File
     Some(parse(source, problems))
 }
 
+fn fingerprint_of(rules: &[Rule], counters: &[Counter]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update((rules.len() as u64).to_le_bytes());
+    let hashes = rules.iter().map(|rule| &rule.hash);
+    for hash in hashes.chain(counters.iter().map(|counter| &counter.hash)) {
+        hasher.update(hash);
+    }
+    hasher.finalize().into()
+}
+
 /// For each event type that some rule names, the rules that see it; and those that see the others.
 fn index_by_type(rules: &[Rule]) -> (Vec<(String, Vec<usize>)>, Vec<usize>) {
     let sees = |event_type: Option<&String>| -> Vec<usize> {
@@ -172,7 +276,7 @@ fn index_by_type(rules: &[Rule]) -> (Vec<(String, Vec<usize>)>, Vec<usize>) {
         rules
             .iter()
             .enumerate()
-            .filter(|(_, rule)| sees(rule))
+            .filter(|(_, rule)| rule.mode.runs() && sees(rule))
             .map(|(i, _)| i)
             .collect()
     };
@@ -211,11 +315,14 @@ impl RuleSet {
         }
     }
 
-    /// The verdicts on one event: one for each rule that fires, live or shadow, in rule order.
-    ///
-    /// Nothing is allocated as long as no rule fires and no rule asks for a normalised text.
-    pub fn evaluate(&self, facts: &Facts<'_>) -> Vec<Verdict> {
-        self.evaluate_those(facts, |_| true)
+    /// What tells this set from others: a hash over its rules and counters, in their order.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// The counters, in the order of the files and within them of the text.
+    pub fn counters(&self) -> &[Counter] {
+        &self.counters
     }
 
     /// Runs the `test` blocks, each against the rules of its own file.
@@ -223,8 +330,8 @@ impl RuleSet {
         self.tests.iter().map(|test| run(test, self)).collect()
     }
 
-    /// The rules that see events of this type.
-    fn seeing(&self, event_type: &str) -> &[usize] {
+    /// The running rules that see events of this type.
+    pub(crate) fn seeing(&self, event_type: &str) -> &[usize] {
         let at = self
             .by_type
             .binary_search_by(|(named, _)| named.as_str().cmp(event_type));
@@ -233,36 +340,24 @@ impl RuleSet {
             .map_or(&self.for_others, |(_, rules)| rules)
     }
 
-    pub(crate) fn evaluate_those(
-        &self,
-        facts: &Facts<'_>,
-        wanted: impl Fn(&Rule) -> bool,
-    ) -> Vec<Verdict> {
-        let memo = Memo::default();
-        let ctx = Ctx::new(facts, &self.shared, &memo);
-        let mut verdicts = Vec::new();
-        for index in self.seeing(&facts.event.r#type) {
-            let (Some(rule), Some(program)) = (self.rules.get(*index), self.programs.get(*index))
-            else {
-                continue;
-            };
-            if wanted(rule) && (program.condition)(&ctx) == Some(true) {
-                verdicts.push(verdict(rule, program, &ctx));
-            }
-        }
-        verdicts
+    pub(crate) fn rule(&self, index: usize) -> Option<(&Rule, &Program)> {
+        Some((self.rules.get(index)?, self.programs.get(index)?))
     }
 
     /// The conditions of a file that did not hold on these facts, with their values: `max` of them,
     /// those that ended unknown first.
-    pub(crate) fn unfired(&self, facts: &Facts<'_>, source: &str, max: usize) -> String {
+    pub(crate) fn unfired(
+        &self,
+        facts: &Facts<'_>,
+        memory: &dyn Memory,
+        source: &str,
+        max: usize,
+    ) -> String {
         let memo = Memo::default();
-        let ctx = Ctx::new(facts, &self.shared, &memo);
-        let mut explained: Vec<(&Rule, Explanation)> = self
-            .seeing(&facts.event.r#type)
-            .iter()
-            .filter_map(|index| Some((self.rules.get(*index)?, self.programs.get(*index)?)))
-            .filter(|(rule, _)| rule.source == source)
+        let ctx = Ctx::new(facts, &self.shared, &memo).remembering(memory);
+        let of_file = self.rules.iter().zip(&self.programs);
+        let mut explained: Vec<(&Rule, Explanation)> = of_file
+            .filter(|(rule, _)| rule.source == source && rule.sees(&facts.event.r#type))
             .map(|(rule, program)| {
                 (
                     rule,
@@ -297,52 +392,5 @@ impl RuleSet {
             )
         };
         self.programs.iter().map(both).collect()
-    }
-}
-
-fn verdict(rule: &Rule, program: &Program, ctx: &Ctx<'_>) -> Verdict {
-    let Explanation {
-        value,
-        because,
-        trace,
-        media,
-    } = explain(&program.when, program.start, &rule.text, ctx);
-    debug_assert_eq!(
-        value,
-        Some(true),
-        "the two walks disagree on rule {}",
-        rule.name
-    );
-    Verdict {
-        rule: rule.name.clone(),
-        version: rule.version,
-        mode: rule.mode,
-        policy: rule.policy.clone(),
-        reason: rule.reason.clone(),
-        because,
-        trace,
-        effects: program
-            .effects
-            .iter()
-            .flat_map(|plan| effects(plan, &media, ctx))
-            .collect(),
-    }
-}
-
-/// The effects a plan comes to on this event: one, or one for each medium found.
-fn effects(plan: &Plan, media: &[usize], ctx: &Ctx<'_>) -> Vec<Effect> {
-    let effect = |target, index| Effect {
-        kind: plan.kind,
-        target,
-        index,
-        detail: plan.detail.clone(),
-    };
-    match plan.target {
-        PlanTarget::Entity(entity) => vec![effect(entity, None)],
-        PlanTarget::Subject => vec![effect(subject_of(ctx), None)],
-        PlanTarget::FoundMedia => media
-            .iter()
-            .map(|index| effect(EntityType::Media, Some(*index)))
-            .collect(),
     }
 }

@@ -84,6 +84,14 @@ pub(crate) enum Kind {
     Distance(Lookup),
     /// In which form the nearest image was found; unknown when none was.
     Form(Lookup),
+    /// What a counter reads for this event; its number in the rule set.
+    Counter(usize),
+    /// Whether the event's entity of this type carries a label.
+    HasLabel(manara_model::EntityType, Box<str>),
+    /// The weight of the account's strikes, all or those of a time before the event.
+    Strikes(Option<SignedDuration>),
+    /// Whether a set kept by operators holds a text.
+    InSet(Box<str>, Box<Typed>),
     /// Already reported as wrong.
     Wrong,
 }
@@ -161,7 +169,7 @@ impl Typed {
             Kind::Text { receiver, arg, .. } => {
                 std::iter::once(&**receiver).chain(arg.as_deref()).collect()
             }
-            Kind::ContainsPhrase { receiver, .. } => vec![receiver],
+            Kind::ContainsPhrase { receiver, .. } | Kind::InSet(_, receiver) => vec![receiver],
             Kind::Macro { list, body, .. } => vec![list, body],
             _ => Vec::new(),
         }
@@ -179,11 +187,33 @@ impl Typed {
             | Kind::Matches(_)
             | Kind::Distance(_)
             | Kind::Form(_)
+            | Kind::Counter(_)
+            | Kind::HasLabel(..)
+            | Kind::Strikes(_)
+            | Kind::InSet(..)
             // These two are constant with a literal receiver only, which nobody writes.
             | Kind::ContainsPhrase { .. }
             | Kind::Macro { .. }
             | Kind::Wrong => false,
             _ => self.parts().into_iter().all(Self::is_constant),
+        }
+    }
+
+    /// Whether its value depends on what happened before the event.
+    pub(crate) fn looks_back(&self) -> bool {
+        match self.kind {
+            Kind::Counter(_) | Kind::HasLabel(..) | Kind::Strikes(_) => true,
+            _ => self.parts().into_iter().any(Self::looks_back),
+        }
+    }
+
+    /// The counters it reads.
+    pub(crate) fn counters(&self, out: &mut Vec<usize>) {
+        if let Kind::Counter(index) = self.kind {
+            out.push(index);
+        }
+        for part in self.parts() {
+            part.counters(out);
         }
     }
 
@@ -212,6 +242,8 @@ fn cost_of(kind: &Kind) -> u64 {
     const SCAN: u64 = 20;
     const NORMALISE: u64 = 500;
     const LOOK_UP: u64 = 10;
+    const READ_COUNTER: u64 = 200;
+    const ASK_STORE: u64 = 5_000;
     let own = match kind {
         Kind::Wrong => 0,
         Kind::Attribute(_) => 20,
@@ -222,6 +254,9 @@ fn cost_of(kind: &Kind) -> u64 {
         | Kind::ContainsPhrase { .. } => NORMALISE,
         Kind::Text { .. } | Kind::Size(_) => SCAN,
         Kind::Matches(_) | Kind::Distance(_) | Kind::Form(_) => LOOK_UP,
+        Kind::Counter(_) => READ_COUNTER,
+        Kind::HasLabel(..) | Kind::Strikes(_) => ASK_STORE,
+        Kind::InSet(_, item) => SCAN + item.cost,
         Kind::Binary(Binary::In, item, list) => COMPARE * list.elements_max() + item.cost,
         _ => COMPARE,
     };

@@ -199,7 +199,7 @@ fn shapes_of_rules() {
         "rule r { polcy p reason \"r\" when account.followers > 1 then remove(content) }",
         "rule r { policy p policy q reason \"r\" when account.followers > 1 then remove(content) }",
         "rule r { on post.craeted policy p reason \"r\" when account.followers > 1 then remove(content) }",
-        "rule r { mode draft policy p reason \"r\" when account.followers > 1 then remove(content) }",
+        "rule r { mode dry_run policy p reason \"r\" when account.followers > 1 then remove(content) }",
         "rule r { policy p reason \"r\" when account.followers > 1 then remove(content)\nrule s { policy p reason \"s\" when account.followers > 1 then remove(content) }",
         "rule r { policy p reason \"r\" when account.followers > 1 then remove(content) }\nrule r { policy p reason \"r\" when account.followers > 1 then remove(content) }",
         "rule r { policy p reason \"r\" if account.followers > 1 then remove(content) }",
@@ -324,4 +324,53 @@ fn every_file_is_reported_in_one_go() {
             "c.rules:1:6 rule `c` has no effect",
         ]
     );
+}
+
+#[test]
+fn clauses() {
+    insta::assert_snapshot!(reports(&[
+        r#"rule r { mode live 0% policy p reason "r" when account.followers > 1 then remove(content) }"#,
+        r#"rule r { mode live 10 policy p reason "r" when account.followers > 1 then remove(content) }"#,
+        r#"rule r { mode shadow 10% policy p reason "r" when account.followers > 1 then remove(content) }"#,
+        r#"rule r { policy p reason english "r" reason "a" reason "b" when account.followers > 1 then remove(content) }"#,
+        r#"rule r { policy p reason "r" limit 0 per hour, 5 per week, 1 per day, 2 per day when account.followers > 1 then remove(content) }"#,
+        r#"rule r { policy p reason "r" once per account.id when account.followers > 1 then remove(content) }"#,
+        r#"rule r { policy p reason "r" once per content.links over account.age when account.followers > 1 then remove(content) }"#,
+        r#"rule r { policy p reason "r" when account.followers > 1 then label(account, "x", for: 1h, until: timestamp("2027-01-01T00:00:00Z")) }"#,
+        r#"rule r { policy p reason "r" when account.followers > 1 then notify(), refer(content), refer(content, "Hot Line") }"#,
+        r#"rule r { policy p reason "r" when account.followers > 1 then demonetise(media), label(account, "x", until: 30d) }"#,
+    ]));
+}
+
+#[test]
+fn counters() {
+    insta::assert_snapshot!(reports(&[
+        "counter c = count(post.created)",
+        "counter c = count(post.creatd) by account.id over 1h",
+        "counter c = many(post.created) by account.id over 1h",
+        "counter c = sum(content.text) by account.id over 1h",
+        "counter c = distinct(content.links) by account over 10ms",
+        "counter account = count() by account.id over 1h",
+        "counter C-1 = count() by account.id over 1h",
+        "counter c = count() by account.id over 1h counter c = count() by space.id over 1h",
+        "counter a = count() by account.id over 1h counter c = distinct(a) by account.id over 1h where a > 1",
+        r#"counter burst = count() by account.id over 1h rule r { policy p reason "r" when brst > 3 then remove(content) }"#,
+        r#"counter burst = count() by account.id over 1h rule r { policy p reason "r" when burst == "3" then remove(content) }"#,
+        "counter c = count() by account.id over 1h by space.id every 3",
+    ]));
+}
+
+#[test]
+fn the_past() {
+    insta::assert_snapshot!(conditions(&[
+        "account.hasLabel(\"Not A Name\")",
+        "account.hasLable(\"watched\")",
+        "content.strikes() > 3",
+        "account.strikes(90) > 3",
+        "account.strikes(within: account.age) > 3",
+        "account.id in set(trusted)",
+        "account.followers in set(\"trusted\")",
+        "set(\"trusted\").holds(account.id)",
+        "set(\"trusted\")",
+    ]));
 }

@@ -168,6 +168,8 @@ fn judged(n: usize) -> Result<NewEvent, Box<dyn Error>> {
         mode: Mode::Live,
         policy: "tvec".parse()?,
         reason: "This post holds a slogan that a partner confirmed.".into(),
+        reasons: std::collections::BTreeMap::new(),
+        held: None,
         because: vec![],
         trace: vec![],
         effects: vec![
@@ -177,9 +179,12 @@ fn judged(n: usize) -> Result<NewEvent, Box<dyn Error>> {
         ],
     };
     new.decision.verdicts = vec![verdict];
-    new.decision.actions = actions_of(new.decision.id, &new.decision.verdicts, |r#type, index| {
-        new.event.entity(r#type, index)
-    });
+    new.decision.actions = actions_of(
+        new.decision.id,
+        new.decision.at,
+        &new.decision.verdicts,
+        |r#type, index| new.event.entity(r#type, index),
+    );
     Ok(new)
 }
 

@@ -6,7 +6,7 @@
 use crate::error::StoreError;
 use crate::events::StoredEvent;
 use crate::evidence::Preview;
-use crate::members::CaseOfMember;
+use crate::members::OwnCase;
 use crate::outbox::Delivery;
 use crate::reader::{Reader, damaged, from_json, get, maybe_time, parsed, time};
 use crate::sql;
@@ -190,10 +190,11 @@ impl Tx<'_> {
         Ok((self.open_case(new, decision.at)?, true))
     }
 
-    /// Opens a case about a member, or adds to the one that is pending in whichever queue.
-    pub(crate) fn case_of_member(
+    /// Opens a case about something of Manara's own, a member of a bank or a rule, or adds to the one that
+    /// is pending in whichever queue.
+    pub(crate) fn own_case(
         &mut self,
-        of: CaseOfMember<'_>,
+        of: OwnCase<'_>,
         by: &Author,
         now: Timestamp,
     ) -> Result<CaseId, StoreError> {
@@ -355,6 +356,7 @@ impl Tx<'_> {
         if let Some(member) = case.entity.member() {
             self.settle_member(member, judgement.outcome, &judgement.note, &author, now)?;
         } else if judgement.outcome == Outcome::Keep {
+            self.settle_restored(&decision)?;
             for of in self.reader().decisions_of_case(id)? {
                 self.withdraw_strikes(of.id, decision.id)?;
             }

@@ -8,6 +8,7 @@ use crate::error::{Context, StoreError};
 use crate::evidence::Preview;
 use crate::reader::{Reader, bytes32, damaged, from_json, get, parsed, time};
 use crate::sql;
+use crate::stops::NewStop;
 use crate::tables::{DECISIONS, EVENT_CONFLICTS, EVENTS, STRIKES, blob, int, maybe_text, text};
 use crate::tx::{Committed, Tx, json};
 use jiff::Timestamp;
@@ -148,23 +149,50 @@ impl Tx<'_> {
         &mut self,
         events: Vec<NewEvent>,
     ) -> Result<Committed<Vec<Recorded>>, StoreError> {
-        let recorded: Result<_, StoreError> = events
-            .into_iter()
-            .map(|event| self.record_event(event))
-            .collect();
-        recorded.map(Committed)
+        self.record_events_with(events, |_, _, _| Ok(Vec::new()))
     }
 
-    fn record_event(&mut self, new: NewEvent) -> Result<Recorded, StoreError> {
-        self.begin("decision.made", &new.decision.author, new.received_at)?;
-        if !self.insert_event(&new)? {
-            self.abandon();
-            return self.record_again(&new);
+    /// The same, with decisions that are made, or completed, here: `decide` is given what is in the database
+    /// at this place of the log, the number of the event among `events`, and the event, and may change its
+    /// decision's verdicts and actions. It is asked once for each event that is new, in their order, so that
+    /// what it remembers is remembered in the order of the log; see [`Tx::when_ended`]. What it answers are
+    /// the circuit breakers that have opened.
+    pub fn record_events_with(
+        &mut self,
+        events: Vec<NewEvent>,
+        mut decide: impl FnMut(&Reader, usize, &mut NewEvent) -> Result<Vec<NewStop>, StoreError>,
+    ) -> Result<Committed<Vec<Recorded>>, StoreError> {
+        let mut recorded = Vec::with_capacity(events.len());
+        for (index, mut event) in events.into_iter().enumerate() {
+            let reader = self.reader();
+            recorded.push(if self.first_of(&event)? {
+                let stops = decide(reader, index, &mut event)?;
+                self.keep_decision(event, &stops)?
+            } else {
+                self.record_again(&event)?
+            });
         }
+        Ok(Committed(recorded))
+    }
+
+    /// Keeps an event if it is new, with its leaf open.
+    fn first_of(&mut self, new: &NewEvent) -> Result<bool, StoreError> {
+        self.begin("decision.made", &new.decision.author, new.received_at)?;
+        let is_new = self.insert_event(new)?;
+        if !is_new {
+            self.abandon();
+        }
+        Ok(is_new)
+    }
+
+    fn keep_decision(&mut self, new: NewEvent, stops: &[NewStop]) -> Result<Recorded, StoreError> {
         self.count("events", 1);
         if !is_plain(&new) {
             self.insert_decision(&new.decision, None)?;
             self.follow_up(&new)?;
+        }
+        for stop in stops {
+            self.insert_stop(stop, &new.decision)?;
         }
         self.seal(None)?;
         Ok(Recorded::New(new.decision))
@@ -231,8 +259,11 @@ impl Tx<'_> {
         )?;
         for action in &decision.actions {
             self.count(&format!("actions.{}", action.kind), 1);
+            if action.kind == ActionKind::Label {
+                self.insert_label(action, decision)?;
+            }
         }
-        Ok(())
+        self.tally(decision)
     }
 
     fn insert_strike(

@@ -52,7 +52,7 @@ pub struct MemberHits {
 
 /// Why and how a member goes into quarantine.
 #[derive(Debug, Clone)]
-pub(crate) struct CaseOfMember<'a> {
+pub(crate) struct OwnCase<'a> {
     pub(crate) entity: Entity,
     pub(crate) queue: &'a Name,
     pub(crate) policy: &'a Name,
@@ -209,7 +209,7 @@ impl Tx<'_> {
             };
             self.insert_change(bank_id, &found, &settings, reason, by, now)?;
         }
-        let case = CaseOfMember {
+        let case = OwnCase {
             entity: member.into(),
             queue,
             policy,
@@ -217,7 +217,7 @@ impl Tx<'_> {
             samples,
             note: format!("member {member} of {bank} in quarantine: {reason}"),
         };
-        let case = self.case_of_member(case, by, now)?;
+        let case = self.own_case(case, by, now)?;
         if !self.abandon() {
             self.seal(Some(format!("{bank} {member}: {reason}")))?;
         }

@@ -6,7 +6,7 @@ use crate::sql;
 use crate::tables::{RULE_VERSIONS, blob, int, text};
 use crate::tx::{Committed, Tx};
 use jiff::Timestamp;
-use manara_model::{Author, Mode, Name};
+use manara_model::{Author, Name, RuleMode};
 use rusqlite::Row;
 
 /// A rule as it is in force now.
@@ -21,7 +21,7 @@ pub struct RuleText {
     /// The file it stands in.
     pub file: String,
     /// Whether it acts.
-    pub mode: Mode,
+    pub mode: RuleMode,
 }
 
 /// A recorded version of a rule.
@@ -85,7 +85,7 @@ impl Tx<'_> {
                 blob(&rule.hash),
                 text(&rule.text),
                 text(&rule.file),
-                text(rule.mode.as_str()),
+                text(&rule.mode.to_string()),
                 int(now.as_microsecond()),
             ],
         )

@@ -216,6 +216,48 @@ pub(crate) const STRIKES_OF_DECISION: &str = strikes_where!("decision = ?1 ORDER
 pub(crate) const STRIKES_WEIGHT: &str =
     "SELECT coalesce(sum(weight), 0) FROM strikes WHERE account = ?1 AND withdrawn IS NULL";
 
+pub(crate) const STRIKES_SINCE: &str = "SELECT coalesce(sum(weight), 0) FROM strikes
+  WHERE account = ?1 AND withdrawn IS NULL AND at > ?2 AND at <= ?3";
+
+// --- Labels -------------------------------------------------------------------------------------
+
+pub(crate) const LABELS: &str =
+    "SELECT id, entity_type, entity_id, label, set_at, ends_at, decision
+  FROM labels WHERE entity_type = ?1 AND entity_id = ?2 AND ended_at IS NULL
+    AND (ends_at IS NULL OR ends_at > ?3) ORDER BY id";
+pub(crate) const HAS_LABEL: &str = "SELECT EXISTS (SELECT 1 FROM labels
+  WHERE entity_type = ?1 AND entity_id = ?2 AND label = ?3 AND ended_at IS NULL
+    AND (ends_at IS NULL OR ends_at > ?4))";
+pub(crate) const LABELS_AT: &str = "SELECT id, entity_type, entity_id, label, set_at, ends_at, decision
+  FROM labels WHERE set_at <= ?1 AND (ends_at IS NULL OR ends_at > ?1) AND (ended_at IS NULL OR ended_at > ?1)
+  ORDER BY id";
+
+// --- Circuit breakers ---------------------------------------------------------------------------
+
+macro_rules! rule_stops {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, rule, why, decision, stopped_at, reset_at, reset_by, note FROM rule_stops ",
+            $rest
+        )
+    };
+}
+pub(crate) const STOP_OPEN: &str = rule_stops!("WHERE rule = ?1 AND reset_at IS NULL");
+pub(crate) const STOPS_OPEN: &str =
+    rule_stops!("WHERE rule >= '' AND reset_at IS NULL ORDER BY rule");
+pub(crate) const STOPS_OF: &str = rule_stops!("WHERE rule = ?1 ORDER BY id DESC LIMIT ?2");
+pub(crate) const STOPS_COUNT: &str = "SELECT count(*) FROM rule_stops WHERE rule = ?1";
+
+// --- What rules did -----------------------------------------------------------------------------
+
+pub(crate) const TALLY: &str = "INSERT INTO rule_tallies (day, rule, what, n, last_at)
+  VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT (day, rule, what)
+  DO UPDATE SET n = n + 1, last_at = max(last_at, excluded.last_at)";
+pub(crate) const TALLIES: &str = "SELECT rule, what, sum(n), max(last_at) FROM rule_tallies
+  WHERE day BETWEEN ?1 AND ?2 GROUP BY rule, what ORDER BY rule, what";
+pub(crate) const TALLIES_OF: &str = "SELECT day, what, n, last_at FROM rule_tallies
+  WHERE rule = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, what";
+
 // --- Banks --------------------------------------------------------------------------------------
 
 /// Columns of a bank, to be followed by more of the statement.
@@ -447,6 +489,14 @@ mod tests {
             STRIKES,
             STRIKES_OF_DECISION,
             STRIKES_WEIGHT,
+            STRIKES_SINCE,
+            LABELS,
+            HAS_LABEL,
+            STOP_OPEN,
+            STOPS_OPEN,
+            STOPS_OF,
+            STOPS_COUNT,
+            TALLIES_OF,
             CASE_JUDGEMENTS,
             BANK,
             SAME_SIGNAL,

@@ -97,6 +97,14 @@ tables! {
         Plain("id"), Plain("name"), Plain("version"), Plain("hash"), Plain("text"), Plain("file"),
         Plain("mode"), Plain("recorded_at"),
     ];
+    LABELS = "labels" [
+        Plain("id"), Plain("entity_type"), Plain("entity_id"), Plain("label"), Plain("set_at"),
+        Plain("ends_at"), Plain("decision"), Plain("ended_at"), Plain("ended_by"),
+    ];
+    RULE_STOPS = "rule_stops" [
+        Plain("id"), Plain("rule"), Plain("why"), Plain("decision"), Plain("stopped_at"),
+        Plain("reset_at"), Plain("reset_by"), Plain("note"),
+    ];
     PREVIEWS = "previews" [
         Plain("sha256"), Plain("content_type"), Plain("added_at"), Digested("bytes"),
     ] ignore "sha256";

@@ -51,7 +51,11 @@ pub struct Tx<'a> {
     counters: Vec<(String, i64)>,
     open: Option<OpenLeaf>,
     canonical: Vec<u8>,
+    ends: Vec<End>,
 }
+
+/// What is to be done once it is known whether a write stands: told `true`, or `false` when it was undone.
+pub(crate) type End = Box<dyn FnOnce(bool) + Send>;
 
 struct OpenLeaf {
     leaf: Leaf,
@@ -68,7 +72,19 @@ impl<'a> Tx<'a> {
             counters: Vec::new(),
             open: None,
             canonical: Vec::new(),
+            ends: Vec::new(),
         }
+    }
+
+    /// Calls `end` on the writer's thread once it is known whether this write stands: with `true` after
+    /// its commit, with `false` when it was undone. What is kept in memory beside the database is put
+    /// back there; of several, what was done last is undone first, before any other write begins.
+    pub fn when_ended(&mut self, end: impl FnOnce(bool) + Send + 'static) {
+        self.ends.push(Box::new(end));
+    }
+
+    pub(crate) fn take_ends(&mut self) -> Vec<End> {
+        std::mem::take(&mut self.ends)
     }
 
     /// What can be read, as this write sees it.

@@ -13,7 +13,7 @@ use crate::error::{Context, StoreError};
 use crate::log::Log;
 use crate::reader::Reader;
 use crate::sql;
-use crate::tx::{Committed, Tx};
+use crate::tx::{Committed, End, Tx};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -186,6 +186,7 @@ impl Writer {
             self.roll_back();
             self.log.frontier = edge;
         }
+        end_all(group.ends, ended.is_ok());
         match &ended {
             Err(error) => self.tell(Some(error)),
             Ok(()) if group.full || self.log.frontier.size() == size_before => {}
@@ -242,6 +243,7 @@ impl Writer {
         let mut tx = Tx::new(&self.db, &mut self.log, receivers);
         // A panic in a job must not take down every later write with it.
         let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
+        let ends = tx.take_ends();
         let ended = tx.end();
         let (failure, answer) = match ran {
             Ok(Ran {
@@ -262,10 +264,12 @@ impl Writer {
         }) {
             Ok(counters) => {
                 group.answers.extend(answer);
+                group.ends.extend(ends);
                 group.count(counters);
             }
             Err(error) => {
                 self.log.frontier = edge;
+                end_all(ends, false);
                 let undone = run(&self.db.conn, sql::ROLLBACK_JOB)
                     .and_then(|()| run(&self.db.conn, sql::RELEASE));
                 if let Err(lost) = undone {
@@ -332,6 +336,7 @@ impl Writer {
 #[derive(Default)]
 struct Group {
     answers: Vec<Answer>,
+    ends: Vec<End>,
     counters: BTreeMap<String, i64>,
     /// Why the whole transaction is gone, when it is.
     lost: Option<StoreError>,
@@ -343,6 +348,19 @@ impl Group {
     fn count(&mut self, counters: Vec<(String, i64)>) {
         for (name, by) in counters {
             *self.counters.entry(name).or_default() += by;
+        }
+    }
+}
+
+/// Says whether writes stand, in the order in which they were done; of those undone, the last first.
+fn end_all(mut ends: Vec<End>, stands: bool) {
+    if !stands {
+        ends.reverse();
+    }
+    for end in ends {
+        // What is kept beside the database may be wrong after a panic, the database is not.
+        if catch_unwind(AssertUnwindSafe(|| end(stands))).is_err() {
+            tracing::error!("what follows a write has panicked: restart the server");
         }
     }
 }

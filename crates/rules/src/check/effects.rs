@@ -5,11 +5,22 @@ use crate::ast::{Arg, Effect as Written, Expr, ExprKind};
 use crate::lexer::shown;
 use crate::suggest::{did_you_mean_or_list, one_of};
 use crate::typed::{Kind, Literal};
+use jiff::Timestamp;
 use manara_model::{ActionKind, Detail, EntityType, Name};
 
-const EFFECTS: &[&str] = &[
-    "enqueue", "label", "remove", "restrict", "strike", "suspend",
+pub(crate) const EFFECTS: &[&str] = &[
+    "demonetise",
+    "enqueue",
+    "label",
+    "notify",
+    "refer",
+    "remove",
+    "restrict",
+    "strike",
+    "suspend",
 ];
+/// Longest message, in bytes.
+const MESSAGE_BYTES_MAX: usize = 1024;
 const WEIGHT_MAX: i64 = 100;
 const PRIORITIES: std::ops::RangeInclusive<i64> = 1..=9;
 /// The priority of a case whose rule names none.
@@ -69,6 +80,11 @@ impl Checker<'_, '_> {
         for arg in named {
             self.named_detail(kind, arg, &mut detail)?;
         }
+        if detail.duration_s.is_some() && detail.until.is_some() {
+            let hint = "keep one of the two";
+            let message = "`for` and `until` both say when it ends";
+            self.problems.error_hint(effect.span, message, hint);
+        }
         if kind == ActionKind::Enqueue && usage == Use::Asked {
             detail.priority.get_or_insert(PRIORITY_DEFAULT);
         }
@@ -89,7 +105,9 @@ impl Checker<'_, '_> {
         let allowed: &[&str] = match kind {
             ActionKind::Strike => &["account"],
             ActionKind::Suspend => &["account", "space"],
-            ActionKind::Enqueue => &["account", "space", "content"],
+            ActionKind::Enqueue | ActionKind::Notify | ActionKind::Demonetise => {
+                &["account", "space", "content"]
+            }
             _ => &["account", "space", "content", "media"],
         };
         let named = args
@@ -99,7 +117,7 @@ impl Checker<'_, '_> {
                 _ => None,
             });
         let Some((name, span, rest)) = named else {
-            if kind == ActionKind::Enqueue {
+            if matches!(kind, ActionKind::Enqueue | ActionKind::Notify) {
                 return Some((PlanTarget::Subject, args));
             }
             let at = args.first().map_or(effect.span, |a| a.span);
@@ -136,16 +154,28 @@ impl Checker<'_, '_> {
         let mut detail = Detail::default();
         let takes_one = matches!(
             kind,
-            ActionKind::Strike | ActionKind::Label | ActionKind::Enqueue
+            ActionKind::Strike
+                | ActionKind::Label
+                | ActionKind::Enqueue
+                | ActionKind::Refer
+                | ActionKind::Notify
         );
         match (args, kind) {
             ([], ActionKind::Strike) => detail.weight = (usage == Use::Asked).then_some(1),
             ([weight], ActionKind::Strike) => detail.weight = Some(self.weight(weight)?),
             ([label], ActionKind::Label) => detail.label = Some(self.name_arg(label, "label")?),
             ([queue], ActionKind::Enqueue) => detail.queue = Some(self.name_arg(queue, "queue")?),
-            ([], ActionKind::Label | ActionKind::Enqueue) => {
+            ([to], ActionKind::Refer | ActionKind::Notify) => {
+                detail.to = Some(self.name_arg(to, "receiver")?);
+            }
+            (
+                [],
+                ActionKind::Label | ActionKind::Enqueue | ActionKind::Refer | ActionKind::Notify,
+            ) => {
                 let (noun, example) = match kind {
                     ActionKind::Label => ("label", "label(content, \"graphic\")"),
+                    ActionKind::Refer => ("receiver", "refer(content, \"hotline\")"),
+                    ActionKind::Notify => ("receiver", "notify(\"on_call\", message: \"…\")"),
                     _ => ("queue", "enqueue(\"tvec\", priority: 8)"),
                 };
                 self.problems.error_hint(
@@ -182,10 +212,21 @@ impl Checker<'_, '_> {
 
     fn named_detail(&mut self, kind: ActionKind, arg: &Arg, detail: &mut Detail) -> Option<()> {
         let name = arg.name.as_ref()?;
+        let lasts = matches!(
+            kind,
+            ActionKind::Restrict | ActionKind::Suspend | ActionKind::Demonetise | ActionKind::Label
+        );
+        let speaks = matches!(kind, ActionKind::Refer | ActionKind::Notify);
         let twice = match (kind, name.node.as_str()) {
-            (ActionKind::Restrict | ActionKind::Suspend, "for") => detail
+            (_, "for") if lasts => detail
                 .duration_s
                 .replace(self.lasting(&arg.value)?)
+                .is_some(),
+            (_, "until") if lasts => detail.until.replace(self.until(&arg.value)?).is_some(),
+            (_, "message") if speaks => detail.message.replace(self.message(&arg.value)?).is_some(),
+            (ActionKind::Refer | ActionKind::Notify, "to") => detail
+                .to
+                .replace(self.name_arg(&arg.value, "receiver")?)
                 .is_some(),
             (ActionKind::Enqueue, "priority") => detail
                 .priority
@@ -197,7 +238,8 @@ impl Checker<'_, '_> {
                 .is_some_and(|w| w != 1),
             _ => {
                 let known: &[&str] = match kind {
-                    ActionKind::Restrict | ActionKind::Suspend => &["for"],
+                    _ if lasts => &["for", "until"],
+                    _ if speaks => &["message"],
                     ActionKind::Enqueue => &["priority"],
                     ActionKind::Strike => &["weight"],
                     _ => &[],
@@ -262,7 +304,42 @@ impl Checker<'_, '_> {
         None
     }
 
-    fn name_arg(&mut self, expr: &Expr, noun: &str) -> Option<Name> {
+    fn until(&mut self, expr: &Expr) -> Option<Timestamp> {
+        let typed = self.expr(expr);
+        match typed.kind {
+            Kind::Literal(Literal::Time(time)) => return Some(time),
+            Kind::Wrong => return None,
+            _ => {}
+        }
+        self.problems.error_hint(
+            expr.span,
+            "until when it lasts is a time, written out",
+            "for example `until: timestamp(\"2027-01-01T00:00:00Z\")`; `for: 30d` counts from the event on",
+        );
+        None
+    }
+
+    fn message(&mut self, expr: &Expr) -> Option<String> {
+        let hint = "for example `message: \"Look at this channel.\"`";
+        match &expr.kind {
+            ExprKind::Text(text) if !text.trim().is_empty() && text.len() <= MESSAGE_BYTES_MAX => {
+                return Some(text.clone());
+            }
+            ExprKind::Text(text) if !text.trim().is_empty() => {
+                let message = format!(
+                    "this message is {} bytes long, the limit is {MESSAGE_BYTES_MAX}",
+                    text.len()
+                );
+                self.problems.error(expr.span, message);
+            }
+            _ => self
+                .problems
+                .error_hint(expr.span, "a message is a text in quotes", hint),
+        }
+        None
+    }
+
+    pub(super) fn name_arg(&mut self, expr: &Expr, noun: &str) -> Option<Name> {
         let ExprKind::Text(text) = &expr.kind else {
             self.problems.error_hint(
                 expr.span,

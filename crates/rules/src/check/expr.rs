@@ -35,8 +35,8 @@ const TEXT_METHODS: &[&str] = &[
     "startsWith",
 ];
 const LIST_METHODS: &[&str] = &["all", "count", "exists", "size"];
-const BANK_METHODS: &[&str] = &["distance", "form", "matches"];
-const FUNCTIONS: &[&str] = &["bank", "duration", "has", "size", "timestamp"];
+pub(super) const BANK_METHODS: &[&str] = &["distance", "form", "matches"];
+const FUNCTIONS: &[&str] = &["bank", "duration", "has", "set", "size", "timestamp"];
 
 /// Checks the expressions of one rule.
 pub(crate) struct Checker<'c, 's> {
@@ -47,6 +47,8 @@ pub(crate) struct Checker<'c, 's> {
     pub(crate) shared: &'c mut Shared,
     /// Every bank asked about, with the largest distance asked for.
     pub(crate) banks: &'c mut BTreeMap<BankName, u32>,
+    /// The counters there are, by name: their number and what they read.
+    pub(crate) counters: &'c BTreeMap<String, (usize, Type)>,
     locals: Vec<Local>,
     /// Whether the condition finds some of the media, so that `media` may be a target.
     pub(crate) finds_media: bool,
@@ -67,6 +69,7 @@ impl<'c, 's> Checker<'c, 's> {
         on: &'c [String],
         shared: &'c mut Shared,
         banks: &'c mut BTreeMap<BankName, u32>,
+        counters: &'c BTreeMap<String, (usize, Type)>,
     ) -> Self {
         Self {
             problems,
@@ -74,6 +77,7 @@ impl<'c, 's> Checker<'c, 's> {
             on,
             shared,
             banks,
+            counters,
             locals: Vec::new(),
             finds_media: false,
         }
@@ -121,7 +125,12 @@ impl<'c, 's> Checker<'c, 's> {
         }
     }
 
-    fn wrong(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) -> Typed {
+    pub(super) fn wrong(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Typed {
         self.problems.error_hint(span, message, hint);
         Typed::wrong(span)
     }
@@ -200,6 +209,9 @@ impl<'c, 's> Checker<'c, 's> {
     }
 
     fn binary(&mut self, op: Binary, left: &Expr, right: &Expr, span: Span) -> Typed {
+        if let (Binary::In, Some((set, at))) = (op, super::past::set_called(right)) {
+            return self.in_set(set, at, left, span);
+        }
         let (left, right) = (self.expr(left), self.expr(right));
         if left.is_wrong() || right.is_wrong() {
             return Typed::wrong(span);
@@ -367,6 +379,9 @@ impl<'c, 's> Checker<'c, 's> {
         if let Some((slot, ty, _)) = self.local(name) {
             return Typed::new(Kind::Variable { slot }, ty, span);
         }
+        if let Some((index, ty)) = self.counters.get(name) {
+            return Typed::new(Kind::Counter(*index), ty.clone(), span);
+        }
         if name == "received_at" {
             return Typed::new(Kind::Field(Field::ReceivedAt), Type::Time, span);
         }
@@ -390,10 +405,12 @@ impl<'c, 's> Checker<'c, 's> {
 
     fn unknown_name(&mut self, name: &str, span: Span) -> Typed {
         let locals: Vec<String> = self.locals.iter().map(|l| l.name.clone()).collect();
+        let counters = self.counters.keys().map(String::as_str);
         let known = ROOTS
             .iter()
             .copied()
-            .chain(locals.iter().map(String::as_str));
+            .chain(locals.iter().map(String::as_str))
+            .chain(counters);
         let hint = did_you_mean(name, known).unwrap_or_else(|| match nearest_field(name) {
             Some(path) => format!("did you mean `{path}`?"),
             None => format!("a value begins with {}", one_of(ROOTS)),
@@ -525,6 +542,10 @@ impl<'c, 's> Checker<'c, 's> {
                 "for example `timestamp(\"2026-11-22T10:15:00Z\")`",
                 |text| Some((Literal::Time(literal::parse_time(text)?), Type::Time)),
             ),
+            "set" => {
+                let hint = "ask whether it holds something: `account.id in set(\"…\")`";
+                self.wrong(span, "a set is not a value by itself", hint)
+            }
             "bank" => {
                 let hint = "ask it about the event: `bank(\"…\").matches(content)`";
                 self.wrong(span, "a bank is not a value by itself", hint)
@@ -545,7 +566,7 @@ impl<'c, 's> Checker<'c, 's> {
     }
 
     /// The arguments, when there are as many as wanted and none has a name.
-    fn arguments<'a, const N: usize>(
+    pub(super) fn arguments<'a, const N: usize>(
         &mut self,
         name: &str,
         args: &'a [Arg],
@@ -658,6 +679,9 @@ impl<'c, 's> Checker<'c, 's> {
             && function.node == "bank"
         {
             return self.bank(receiver.span, bank_args, name, args, span);
+        }
+        if let Some(typed) = self.looking_back(receiver, name, args, span) {
+            return typed;
         }
         if BANK_METHODS.contains(&name.node.as_str()) {
             let hint = format!(
@@ -1101,7 +1125,7 @@ fn methods_of(ty: &Type) -> &'static [&'static str] {
 }
 
 /// "a string", "an int".
-fn a(ty: &Type) -> String {
+pub(super) fn a(ty: &Type) -> String {
     if *ty == Type::list(Type::Never) {
         return "an empty list".to_owned();
     }

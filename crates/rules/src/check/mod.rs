@@ -1,8 +1,12 @@
 //! Checking: from syntax trees to rules and tests that can run, or to reports of why not.
 
+mod clauses;
+mod counter;
 mod effects;
 mod expr;
+mod past;
 
+pub(crate) use counter::{CounterProgram, check_counter};
 pub(crate) use effects::{Plan, PlanTarget, Use};
 pub(crate) use expr::Checker;
 
@@ -14,16 +18,14 @@ use crate::explain::constant;
 use crate::lexer::shown;
 use crate::ruleset::{Program, Rule};
 use crate::schema::Schema;
-use crate::suggest::{did_you_mean, did_you_mean_or_list};
+use crate::suggest::did_you_mean;
 use crate::typed::{Kind, Typed};
 use crate::types::Type;
-use manara_model::{BankName, Event, Facts, Mode, Name};
+use manara_model::{BankName, Event, Facts, Name, RuleMode};
 use std::collections::{BTreeMap, HashMap};
 
 /// Most work one evaluation of one rule may cause, in units of roughly a nanosecond.
 pub(crate) const COST_MAX: u64 = 100_000;
-/// Longest reason, in bytes.
-const REASON_BYTES_MAX: usize = 2 * 1024;
 /// Most event types one rule may name.
 const EVENT_TYPES_MAX: usize = 64;
 
@@ -34,6 +36,8 @@ pub(crate) struct Whole<'c> {
     pub(crate) banks: BTreeMap<BankName, u32>,
     /// Where each rule's name was first used: the file, its line.
     pub(crate) names: HashMap<String, (String, u32)>,
+    /// The counters of all files, by name: their number and what they read.
+    pub(crate) counters: BTreeMap<String, (usize, Type)>,
 }
 
 /// Checks one rule. `None` after reports of what is wrong with it.
@@ -51,20 +55,20 @@ pub(crate) fn check_rule(
     let mode = rule
         .mode
         .as_ref()
-        .map_or(Some(Mode::Live), |mode| check_mode(mode, problems));
+        .map_or(Some(RuleMode::Live), |mode| clauses::mode(mode, problems));
     let policy = rule
         .policy
         .as_ref()
         .and_then(|policy| parse_name(policy, "policy", problems));
-    if let Some(reason) = &rule.reason {
-        check_reason(reason, problems);
-    }
+    let (reason, reasons) = clauses::reasons(&rule.reasons, problems);
+    let limits = clauses::limits(&rule.limits, problems);
     let mut checker = Checker::new(
         problems,
         whole.schema,
         &on,
         &mut whole.shared,
         &mut whole.banks,
+        &whole.counters,
     );
     let when = rule.when.as_ref().map(|when| checker.condition(when));
     let effects: Vec<Plan> = rule
@@ -74,6 +78,10 @@ pub(crate) fn check_rule(
         .filter_map(|effect| checker.effect(effect, Use::Asked))
         .collect();
     check_media_targets(rule, &mut checker);
+    let once = rule
+        .once
+        .as_ref()
+        .map(|once| clauses::once(once, &mut checker));
     let when = when?;
     if rule.broken || problems.errors() > errors_before {
         return None;
@@ -83,15 +91,30 @@ pub(crate) fn check_rule(
     check_cost(&rule.name, &when, problems)?;
     let cost = u32::try_from(when.cost).ok()?;
     let (name, mode, policy) = (name?, mode?, policy?);
-    let reason = rule.reason.as_ref()?.node.clone();
+    let once = match once {
+        None => None,
+        Some(once) => Some(clauses::compile_once(
+            once?,
+            rule,
+            source,
+            &mut whole.shared,
+        )),
+    };
     let text = rule.span.of(&source.text).to_owned();
     let condition = compile_condition(&when, &mut whole.shared);
     let start = rule.span.start;
+    let looks_back = when.looks_back() || once.is_some();
+    let mut counters = Vec::new();
+    when.counters(&mut counters);
+    counters.sort_unstable();
+    counters.dedup();
     let rule = Rule {
         name,
         mode,
         policy,
         reason,
+        reasons,
+        limits,
         on,
         source: source.name.clone(),
         line,
@@ -107,6 +130,9 @@ pub(crate) fn check_rule(
             when,
             effects,
             start,
+            looks_back,
+            counters,
+            once,
         },
     ))
 }
@@ -158,7 +184,7 @@ fn check_parts(rule: &ast::Rule, problems: &mut Problems<'_>) {
             "add `policy` and the name of the policy it enforces, for example `policy tvec_known`",
         ),
         (
-            rule.reason.is_none(),
+            rule.reasons.is_empty(),
             "reason",
             "add `reason` and a sentence for the person it concerns",
         ),
@@ -217,33 +243,6 @@ fn check_event_types(
         }
     }
     known
-}
-
-fn check_mode(mode: &Spanned<String>, problems: &mut Problems<'_>) -> Option<Mode> {
-    if let Ok(mode) = mode.node.parse() {
-        return Some(mode);
-    }
-    let known: Vec<&str> = Mode::ALL.iter().map(|m| m.as_str()).collect();
-    let hint = did_you_mean_or_list(&mode.node, &known);
-    problems.error_hint(
-        mode.span,
-        format!("unknown mode `{}`", shown(&mode.node)),
-        hint,
-    );
-    None
-}
-
-fn check_reason(reason: &Spanned<String>, problems: &mut Problems<'_>) {
-    let hint = "write a sentence for the person it concerns";
-    if reason.node.trim().is_empty() {
-        problems.error_hint(reason.span, "the reason is empty", hint);
-    } else if reason.node.len() > REASON_BYTES_MAX {
-        let message = format!(
-            "the reason is {} bytes long, the limit is {REASON_BYTES_MAX}",
-            reason.node.len()
-        );
-        problems.error_hint(reason.span, message, hint);
-    }
 }
 
 fn check_media_targets(rule: &ast::Rule, checker: &mut Checker<'_, '_>) {

@@ -8,23 +8,32 @@
 mod input;
 mod lookup;
 
-use crate::ast;
+use crate::ast::{self, Spanned};
 use crate::check::{Checker, Plan, PlanTarget, Use, Whole};
 use crate::compile::subject_of;
+use crate::counters::KeyHasher;
 use crate::diagnostic::{Problems, Source};
 use crate::env::{Ctx, Memo, Shared};
 use crate::lexer::shown;
 use crate::literal::{parse_time, show_duration};
+use crate::memory::{Remembered, Sets};
+use crate::recollection::Recollection;
 use crate::ruleset::RuleSet;
-use crate::suggest::did_you_mean;
+use crate::schema::root_entity;
+use crate::state::{Breakers, OfEvent, Readings, Settings, State, Undo};
+use crate::suggest::{did_you_mean, did_you_mean_or_list};
+use crate::typed::{Kind, Literal};
+use crate::types::Type;
 use input::{TestEvent, read_event, read_match, read_media, read_members};
 use jiff::{SignedDuration, Timestamp};
 use lookup::Members;
 use manara_model::{
-    Action, ActionKind, DecisionId, Detail, EntityType, Event, Facts, Match, MediaFacts, Verdict,
-    actions_of,
+    Action, ActionKind, DecisionId, Detail, EntityType, Event, Facts, Held, Match, MediaFacts,
+    Mode, Verdict, actions_of,
 };
 
+/// Most keys of a counter in a test.
+const KEYS_MAX: usize = 10_000;
 /// How many rules a failed test explains.
 const EXPLAINED_MAX: usize = 3;
 
@@ -53,12 +62,23 @@ pub(crate) struct Test {
     name: String,
     source: String,
     line: u32,
+    before: Vec<(u32, Event)>,
+    given: Vec<Given>,
     event: Event,
     media: Vec<MediaFacts>,
     matches: Vec<Match>,
     members: Members,
     received_at: Timestamp,
     expect: Vec<Expected>,
+}
+
+/// What a test takes for granted.
+#[derive(Debug)]
+enum Given {
+    Counter(usize, Remembered),
+    Label(EntityType, String),
+    Strikes(u64),
+    Set(String, Vec<String>),
 }
 
 #[derive(Debug)]
@@ -108,6 +128,12 @@ pub(crate) fn check_test(
         .and_then(|json| read_event(json, default_time, whole.schema, problems));
     let expect = check_expected(test, file, whole, problems);
     let members = read_members(&test.members, problems);
+    let mut before = Vec::with_capacity(test.before.len());
+    for (times, json) in &test.before {
+        let read = read_event(json, default_time, whole.schema, problems)?;
+        before.push((*times, read.event));
+    }
+    let given = check_given(test, whole, problems);
     let TestEvent { event } = read?;
     let media = read_media(&test.media, &event, problems);
     let matches: Vec<Match> = test
@@ -125,6 +151,8 @@ pub(crate) fn check_test(
         name,
         source,
         line,
+        before,
+        given,
         event,
         media,
         matches,
@@ -177,6 +205,7 @@ fn check_expected(
                     &[],
                     &mut whole.shared,
                     &mut whole.banks,
+                    &whole.counters,
                 );
                 expected.extend(checker.effect(effect, Use::Expected).map(Expected::Action));
             }
@@ -198,14 +227,22 @@ pub(crate) fn run(test: &Test, rules: &RuleSet) -> TestOutcome {
         matches: &matches,
         received_at: test.received_at,
     };
-    let verdicts = rules.evaluate_those(&facts, |rule| rule.source == test.source);
+    let (verdicts, readings, past) = play(test, rules, &facts);
     // The identifier only names the actions' keys, which no test looks at.
-    let actions = actions_of(DecisionId::new(0, 0), &verdicts, |r#type, index| {
-        test.event.entity(r#type, index)
-    });
+    let actions = actions_of(
+        DecisionId::new(0, 0),
+        test.received_at,
+        &verdicts,
+        |r#type, index| test.event.entity(r#type, index),
+    );
     let mut detail = differences(test, &facts, &verdicts, &actions);
     if !detail.is_empty() {
-        detail.push_str(&rules.unfired(&facts, &test.source, EXPLAINED_MAX));
+        let memory = OfEvent {
+            facts: &facts,
+            readings: &readings,
+            past: &past,
+        };
+        detail.push_str(&rules.unfired(&facts, &memory, &test.source, EXPLAINED_MAX));
     }
     TestOutcome {
         name: test.name.clone(),
@@ -213,6 +250,182 @@ pub(crate) fn run(test: &Test, rules: &RuleSet) -> TestOutcome {
         line: test.line,
         passed: detail.is_empty(),
         detail: detail.trim_end().to_owned(),
+    }
+}
+
+/// The verdicts on a test's event after all that came before it, and what is remembered then.
+///
+/// Rules of every mode are evaluated, and no share or circuit breaker keeps one from acting.
+fn play(test: &Test, rules: &RuleSet, facts: &Facts<'_>) -> (Vec<Verdict>, Readings, Recollection) {
+    let mut sets = Sets::default();
+    for given in &test.given {
+        if let Given::Set(name, items) = given {
+            sets.set(name, items.iter().cloned());
+        }
+    }
+    let mut past = Recollection::new(sets);
+    let settings = Settings {
+        keys: KeyHasher::new([0; 16]),
+        keys_max: KEYS_MAX,
+        breakers: Breakers::NONE,
+    };
+    let mut state = State::new(rules, settings);
+    for (times, event) in &test.before {
+        let before = Facts {
+            event,
+            media: &[],
+            matches: &[],
+            received_at: event.time.min(test.received_at),
+        };
+        for _ in 0..*times {
+            step(test, rules, &before, &mut state, &mut past);
+        }
+    }
+    for given in &test.given {
+        match given {
+            Given::Label(entity, label) => {
+                if let Some(entity) = test.event.entity(*entity, None) {
+                    past.label(entity, label, Timestamp::MIN, None);
+                }
+            }
+            Given::Strikes(weight) => {
+                if let Some(account) = &test.event.account {
+                    past.strike(&account.id, *weight, test.event.time.min(test.received_at));
+                }
+            }
+            Given::Counter(..) | Given::Set(..) => {}
+        }
+    }
+    let (verdicts, readings) = step(test, rules, facts, &mut state, &mut past);
+    (verdicts, readings, past)
+}
+
+fn step(
+    test: &Test,
+    rules: &RuleSet,
+    facts: &Facts<'_>,
+    state: &mut State,
+    past: &mut Recollection,
+) -> (Vec<Verdict>, Readings) {
+    let seeing = rules.of_file(&test.source, &facts.event.r#type);
+    let begun = rules.begin_those(facts, past.sets(), state.keys(), seeing);
+    let mut undo = Undo::default();
+    let mut readings = state.count(rules, &begun, facts.event, facts.received_at, &mut undo);
+    for given in &test.given {
+        if let Given::Counter(number, value) = given {
+            readings.set(*number, value.clone());
+        }
+    }
+    let judged = state.judge(rules, facts, begun, &readings, past);
+    let (mut verdicts, _) = state.settle(
+        rules,
+        judged,
+        facts.event,
+        facts.received_at,
+        past,
+        &mut undo,
+    );
+    for verdict in verdicts
+        .iter_mut()
+        .filter(|it| it.held == Some(Held::Share))
+    {
+        (verdict.mode, verdict.held) = (Mode::Live, None);
+    }
+    past.remember(facts.event, &verdicts, facts.received_at);
+    (verdicts, readings)
+}
+
+fn check_given(test: &ast::Test, whole: &mut Whole<'_>, problems: &mut Problems<'_>) -> Vec<Given> {
+    let mut given = Vec::with_capacity(test.given.len());
+    for it in &test.given {
+        given.extend(match it {
+            ast::Given::Counter(name, value) => given_counter(name, value, whole, problems),
+            ast::Given::Label(entity, label) => given_label(entity, label, problems),
+            ast::Given::Strikes(weight) => {
+                let weight = match weight.kind {
+                    ast::ExprKind::Int(weight) => u64::try_from(weight).ok(),
+                    _ => {
+                        let message = "the weight of strikes is a whole number";
+                        problems.error_hint(
+                            weight.span,
+                            message,
+                            "for example `given strikes = 3`",
+                        );
+                        None
+                    }
+                };
+                weight.map(Given::Strikes)
+            }
+            ast::Given::Set(name, items) => {
+                let items = items.iter().map(|item| item.node.clone()).collect();
+                Some(Given::Set(name.node.clone(), items))
+            }
+        });
+    }
+    given
+}
+
+fn given_label(
+    entity: &Spanned<String>,
+    label: &Spanned<String>,
+    problems: &mut Problems<'_>,
+) -> Option<Given> {
+    let found = root_entity(&entity.node);
+    if found.is_none() {
+        let message = format!("`{}` carries no labels", shown(&entity.node));
+        let hint = did_you_mean_or_list(&entity.node, &["account", "space", "content"]);
+        problems.error_hint(entity.span, message, hint);
+    }
+    Some(Given::Label(found?, label.node.clone()))
+}
+
+fn given_counter(
+    name: &Spanned<String>,
+    value: &ast::Expr,
+    whole: &mut Whole<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Given> {
+    let Some((number, ty)) = whole.counters.get(&name.node).cloned() else {
+        let known = whole.counters.keys().map(String::as_str);
+        let hint = did_you_mean(&name.node, known)
+            .unwrap_or_else(|| "declare it: `counter … = count(…) by … over …`".to_owned());
+        let message = format!("there is no counter `{}`", shown(&name.node));
+        problems.error_hint(name.span, message, hint);
+        return None;
+    };
+    let mut checker = Checker::new(
+        problems,
+        whole.schema,
+        &[],
+        &mut whole.shared,
+        &mut whole.banks,
+        &whole.counters,
+    );
+    let typed = checker.expr(value);
+    let found = match &typed.kind {
+        Kind::Literal(literal) if typed.ty == ty => Some(remembered(literal)),
+        // A whole number may stand for a sum of fractions.
+        Kind::Literal(Literal::Int(value)) if ty == Type::Float => {
+            Some(Remembered::Float(*value as f64))
+        }
+        Kind::Wrong => None,
+        _ => {
+            let message = format!("counter `{}` reads a {ty}", name.node);
+            problems.error_hint(value.span, message, "write the value itself");
+            None
+        }
+    };
+    found.map(|value| Given::Counter(number, value))
+}
+
+fn remembered(literal: &Literal) -> Remembered {
+    match literal {
+        Literal::Bool(v) => Remembered::Bool(*v),
+        Literal::Int(v) => Remembered::Int(*v),
+        Literal::Float(v) => Remembered::Float(*v),
+        Literal::Text(v) => Remembered::Text(v.to_string()),
+        Literal::Duration(v) => Remembered::Duration(*v),
+        Literal::Time(v) => Remembered::Time(*v),
     }
 }
 
@@ -323,9 +536,12 @@ fn is_action(target: EntityType, plan: &Plan, action: &Action) -> bool {
         && target == action.target.r#type
         && expected.label == found.label
         && expected.queue == found.queue
+        && expected.to == found.to
         && open_or_same(expected.priority.as_ref(), found.priority.as_ref())
         && open_or_same(expected.weight.as_ref(), found.weight.as_ref())
         && open_or_same(expected.duration_s.as_ref(), found.duration_s.as_ref())
+        && open_or_same(expected.until.as_ref(), found.until.as_ref())
+        && open_or_same(expected.message.as_ref(), found.message.as_ref())
 }
 
 /// An action as a rule would write it.
@@ -336,10 +552,13 @@ fn show_action(kind: ActionKind, target: EntityType, detail: &Detail) -> String 
         priority,
         weight,
         duration_s,
+        until,
+        to,
+        message: _,
     } = detail;
     let mut args = vec![target.to_string()];
     args.extend(
-        [label, queue]
+        [label, queue, to]
             .into_iter()
             .flatten()
             .map(|name| format!("\"{name}\"")),
@@ -350,5 +569,6 @@ fn show_action(kind: ActionKind, target: EntityType, detail: &Detail) -> String 
         let lasting = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
         format!("for: {}", show_duration(lasting))
     }));
+    args.extend(until.map(|until| format!("until: timestamp(\"{until}\")")));
     format!("{kind}({})", args.join(", "))
 }

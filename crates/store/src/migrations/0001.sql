@@ -275,6 +275,52 @@ CREATE TABLE rule_versions (
   UNIQUE (name, version)
 ) STRICT;
 
+-- What a label says of an entity, from when until when. `ended_by` is the decision that took it back.
+CREATE TABLE labels (
+  id          INTEGER PRIMARY KEY,
+  entity_type TEXT NOT NULL,
+  entity_id   TEXT NOT NULL,
+  label       TEXT NOT NULL,
+  set_at      INTEGER NOT NULL,
+  ends_at     INTEGER,
+  decision    TEXT NOT NULL,
+  ended_at    INTEGER,
+  ended_by    TEXT,
+  salt        BLOB NOT NULL,
+  leaf        INTEGER NOT NULL
+) STRICT;
+CREATE INDEX labels_by_entity ON labels (entity_type, entity_id, label);
+CREATE INDEX labels_by_leaf ON labels (leaf);
+
+-- A circuit breaker that has opened: of a rule, or of the whole server (`rule` is `*`). The rule is in
+-- shadow until a person has reset it.
+CREATE TABLE rule_stops (
+  id         INTEGER PRIMARY KEY,
+  rule       TEXT NOT NULL,
+  why        TEXT NOT NULL,
+  decision   TEXT NOT NULL,
+  stopped_at INTEGER NOT NULL,
+  reset_at   INTEGER,
+  reset_by   TEXT,
+  note       TEXT,
+  salt       BLOB NOT NULL,
+  leaf       INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX rule_stops_open ON rule_stops (rule) WHERE reset_at IS NULL;
+CREATE INDEX rule_stops_by_rule ON rule_stops (rule, id);
+CREATE INDEX rule_stops_by_leaf ON rule_stops (leaf);
+
+-- What rules did, by days since 1970: how often they fired (`live`, `shadow`, `held`) and what they
+-- asked for. Operational as a whole.
+CREATE TABLE rule_tallies (
+  day     INTEGER NOT NULL,
+  rule    TEXT NOT NULL,
+  what    TEXT NOT NULL,
+  n       INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  PRIMARY KEY (day, rule, what)
+) STRICT, WITHOUT ROWID;
+
 -- Small pictures for reviewers. The commitment covers the SHA-256 of `bytes`.
 CREATE TABLE previews (
   sha256       TEXT PRIMARY KEY,

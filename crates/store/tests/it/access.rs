@@ -1,7 +1,7 @@
 //! Keys, reviewers, sessions, and the versions of rules.
 
 use crate::fixtures::{Fixture, at, name};
-use manara_model::{Author, Mode};
+use manara_model::{Author, RuleMode};
 use manara_store::{NewApiKey, NewReviewer, NewSession, Role, RuleText, StoreError};
 
 fn by() -> Author {
@@ -109,7 +109,7 @@ fn a_rule_gets_a_new_version_only_when_its_text_changed() {
         hash: [hash; 32],
         text: format!("rule {n} {{ {hash} }}"),
         file: "a.rules".into(),
-        mode: Mode::Live,
+        mode: RuleMode::Live,
     };
     let record =
         |rules: Vec<RuleText>| it.write(move |tx| tx.record_rules(&rules, &Author::System, at(1)));

@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{
     Action, ActionKind, Author, BankMode, BankName, BankSettings, Case, Decision, DecisionId,
-    Detail, Effect, Entity, EntityType, Event, Judgement, Match, MemberId, MemberSettings, Mode,
+    Detail, Effect, Entity, EntityType, Event, Judgement, Match, MemberId, MemberSettings, Mode, RuleMode,
     Name, NewMember, Origin, Outcome, Stance, Verdict, actions_of,
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{
     Attempt, CaseFilter, CaseStage, Committed, Later, MemberHits, NewApiKey, NewEvent, NewReviewer,
-    NewSession, Options, Preview, Recorded, Role, RuleText, Store, StoreError, Tx,
+    NewSession, NewStop, Options, Preview, Recorded, Role, RuleText, Store, StoreError, Tx,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,15 +62,20 @@ impl Fixture {
 
     /// The only open case.
     pub(crate) fn open_case(&self) -> Case {
+        let mut cases = self.cases();
+        assert_eq!(cases.len(), 1, "{cases:?}");
+        cases.pop().unwrap()
+    }
+
+    /// The open cases.
+    pub(crate) fn cases(&self) -> Vec<Case> {
         let filter = CaseFilter {
             queue: None,
             stage: CaseStage::Open,
             after: None,
             limit: 10,
         };
-        let mut cases = self.store.read(|reader| reader.cases(&filter)).unwrap();
-        assert_eq!(cases.len(), 1, "{cases:?}");
-        cases.pop().unwrap()
+        self.store.read(|reader| reader.cases(&filter)).unwrap()
     }
 }
 
@@ -152,7 +157,9 @@ pub(crate) fn with_effects(id: &str, effects: &[Effect]) -> NewEvent {
         vec![verdict(effects)]
     };
     let id = decision_id();
-    let actions = actions_of(id, &verdicts, |r#type, index| event.entity(r#type, index));
+    let actions = actions_of(id, at(1), &verdicts, |r#type, index| {
+        event.entity(r#type, index)
+    });
     NewEvent {
         body: serde_json::to_string(&event).unwrap(),
         media: vec![],
@@ -204,6 +211,8 @@ fn verdict(effects: &[Effect]) -> Verdict {
         mode: Mode::Live,
         policy: name("tvec_known"),
         reason: "a partner confirmed it".into(),
+        reasons: std::collections::BTreeMap::new(),
+        held: None,
         because: vec![],
         trace: vec![],
         effects: effects.to_vec(),
@@ -333,7 +342,7 @@ pub(crate) fn furnished() -> Fixture {
             hash: [3; 32],
             text: "rule known_image { … }".into(),
             file: "images.rules".into(),
-            mode: Mode::Live,
+            mode: RuleMode::Live,
         };
         tx.record_rules(&[rule], &by, at(9))
     });
@@ -390,7 +399,43 @@ pub(crate) fn furnished() -> Fixture {
             at(31),
         )
     });
+    let labelled = [label("watched", None), label("loud", Some(3600))];
+    it.record(with_effects("post-4", &labelled));
+    let labelled = with_effects("post-5", &[label("quiet", None), enqueue("labels", 2)]);
+    it.write(move |tx| {
+        tx.record_events_with(vec![labelled], |_, _, _| Ok(vec![stop("known_image")]))
+    });
+    it.write(|tx| tx.reset_rule(Some(&name("known_image")), &Author::System, "seen", at(50)));
+    let again = with_effects("post-6", &[]);
+    it.write(move |tx| tx.record_events_with(vec![again], |_, _, _| Ok(vec![stop("known_image")])));
+    let of_label = |case: &Case| case.queue.as_str() == "labels";
+    let case = it.cases().into_iter().find(of_label).unwrap().id;
+    let keep = judgement(Outcome::Keep);
+    it.write(move |tx| tx.decide_case(case, "noor", &keep, decision_id(), at(60)));
     it
+}
+
+/// Carry a label, for so many seconds.
+pub(crate) fn label(label: &str, duration_s: Option<u64>) -> Effect {
+    Effect {
+        detail: Detail {
+            label: Some(name(label)),
+            duration_s,
+            ..Detail::default()
+        },
+        ..effect(ActionKind::Label, EntityType::Content)
+    }
+}
+
+/// A rule acted too often.
+pub(crate) fn stop(rule: &str) -> NewStop {
+    NewStop {
+        rule: Some(name(rule)),
+        why: "3 in an hour".into(),
+        queue: name("rules"),
+        policy: name("tvec_known"),
+        priority: 9,
+    }
 }
 
 /// Member `member` of SLOGANS found later in the event of this id, to be looked at by a person.
@@ -405,7 +450,7 @@ pub(crate) fn later(of: DecisionId, event: &str, member: i64, now: Timestamp) ->
     };
     let id = decision_id();
     let content = entity(EntityType::Content, &format!("p-{event}"));
-    let actions = actions_of(id, std::slice::from_ref(&verdict), |_, _| {
+    let actions = actions_of(id, now, std::slice::from_ref(&verdict), |_, _| {
         Some(content.clone())
     });
     Later {

@@ -10,5 +10,6 @@ mod later;
 mod members;
 mod opening;
 mod outbox;
+mod stops;
 mod tamper;
 mod writing;
