@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) delivery: Delivery,
     pub(crate) quarantine: Quarantine,
     pub(crate) recent: Recent,
+    pub(crate) counters: crate::past::Counters,
+    pub(crate) breakers: crate::past::Limits,
     #[serde(rename = "webhook")]
     pub(crate) webhooks: Vec<Webhook>,
 }
@@ -127,6 +129,8 @@ impl Default for Config {
             },
             quarantine: Quarantine::default(),
             recent: Recent::default(),
+            counters: crate::past::Counters::default(),
+            breakers: crate::past::Limits::default(),
             webhooks: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 //! DATA/manara.db      the database (SQLite, WAL)
 //! DATA/audit.key      32 bytes in hex: signs the audit log's checkpoints; back it up apart from the database
 //! DATA/pdq.index      the image index as it was, to start faster; may be deleted
+//! DATA/counters.state what counters hold, to start faster; may be deleted
 //! DATA/manara.lock    held by the running server, and says which
 //! DATA/rules/*.rules  the rules, unless `rules` in the configuration says otherwise
 //! DATA/manara.toml    the configuration, if there is one
@@ -52,6 +53,9 @@ impl DataDir {
     }
     pub(crate) fn index(&self) -> PathBuf {
         self.0.join(crate::snapshot::NAME)
+    }
+    pub(crate) fn counters(&self) -> PathBuf {
+        self.0.join("counters.state")
     }
     pub(crate) fn rules(&self) -> PathBuf {
         self.0.join("rules")

@@ -19,6 +19,7 @@ mod forms;
 mod guard;
 mod matcher;
 mod media;
+mod past;
 mod pipeline;
 mod recent;
 mod rulebook;

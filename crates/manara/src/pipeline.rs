@@ -7,17 +7,18 @@
 
 use crate::api::problem::Problem;
 use crate::clock;
-use crate::evaluate::{Subject, verdicts};
+use crate::evaluate::{Pending, Subject};
 use crate::guard::Guard;
 use crate::matcher::{Matcher, MediaSignals};
 use crate::media::{Fetcher, Pool, SignedMedia, Variants};
+use crate::past::Keeper;
 use crate::rulebook::Rulebook;
 use base64::Engine;
 use bytes::Bytes;
 use jiff::Timestamp;
 use manara_model::{
-    Action, ActionKind, Author, Decision, Event, Match, MediaFacts, MediaForm, Medium, Mode,
-    Origin, Traced, Verdict, Warning, actions_of,
+    Action, ActionKind, Author, Decision, Event, Held, Match, MediaFacts, MediaForm, Medium, Mode,
+    Origin, Traced, Verdict, Warning,
 };
 use manara_signal::pdq::{Dihedral, PdqHash};
 use manara_signal::{Signal, SignalType};
@@ -25,6 +26,7 @@ use manara_store::{NewEvent, Preview, Recorded, Store};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -41,6 +43,7 @@ pub(crate) struct Pipeline {
     pub(crate) media_bytes_max: usize,
     pub(crate) variants: Variants,
     pub(crate) guard: Guard,
+    pub(crate) keeper: Arc<Keeper>,
 }
 
 /// An event whose media have been signed.
@@ -53,10 +56,12 @@ struct SignedEvent {
     signals: Vec<MediaSignals>,
 }
 
-/// An event that has been decided on and is ready to be committed.
+/// An event that is ready to be decided on and committed.
 pub(crate) struct Prepared {
     new: NewEvent,
-    matches: Vec<Match>,
+    pending: Pending,
+    /// Media of which a preview will be made if a case comes of it.
+    media: Vec<Signed>,
     warnings: Vec<Warning>,
 }
 
@@ -88,6 +93,12 @@ pub(crate) struct AnsweredVerdict {
     mode: Mode,
     policy: String,
     reason: String,
+    /// The reason in other languages, by their BCP 47 tags.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    reasons: BTreeMap<String, String>,
+    /// Of a verdict in shadow whose rule is live: what held it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Held>,
     because: Vec<Match>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     trace: Vec<Traced>,
@@ -199,9 +210,21 @@ impl Pipeline {
             media: &media,
             received_at,
         };
-        let verdicts = verdicts(&self.rulebook.rules(), subject, &matches);
-        let decision = decision_on(&event, verdicts, received_at);
-        let previews = self.previews(&decision, &signed).await;
+        let pending = Pending::begin(
+            self.rulebook.rules(),
+            subject,
+            matches,
+            &self.keeper.sets(),
+            self.keeper.keys(),
+        );
+        // Known already for nearly every event of which a case will come, so that the case has them at once.
+        let foreseen = pending.foreseen().any(asks_people);
+        let (previews, waiting) = if foreseen {
+            (self.previews(&signed).await, Vec::new())
+        } else {
+            (Vec::new(), signed)
+        };
+        let decision = undecided(&event, received_at);
         let body = serde_json::to_string(&event)
             .map_err(|e| Problem::internal(e.to_string(), "report this as a bug"))?;
         Ok(Prepared {
@@ -214,7 +237,8 @@ impl Pipeline {
                 decision,
                 previews,
             },
-            matches,
+            pending,
+            media: waiting,
             warnings,
         })
     }
@@ -246,16 +270,9 @@ impl Pipeline {
         })
     }
 
-    /// Previews for the reviewers, made only when a case will need them.
-    async fn previews(&self, decision: &Decision, signed: &[Signed]) -> Vec<Preview> {
+    /// Previews for the reviewers, made only when a case needs them.
+    async fn previews(&self, signed: &[Signed]) -> Vec<Preview> {
         let mut previews = Vec::new();
-        if !decision
-            .actions
-            .iter()
-            .any(|a| a.kind == ActionKind::Enqueue)
-        {
-            return previews;
-        }
         for (media, bytes) in signed.iter().filter_map(|s| s.media.as_ref()) {
             // A truncated image counts as undecodable and still shows what there is of it.
             if media.pdq.is_none() {
@@ -406,17 +423,22 @@ fn fingerprint(event: &Event) -> [u8; 32] {
         .map_or([0; 32], |hashing| hashing.0.finalize().into())
 }
 
-fn decision_on(event: &Event, verdicts: Vec<Verdict>, at: Timestamp) -> Decision {
-    let id = clock::decision_id(at);
-    let actions = actions_of(id, &verdicts, |r#type, index| event.entity(r#type, index));
+/// Whether a verdict asks for a case.
+fn asks_people(verdict: &Verdict) -> bool {
+    let mut effects = verdict.effects.iter();
+    verdict.mode == Mode::Live && effects.any(|effect| effect.kind == ActionKind::Enqueue)
+}
+
+/// The decision before anything is decided.
+fn undecided(event: &Event, at: Timestamp) -> Decision {
     Decision {
-        id,
+        id: clock::decision_id(at),
         author: Author::Rules,
         at,
         event: Some((event.source.clone(), event.id.clone())),
         case: None,
-        verdicts,
-        actions,
+        verdicts: Vec::new(),
+        actions: Vec::new(),
         note: String::new(),
     }
 }
@@ -450,21 +472,42 @@ pub(crate) async fn commit(
     pipeline: &Pipeline,
     prepared: Vec<Prepared>,
 ) -> Result<Vec<Result<Answer, Problem>>, Problem> {
-    let (events, rest): (Vec<_>, Vec<_>) = prepared
-        .into_iter()
-        .map(|p| (p.new, (p.matches, p.warnings)))
-        .unzip();
-    let write = pipeline.store.write(move |tx| tx.record_events(events));
+    let (mut events, mut pending, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for it in prepared {
+        rest.push((it.pending.matches().to_vec(), it.media, it.warnings));
+        events.push(it.new);
+        pending.push(it.pending);
+    }
+    let keeper = Arc::clone(&pipeline.keeper);
+    let write = pipeline
+        .store
+        .write(move |tx| keeper.record(tx, events, pending));
     let recorded = write.await?;
-    let recorded = recorded.into_iter().zip(rest);
-    Ok(recorded
-        .map(|(recorded, (matches, warnings))| {
-            if let Recorded::New(decision) = &recorded {
-                pipeline.guard.note(&pipeline.matcher, decision, &matches);
-            }
-            answer(recorded, warnings)
-        })
-        .collect())
+    let mut answers = Vec::with_capacity(rest.len());
+    for (recorded, (matches, media, warnings)) in recorded.into_iter().zip(rest) {
+        if let Recorded::New(decision) = &recorded {
+            pipeline.guard.note(&pipeline.matcher, decision, &matches);
+            add_previews(pipeline, decision, &media).await;
+        }
+        answers.push(answer(recorded, warnings));
+    }
+    Ok(answers)
+}
+
+/// Previews for a case of which nothing was known before the event had its place in the log.
+async fn add_previews(pipeline: &Pipeline, decision: &Decision, media: &[Signed]) {
+    let mut actions = decision.actions.iter();
+    if media.is_empty() || !actions.any(|action| action.kind == ActionKind::Enqueue) {
+        return;
+    }
+    let previews = pipeline.previews(media).await;
+    let (id, now) = (decision.id, clock::now());
+    let write = pipeline
+        .store
+        .write(move |tx| tx.add_previews(id, &previews, now));
+    if let Err(error) = write.await {
+        tracing::warn!("the case has no previews of its media: {error}");
+    }
 }
 
 fn answer(recorded: Recorded, warnings: Vec<Warning>) -> Result<Answer, Problem> {
@@ -500,6 +543,8 @@ fn answer(recorded: Recorded, warnings: Vec<Warning>) -> Result<Answer, Problem>
                 mode: v.mode,
                 policy: v.policy.into(),
                 reason: v.reason,
+                reasons: v.reasons,
+                held: v.held,
                 because: v.because,
                 trace: v.trace,
             })

@@ -4,12 +4,13 @@
 //! console, the log and `/metrics` until the folder checks again.
 
 use crate::clock;
+use crate::past::Keeper;
 use anyhow::{Context, Result, bail};
 use manara_model::{Author, BankName};
 use manara_rules::{Diagnostic, RuleSet, Schema, Source, compile};
 use manara_store::{RuleText, Store};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// Rules every server has, so that what cannot be decoded reaches a person. A rule of the same
 /// name in the operator's own folder replaces it.
@@ -35,6 +36,8 @@ pub(crate) struct Rulebook {
     /// The files as they were when the server started: what the watch compares the folder with first.
     opened: Vec<Source>,
     status: RwLock<Status>,
+    /// What remembers for these rules, once there is one.
+    keeper: OnceLock<Arc<Keeper>>,
 }
 
 /// Reads all `*.rules` files of a folder (or one file), sorted by name.
@@ -144,7 +147,22 @@ impl Rulebook {
             folder,
             opened,
             status: RwLock::new(status),
+            keeper: OnceLock::new(),
         })
+    }
+
+    /// From now on `keeper` is told of rules before they are in force.
+    pub(crate) fn remember_with(&self, keeper: Arc<Keeper>) {
+        let _ = self.keeper.set(keeper);
+    }
+
+    /// Lets what is remembered follow the rules; their new counters are filled from the log.
+    async fn adopt(&self, rules: &Arc<RuleSet>) -> Result<()> {
+        let Some(keeper) = self.keeper.get().cloned() else {
+            return Ok(());
+        };
+        let rules = Arc::clone(rules);
+        tokio::task::spawn_blocking(move || keeper.adopt(&rules)).await?
     }
 
     /// What is in force now.
@@ -197,11 +215,15 @@ impl Rulebook {
             Err(diagnostics) => self.keep(render(&diagnostics, &sources)),
             Ok(rules) => match record(rules, store).await {
                 Ok(rules) => {
+                    let rules = Arc::new(rules);
+                    if let Err(error) = self.adopt(&rules).await {
+                        return self.keep(vec![format!("{error:#}")]);
+                    }
                     tracing::info!(rules = rules.rules().len(), "rules reloaded");
                     metrics::counter!("manara_rules_reloads_total", "result" => "in_force")
                         .increment(1);
                     self.set(Status {
-                        rules: Arc::new(rules),
+                        rules,
                         problems: Vec::new(),
                     });
                 }

@@ -13,6 +13,7 @@ use crate::deliver::Deliverer;
 use crate::guard::{Guard, Looking};
 use crate::matcher::Matcher;
 use crate::media::{FetchOptions, Fetcher, Missing, Pool, PoolOptions, Variants};
+use crate::past::{Keeper, counters_secret};
 use crate::pipeline::Pipeline;
 use crate::recent::{Recent, Window, similar};
 use crate::rulebook::Rulebook;
@@ -65,6 +66,18 @@ impl Shared {
         metrics::gauge!("manara_rules").set(status.rules.rules().len() as f64);
         metrics::gauge!("manara_rules_refused")
             .set(f64::from(u8::from(!status.problems.is_empty())));
+        for counter in pipeline.keeper.counters() {
+            let name = [("counter", counter.name)];
+            metrics::gauge!("manara_counter_keys", &name).set(counter.keys as f64);
+            metrics::gauge!("manara_counter_bytes", &name).set(counter.bytes as f64);
+            metrics::gauge!("manara_counter_evicted", &name).set(counter.evicted as f64);
+            metrics::gauge!("manara_counter_largest_lost", &name).set(counter.largest_lost as f64);
+            metrics::gauge!("manara_counter_dropped_late", &name).set(counter.dropped_late as f64);
+        }
+        match self.store.read(|reader| reader.open_stops()) {
+            Ok(stops) => metrics::gauge!("manara_rules_stopped").set(stops.len() as f64),
+            Err(error) => tracing::warn!("reading circuit breakers for /metrics: {error}"),
+        }
         match self.store.read(|reader| reader.totals()) {
             Ok(totals) => {
                 metrics::gauge!("manara_events").set(totals.events as f64);
@@ -120,6 +133,11 @@ impl Running {
     /// Serves until told to stop, then finishes what it has begun.
     async fn wait(self) -> Result<()> {
         self.serving.await.context("serving")?.context("serving")?;
+        if let Some(pipeline) = self.shared.pipeline()
+            && let Err(error) = pipeline.keeper.keep().await
+        {
+            tracing::warn!("no snapshot of the counters was kept: {error:#}");
+        }
         self.shared
             .store
             .clone()
@@ -185,10 +203,11 @@ pub(crate) async fn start(options: Options) -> Result<Running> {
     let (tell_ready, ready) = tokio::sync::watch::channel(false);
     let rules = shared.config.rules.clone().unwrap_or_else(|| dir.rules());
     let index = dir.index();
+    let (counters, secret) = (dir.counters(), counters_secret(&dir.audit_seed()?));
     let loading = Arc::clone(&shared);
     let give_up = Arc::clone(&stop);
     tokio::spawn(async move {
-        match load(&loading, rules, index).await {
+        match load(&loading, rules, index, counters, secret).await {
             Ok(()) => {
                 let _ = tell_ready.send(true);
             }
@@ -219,7 +238,13 @@ async fn serve(listener: TcpListener, app: Router, stop: Arc<Notify>) -> std::io
 }
 
 /// Loads everything that answering needs, then starts what goes on in the background.
-async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()> {
+async fn load(
+    shared: &Arc<Shared>,
+    rules: PathBuf,
+    index: PathBuf,
+    counters: PathBuf,
+    secret: [u8; 16],
+) -> Result<()> {
     let store = shared.store.clone();
     let matcher = Arc::new(Matcher::for_many_events());
     let loading = (store.clone(), Arc::clone(&matcher));
@@ -231,6 +256,20 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
             .context("loading banks")?;
     let follower = Follower::new(store.clone(), Arc::clone(&matcher), cursor, index);
     let rulebook = Arc::new(Rulebook::open(rules, &store).await?);
+    let keeper = {
+        let (store, matcher, rules) = (store.clone(), Arc::clone(&matcher), rulebook.rules());
+        let settings = shared
+            .config
+            .breakers
+            .settings(shared.config.counters, secret);
+        tokio::task::spawn_blocking(move || {
+            Keeper::open(&store, &matcher, rules, settings, counters)
+        })
+        .await
+        .context("reading the log for counters")??
+    };
+    let keeper = Arc::new(keeper);
+    rulebook.remember_with(Arc::clone(&keeper));
     for bank in rulebook.missing_banks(|name| matcher.knows(name)) {
         tracing::warn!(
             "a rule looks into bank {bank}, which does not exist: it finds nothing until somebody makes it"
@@ -272,7 +311,9 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
         media_bytes_max: media.bytes_max,
         variants,
         guard,
+        keeper: Arc::clone(&keeper),
     };
+    tokio::spawn(keeper.tend());
     tokio::spawn(guarding.run());
     tokio::spawn(looking.run());
     tokio::spawn(Arc::new(deliverer).run());
@@ -362,6 +403,11 @@ async fn follow(shared: Arc<Shared>, mut follower: Follower, bell: Arc<Notify>) 
                 return;
             }
         };
+        if let Some(pipeline) = shared.pipeline()
+            && let Err(error) = pipeline.keeper.follow_sets()
+        {
+            tracing::warn!("following changes of sets: {error}");
+        }
         match shared.store.read(|r| r.api_keys()) {
             Ok(keys) => shared.keys.set(keys),
             Err(error) => tracing::warn!("following changes of keys: {error}"),

@@ -66,7 +66,11 @@ impl FromStr for RuleMode {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let share = |text: &str| {
-            let percent: f64 = text.strip_prefix("live ")?.strip_suffix('%')?.parse().ok()?;
+            let percent: f64 = text
+                .strip_prefix("live ")?
+                .strip_suffix('%')?
+                .parse()
+                .ok()?;
             Self::of_percent(percent)
         };
         match text {
@@ -339,7 +343,12 @@ mod tests {
                 id: "p-1".into(),
             })
         };
-        let actions = actions_of(DecisionId::new(1, 1), Timestamp::UNIX_EPOCH, verdicts, entity);
+        let actions = actions_of(
+            DecisionId::new(1, 1),
+            Timestamp::UNIX_EPOCH,
+            verdicts,
+            entity,
+        );
         let found: Vec<_> = actions
             .iter()
             .map(|a| (a.kind, a.detail.duration_s))
@@ -367,11 +376,18 @@ mod tests {
         use ActionKind::{Label, Remove, Restrict};
         let live = |k, d| verdict(Mode::Live, k, d);
         check(
-            &[live(Restrict, Some(60)), live(Label, None), live(Remove, None)],
+            &[
+                live(Restrict, Some(60)),
+                live(Label, None),
+                live(Remove, None),
+            ],
             &[(Label, None), (Remove, None)],
         );
         check(
-            &[live(Restrict, Some(60)), verdict(Mode::Shadow, Remove, None)],
+            &[
+                live(Restrict, Some(60)),
+                verdict(Mode::Shadow, Remove, None),
+            ],
             &[(Restrict, Some(60))],
         );
     }
@@ -395,10 +411,26 @@ mod tests {
 
     #[test]
     fn the_modes_of_rules_read_back_as_written() {
-        for text in ["live", "shadow", "draft", "off", "live 10%", "live 0.01%", "live 99.99%"] {
+        for text in [
+            "live",
+            "shadow",
+            "draft",
+            "off",
+            "live 10%",
+            "live 0.01%",
+            "live 99.99%",
+        ] {
             assert_eq!(text.parse::<RuleMode>().unwrap().to_string(), text);
         }
-        for wrong in ["", "on", "live 0%", "live 100%", "live 0.001%", "live NaN%", "shadow 10%"] {
+        for wrong in [
+            "",
+            "on",
+            "live 0%",
+            "live 100%",
+            "live 0.001%",
+            "live NaN%",
+            "shadow 10%",
+        ] {
             assert!(wrong.parse::<RuleMode>().is_err(), "{wrong}");
         }
     }

@@ -340,10 +340,9 @@ impl Event {
                 let index = index.or((media.len() == 1).then_some(0))?;
                 &media.get(index)?.id
             }
-            EntityType::Destination
-            | EntityType::Payee
-            | EntityType::Member
-            | EntityType::Rule => return None,
+            EntityType::Destination | EntityType::Payee | EntityType::Member | EntityType::Rule => {
+                return None;
+            }
         };
         Some(Entity {
             r#type,

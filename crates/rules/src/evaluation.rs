@@ -16,6 +16,7 @@ use crate::env::{Ctx, Memo};
 use crate::explain::{Explanation, explain};
 use crate::memory::{Memory, Nothing, Remembered, Sets};
 use crate::ruleset::{CounterFunction, Program, Rule, RuleSet};
+use crate::state::{OfEvent, Past, Readings};
 use manara_model::{Effect, EntityType, Facts, Mode, Verdict};
 use std::sync::Arc;
 
@@ -84,6 +85,22 @@ impl RuleSet {
             self.find_keys(&ctx, keys, &mut begun);
         }
         begun
+    }
+
+    /// What the event adds to counters, and nothing else: for a log that is read again.
+    pub fn begin_counting(&self, facts: &Facts<'_>, sets: &Sets, keys: &KeyHasher) -> Begun {
+        self.begin_those(facts, sets, keys, std::iter::empty())
+    }
+
+    /// The verdicts on an event with labels, strikes and sets, but without counters and whatever fired once.
+    pub fn evaluate_alone(&self, facts: &Facts<'_>, past: &dyn Past) -> Vec<Verdict> {
+        let readings = Readings::default();
+        let memory = OfEvent {
+            facts,
+            readings: &readings,
+            past,
+        };
+        self.evaluate_with(facts, &memory)
     }
 
     /// The verdicts on one event with nothing known of what happened before it: one for each running rule

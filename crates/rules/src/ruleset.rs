@@ -143,6 +143,7 @@ pub struct RuleSet {
     tests: Vec<Test>,
     warnings: Vec<Diagnostic>,
     fingerprint: [u8; 32],
+    counters_ask_banks: bool,
 }
 
 impl fmt::Debug for RuleSet {
@@ -197,6 +198,7 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
             check_counter(counter, source, &mut whole, problems, &mut counters);
         }
     }
+    let counters_ask_banks = !whole.banks.is_empty();
     for (source, file, mut problems) in files {
         let Some(file) = file else {
             found.extend(problems.finish());
@@ -233,6 +235,7 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
     let fingerprint = fingerprint_of(&rules, &counters);
     Ok(RuleSet {
         fingerprint,
+        counters_ask_banks,
         rules,
         programs,
         counters,
@@ -318,6 +321,11 @@ impl RuleSet {
     /// What tells this set from others: a hash over its rules and counters, in their order.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
+    }
+
+    /// Whether what a counter counts depends on what was found in banks.
+    pub fn counters_ask_banks(&self) -> bool {
+        self.counters_ask_banks
     }
 
     /// The counters, in the order of the files and within them of the text.

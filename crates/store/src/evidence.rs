@@ -7,8 +7,9 @@ use crate::error::StoreError;
 use crate::reader::{Reader, get};
 use crate::sql;
 use crate::tables::{PREVIEWS, blob, int, text};
-use crate::tx::Tx;
+use crate::tx::{Committed, Tx};
 use jiff::Timestamp;
+use manara_model::{Author, DecisionId};
 
 /// Largest preview, in bytes.
 pub const PREVIEW_BYTES_MAX: usize = 512 * 1024;
@@ -61,6 +62,26 @@ impl Tx<'_> {
             blob(&preview.bytes),
         ];
         self.insert(&PREVIEWS, &values).map(|_| ())
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps previews for a decision that was kept before them. Audit: one `previews.added` leaf, none when there
+    /// is one of each medium already.
+    pub fn add_previews(
+        &mut self,
+        decision: DecisionId,
+        previews: &[Preview],
+        now: Timestamp,
+    ) -> Result<Committed<()>, StoreError> {
+        self.begin("previews.added", &Author::System, now)?;
+        for preview in previews {
+            self.insert_preview(preview, now)?;
+        }
+        if !self.abandon() {
+            self.seal(Some(decision.to_string()))?;
+        }
+        Ok(Committed(()))
     }
 }
 

@@ -94,6 +94,17 @@ pub(crate) const EVENT_BY_DECISION: &str = events_where!("e.decision = ?1");
 pub(crate) const NEWEST_EVENTS: &str = events_where!("e.leaf < ?1 ORDER BY e.leaf DESC LIMIT ?2");
 /// By the primary key, so that whoever reads it stops where they like.
 pub(crate) const EVENTS_BACKWARDS: &str = "SELECT leaf, received_at, decision, body, media FROM events WHERE leaf < ?1 ORDER BY leaf DESC";
+pub(crate) const LOG_AFTER: &str = "SELECT e.leaf, e.received_at, e.decision, e.body, e.media, d.body
+  FROM events e LEFT JOIN decisions d ON d.id = e.decision WHERE e.leaf > ?1 ORDER BY e.leaf LIMIT ?2";
+pub(crate) const NEWEST_EVENT_LEAF: &str = "SELECT coalesce(max(leaf), 0) FROM events";
+pub(crate) const EVENT_FROM_LEAF: &str =
+    "SELECT leaf, received_at FROM events WHERE leaf >= ?1 ORDER BY leaf LIMIT 1";
+pub(crate) const COUNT_EVENTS_AFTER: &str = "SELECT count(*) FROM events WHERE leaf > ?1";
+pub(crate) const LEAF_OF_EVENT: &str = "SELECT leaf FROM events WHERE decision = ?1";
+/// A long scan, for reports and back-tests only.
+pub(crate) const JUDGED_EVENTS: &str = "SELECT e.decision, c.outcome FROM cases c
+  JOIN case_events e ON e.case_id = c.id
+  WHERE c.state = 'closed' AND c.outcome IS NOT NULL AND c.at >= ?1 ORDER BY c.at";
 pub(crate) const LATER_DECISIONS: &str =
     "SELECT body FROM decisions WHERE about = ?1 ORDER BY leaf LIMIT ?2";
 pub(crate) const EVENTS_OF_CASE: &str = events_where!(
@@ -231,6 +242,36 @@ pub(crate) const HAS_LABEL: &str = "SELECT EXISTS (SELECT 1 FROM labels
 pub(crate) const LABELS_AT: &str = "SELECT id, entity_type, entity_id, label, set_at, ends_at, decision
   FROM labels WHERE set_at <= ?1 AND (ends_at IS NULL OR ends_at > ?1) AND (ended_at IS NULL OR ended_at > ?1)
   ORDER BY id";
+
+// --- Sets ---------------------------------------------------------------------------------------
+
+macro_rules! sets {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.name, s.description, s.created_at,
+               (SELECT count(*) FROM set_items i WHERE i.set_name = s.name AND i.removed_at IS NULL)
+             FROM sets s ",
+            $rest
+        )
+    };
+}
+pub(crate) const SETS: &str = sets!("ORDER BY s.name");
+pub(crate) const SET: &str = sets!("WHERE s.name = ?1");
+pub(crate) const COUNT_SETS: &str = "SELECT count(*) FROM sets";
+pub(crate) const COUNT_SET_ITEMS: &str = "SELECT count(*) FROM set_items WHERE removed_at IS NULL";
+pub(crate) const SET_ITEMS: &str =
+    "SELECT item FROM set_items WHERE set_name = ?1 AND removed_at IS NULL ORDER BY item";
+macro_rules! set_items {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, item, note, author, added_at, removed_at, removed_by FROM set_items ",
+            $rest
+        )
+    };
+}
+pub(crate) const SET_ITEM: &str =
+    set_items!("WHERE set_name = ?1 AND item = ?2 AND removed_at IS NULL");
+pub(crate) const SET_HISTORY: &str = set_items!("WHERE set_name = ?1 ORDER BY id DESC LIMIT ?2");
 
 // --- Circuit breakers ---------------------------------------------------------------------------
 
@@ -460,6 +501,11 @@ mod tests {
             EVENT,
             EVENT_BY_DECISION,
             NEWEST_EVENTS,
+            LOG_AFTER,
+            EVENT_FROM_LEAF,
+            COUNT_EVENTS_AFTER,
+            LEAF_OF_EVENT,
+            JUDGED_EVENTS,
             LATER_DECISIONS,
             EVENTS_OF_CASE,
             CONFLICT_KNOWN,
@@ -492,6 +538,10 @@ mod tests {
             STRIKES_SINCE,
             LABELS,
             HAS_LABEL,
+            SET,
+            SET_ITEM,
+            SET_ITEMS,
+            SET_HISTORY,
             STOP_OPEN,
             STOPS_OPEN,
             STOPS_OF,

@@ -105,6 +105,11 @@ tables! {
         Plain("id"), Plain("rule"), Plain("why"), Plain("decision"), Plain("stopped_at"),
         Plain("reset_at"), Plain("reset_by"), Plain("note"),
     ];
+    SETS = "sets" [Plain("id"), Plain("name"), Plain("description"), Plain("created_at")];
+    SET_ITEMS = "set_items" [
+        Plain("id"), Plain("set_name"), Plain("item"), Plain("note"), Plain("author"),
+        Plain("added_at"), Plain("removed_at"), Plain("removed_by"),
+    ];
     PREVIEWS = "previews" [
         Plain("sha256"), Plain("content_type"), Plain("added_at"), Digested("bytes"),
     ] ignore "sha256";

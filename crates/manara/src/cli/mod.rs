@@ -12,6 +12,7 @@ mod radius;
 mod rules;
 mod scan;
 mod serve;
+mod set;
 mod user;
 
 use crate::data_dir::DataDir;
@@ -64,9 +65,12 @@ enum Command {
     /// Make, fill and change banks.
     #[command(subcommand)]
     Bank(bank::Verb),
-    /// Check and test rule files.
+    /// Check and test rules, and let those act again that were stopped.
     #[command(subcommand)]
     Rules(rules::Verb),
+    /// Keep sets that rules ask: trusted accounts, partners' domains.
+    #[command(subcommand)]
+    Set(set::Verb),
     /// Verify the tamper-evident log.
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -93,6 +97,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Done> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Bank(verb) => bank::run(verb),
         Command::Rules(verb) => rules::run(verb),
+        Command::Set(verb) => set::run(verb),
         Command::Audit(verb) => audit::run(verb),
         Command::Key(verb) => key::run(verb),
         Command::User(verb) => user::run(verb),

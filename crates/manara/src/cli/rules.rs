@@ -1,9 +1,11 @@
-//! `manara rules check|test`.
+//! `manara rules check|test|stops|reset`.
 
-use super::{Done, say, say_json};
+use super::{Data, Done, operator, say, say_json};
+use crate::clock;
 use crate::rulebook::{read_sources, with_builtin};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use manara_model::Name;
 use manara_rules::{Diagnostic, RuleSet, Schema, Source, compile, render_colour};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -17,6 +19,27 @@ pub(crate) enum Verb {
     /// Run the `test` blocks inside the rule files.
     #[command(after_long_help = "Example:\n  manara rules test rules/")]
     Test(Paths),
+    /// List the circuit breakers that are open: rules that acted too often and are in shadow.
+    Stops {
+        #[command(flatten)]
+        data: Data,
+        /// One object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a rule act again whose circuit breaker has opened. What it did not do meanwhile is not made up for.
+    #[command(
+        after_long_help = "Example:\n  manara rules reset known_image --note 'the bank was cleaned'"
+    )]
+    Reset {
+        #[command(flatten)]
+        data: Data,
+        /// The rule's name; `*` for the circuit breaker of the whole server.
+        rule: String,
+        /// Why it may act again.
+        #[arg(long)]
+        note: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -33,7 +56,51 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
         Verb::Check(paths) => check(&paths),
         Verb::Test(paths) => test(&paths),
+        Verb::Stops { data, json } => stops(&data, json),
+        Verb::Reset { data, rule, note } => reset(&data, &rule, note),
     }
+}
+
+fn stops(data: &Data, json: bool) -> Result<Done> {
+    let stops = data.open()?.read(manara_store::Reader::open_stops)?;
+    for stop in &stops {
+        let rule = stop.rule.as_ref().map_or("*", Name::as_str);
+        if json {
+            say_json(&serde_json::json!({
+                "rule": rule, "stopped_at": stop.stopped_at, "why": stop.why,
+                "decision": stop.decision.to_string(),
+            }))?;
+        } else {
+            say(format_args!(
+                "{rule}  since {}  {}",
+                stop.stopped_at, stop.why
+            ))?;
+        }
+    }
+    if stops.is_empty() && !json {
+        eprintln!("no rule is stopped");
+    }
+    Ok(if stops.is_empty() {
+        Done::Nothing
+    } else {
+        Done::Found
+    })
+}
+
+fn reset(data: &Data, rule: &str, note: String) -> Result<Done> {
+    let name: Option<Name> = match rule {
+        "*" => None,
+        name => Some(name.parse().map_err(anyhow::Error::msg)?),
+    };
+    let was_open = data
+        .open()?
+        .write_blocking(move |tx| tx.reset_rule(name.as_ref(), &operator(), &note, clock::now()))?;
+    if was_open {
+        eprintln!("{rule} may act again");
+        return Ok(Done::Found);
+    }
+    eprintln!("{rule} is not stopped; `manara rules stops` lists those that are");
+    Ok(Done::Nothing)
 }
 
 fn sources(paths: &Paths) -> Result<Vec<Source>> {

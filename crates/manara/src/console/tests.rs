@@ -243,6 +243,8 @@ fn event(id: &str, text: &str) -> NewEvent {
         mode: Mode::Live,
         policy: "tvec_glorification".parse().unwrap(),
         reason: "A slogan of the <Order>.".into(),
+        reasons: std::collections::BTreeMap::new(),
+        held: None,
         because: vec![Match {
             signal_type: SignalType::Text,
             bank: "SLOGANS".parse().unwrap(),
@@ -270,7 +272,7 @@ fn event(id: &str, text: &str) -> NewEvent {
         ],
     }];
     let decision = DecisionId::new(1, u128::from_be_bytes(*random().first_chunk().unwrap()));
-    let actions = actions_of(decision, &verdicts, |r#type, index| {
+    let actions = actions_of(decision, event.time, &verdicts, |r#type, index| {
         event.entity(r#type, index)
     });
     NewEvent {

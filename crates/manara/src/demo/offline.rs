@@ -11,7 +11,7 @@ use crate::pipeline::signals_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use manara_model::{DecisionId, Event, MediaFacts, Medium, MemberId, Origin, actions_of};
-use manara_rules::{RuleSet, Schema, Source, compile};
+use manara_rules::{Recollection, RuleSet, Schema, Source, compile};
 use manara_signal::Signal;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -81,10 +81,13 @@ fn answer(planned: &Planned, matcher: &Matcher, rules: &RuleSet) -> Value {
         media: &media,
         received_at: event.time,
     };
-    let verdicts = verdicts(rules, subject, &matches);
-    let actions = actions_of(DecisionId::new(1, 1), &verdicts, |r#type, index| {
-        event.entity(r#type, index)
-    });
+    let verdicts = verdicts(rules, subject, &matches, &Recollection::default());
+    let actions = actions_of(
+        DecisionId::new(1, 1),
+        event.time,
+        &verdicts,
+        |r#type, index| event.entity(r#type, index),
+    );
     json!({"id": event.id, "actions": actions, "verdicts": verdicts})
 }
 

@@ -10,12 +10,13 @@ use crate::banks::Followed;
 use crate::clock;
 use crate::evaluate::{Subject, verdicts};
 use crate::matcher::{Change, Matcher};
+use crate::past::StoredPast;
 use anyhow::Context;
 use manara_model::{
     Action, ActionKind, Author, BankMode, BankName, Decision, Detail, Effect, Event, Match,
     MemberId, MemberMode, Mode, Verdict,
 };
-use manara_rules::RuleSet;
+use manara_rules::{RuleSet, Sets};
 use manara_store::{BankChange, BankCursor, Later, RecentEvent, RecentRow, Store, StoreError};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -229,7 +230,12 @@ fn evaluate(
         media: &event.media,
         received_at: event.received_at,
     };
-    let mut verdicts = verdicts(live.rules, subject, &matches);
+    let mut verdicts = store.read(|reader| {
+        let sets = Sets::default();
+        let past = StoredPast::new(reader, &sets);
+        let verdicts = verdicts(live.rules, subject, &matches, &past);
+        past.ended().map(|()| verdicts)
+    })?;
     verdicts.retain(|v| {
         let is_new = |m: &Match| members.contains(&m.member);
         v.mode == Mode::Live && v.because.iter().any(is_new)
@@ -269,6 +275,8 @@ fn decision_on(event: &RecentEvent, verdicts: Vec<Verdict>, priority: u8) -> Opt
         kind: ActionKind::Enqueue,
         target,
         policy: first.policy.clone(),
+        rule: Some(first.rule.clone()),
+        reasons: first.all_reasons(),
         detail: Detail {
             queue: detail.queue,
             priority: Some(priority.max(detail.priority.unwrap_or(1))),

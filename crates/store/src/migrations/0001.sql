@@ -321,6 +321,33 @@ CREATE TABLE rule_tallies (
   PRIMARY KEY (day, rule, what)
 ) STRICT, WITHOUT ROWID;
 
+-- Sets that operators keep for rules to ask. Items are never deleted: `removed_at` says since when one is out.
+CREATE TABLE sets (
+  id          INTEGER PRIMARY KEY,
+  name        TEXT NOT NULL UNIQUE,
+  description TEXT NOT NULL,
+  created_at  INTEGER NOT NULL,
+  salt        BLOB NOT NULL,
+  leaf        INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sets_by_leaf ON sets (leaf);
+
+CREATE TABLE set_items (
+  id         INTEGER PRIMARY KEY,
+  set_name   TEXT NOT NULL REFERENCES sets (name),
+  item       TEXT NOT NULL,
+  note       TEXT NOT NULL,
+  author     TEXT NOT NULL,
+  added_at   INTEGER NOT NULL,
+  removed_at INTEGER,
+  removed_by TEXT,
+  salt       BLOB NOT NULL,
+  leaf       INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX set_items_now ON set_items (set_name, item) WHERE removed_at IS NULL;
+CREATE INDEX set_items_by_set ON set_items (set_name, id);
+CREATE INDEX set_items_by_leaf ON set_items (leaf);
+
 -- Small pictures for reviewers. The commitment covers the SHA-256 of `bytes`.
 CREATE TABLE previews (
   sha256       TEXT PRIMARY KEY,

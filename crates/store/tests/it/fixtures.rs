@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{
     Action, ActionKind, Author, BankMode, BankName, BankSettings, Case, Decision, DecisionId,
-    Detail, Effect, Entity, EntityType, Event, Judgement, Match, MemberId, MemberSettings, Mode, RuleMode,
-    Name, NewMember, Origin, Outcome, Stance, Verdict, actions_of,
+    Detail, Effect, Entity, EntityType, Event, Judgement, Match, MemberId, MemberSettings, Mode,
+    Name, NewMember, Origin, Outcome, RuleMode, Stance, Verdict, actions_of,
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{
@@ -408,6 +408,13 @@ pub(crate) fn furnished() -> Fixture {
     it.write(|tx| tx.reset_rule(Some(&name("known_image")), &Author::System, "seen", at(50)));
     let again = with_effects("post-6", &[]);
     it.write(move |tx| tx.record_events_with(vec![again], |_, _, _| Ok(vec![stop("known_image")])));
+    it.write(|tx| {
+        let trusted = name("trusted");
+        let _ = tx.create_set(&trusted, "accounts we know", &Author::System, at(51))?;
+        let items = ["a-1".to_owned(), "a-2".to_owned()];
+        let _ = tx.add_to_set(&trusted, &items, "by hand", &Author::System, at(52))?;
+        tx.remove_from_set(&trusted, &items[..1], &Author::System, at(53))
+    });
     let of_label = |case: &Case| case.queue.as_str() == "labels";
     let case = it.cases().into_iter().find(of_label).unwrap().id;
     let keep = judgement(Outcome::Keep);

@@ -1,4 +1,4 @@
-//! Labels and circuit breakers: what rules may ask about later, and what people can take back.
+//! Labels, sets and circuit breakers: what rules may ask about later, and what people can take back.
 
 use crate::fixtures::{
     Fixture, at, decision_id, enqueue, entity, judgement, label, name, plain, remove, stop,
@@ -134,4 +134,41 @@ fn an_event_is_decided_on_once_in_the_order_of_the_log() {
     });
     assert_eq!(*asked.lock().unwrap(), [(0, "1".into()), (2, "2".into())]);
     assert!(matches!(&recorded[2], Recorded::New(d) if d.note == "decided 2"));
+}
+
+#[test]
+fn a_set_holds_what_was_added_and_not_taken_out() {
+    let it = Fixture::new();
+    let add = |items: &[&str]| {
+        let items: Vec<String> = items.iter().map(|it| (*it).to_owned()).collect();
+        it.store.write_blocking(move |tx| {
+            tx.add_to_set(&name("trusted"), &items, "", &Author::System, at(1))
+        })
+    };
+    assert!(matches!(add(&["a"]), Err(StoreError::NotFound { .. })));
+    it.write(|tx| tx.create_set(&name("trusted"), "known", &Author::System, at(0)));
+    assert_eq!((add(&["a", "b", "a"]), add(&["b"])), (Ok(2), Ok(0)));
+    let remove = |item: &'static str| {
+        it.store.write_blocking(move |tx| {
+            tx.remove_from_set(&name("trusted"), &[item.to_owned()], &Author::System, at(2))
+        })
+    };
+    assert_eq!((remove("a"), remove("a")), (Ok(1), Ok(0)));
+    assert_eq!(add(&["a"]), Ok(1), "and added again");
+    let held = it.store.read(manara_store::Reader::sets).unwrap();
+    assert_eq!(
+        held,
+        [(name("trusted"), vec!["a".to_owned(), "b".to_owned()])]
+    );
+    let history = it
+        .store
+        .read(|r| r.set_history(&name("trusted"), 9))
+        .unwrap();
+    assert_eq!(history.len(), 3, "what was taken out stays known");
+    assert!(matches!(add(&[""]), Err(StoreError::Invalid { .. })));
+    assert!(matches!(
+        add(&[&"x".repeat(257)]),
+        Err(StoreError::Invalid { .. })
+    ));
+    it.reopened().verify();
 }

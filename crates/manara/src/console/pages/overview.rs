@@ -8,7 +8,7 @@ use crate::console::view::{Bar, Count, When, counted};
 use askama::Template;
 use axum::extract::{Query, State};
 use jiff::Timestamp;
-use manara_model::{Bank, Mode};
+use manara_model::{Bank, RuleMode};
 use manara_store::{QueueSummary, Reader, StoreError, Totals};
 
 #[derive(Template)]
@@ -81,7 +81,7 @@ fn read(
     let shadow = extra
         .rules()
         .iter()
-        .filter(|rule| rule.mode == Mode::Shadow)
+        .filter(|rule| rule.mode == RuleMode::Shadow)
         .count() as u64;
     let live = extra.rules().len() as u64 - shadow;
     Ok(Overview {

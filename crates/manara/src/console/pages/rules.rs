@@ -7,7 +7,7 @@ use crate::console::text::{self, Html};
 use crate::console::view::counted;
 use askama::Template;
 use axum::extract::State;
-use manara_model::Mode;
+use manara_model::RuleMode;
 use manara_rules::Rule;
 
 #[derive(Template)]
@@ -50,7 +50,7 @@ fn read(state: &ConsoleState, shell: Shell) -> Rules {
     let rules = extra.rules();
     let shadow = rules
         .iter()
-        .filter(|rule| rule.mode == Mode::Shadow)
+        .filter(|rule| rule.mode == RuleMode::Shadow)
         .count();
     let all = counted(rules.len() as u64, "rule is", "rules are");
     Rules {
@@ -71,7 +71,7 @@ fn row(rule: &Rule) -> RuleRow {
     RuleRow {
         name: rule.name.to_string(),
         version: rule.version,
-        shadow: rule.mode == Mode::Shadow,
+        shadow: rule.mode == RuleMode::Shadow,
         policy: rule.policy.to_string(),
         reason: text::inline(&rule.reason),
         on: if rule.on.is_empty() {

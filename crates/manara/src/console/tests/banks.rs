@@ -952,6 +952,8 @@ async fn what_was_found_later_is_shown_under_its_event() {
         kind: ActionKind::Enqueue,
         target: event.entity(EntityType::Content, None).unwrap(),
         policy: "tvec_glorification".parse().unwrap(),
+        rule: None,
+        reasons: std::collections::BTreeMap::new(),
         detail: Detail {
             queue: Some("tvec".parse().unwrap()),
             priority: Some(8),
