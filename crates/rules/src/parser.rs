@@ -5,7 +5,8 @@
 //! this nor any later walk over the tree can run out of stack.
 //!
 //! ```text
-//! file   = { "rule" name "{" { clause } "}" | "test" string "{" { part } "}" }
+//! file   = { "rule" name "{" { clause } "}" | "test" string "{" { part } "}"
+//!        | "lexicon" name [ "level" word ] "{" { string [","] } "}" }
 //! clause = "on" name { "," name } | "mode" word | "policy" name | "reason" string
 //!        | "when" expression | "then" effect { "," effect }
 //! part   = "at" string | "event" json | "media" json | "match" json
@@ -16,7 +17,7 @@
 //! ```
 
 use crate::ast::{
-    Arg, Binary, Effect, Expect, Expr, ExprKind, File, Json, Members, Rule, Spanned, Test,
+    Arg, Binary, Effect, Expect, Expr, ExprKind, File, Json, Lexicon, Members, Rule, Spanned, Test,
 };
 use crate::diagnostic::{Problems, Source, Span};
 use crate::lexer::{Lexeme, Token, lex, shown};
@@ -160,10 +161,14 @@ impl<'t> Parser<'t, '_, '_> {
                 (Token::End, _) => return file,
                 (_, "rule") => file.rules.extend(self.rule()),
                 (_, "test") => file.tests.extend(self.test()),
+                (_, "lexicon") => file.lexicons.extend(self.lexicon()),
                 (_, word) => {
-                    let hint = nearest(word, ["rule", "test"])
+                    let hint = nearest(word, ["rule", "test", "lexicon"])
                         .map(|near| format!("did you mean `{near}`?"));
-                    let message = format!("expected `rule` or `test`, found {}", self.found());
+                    let message = format!(
+                        "expected `rule`, `test` or `lexicon`, found {}",
+                        self.found()
+                    );
                     if self.token() != Token::Stray {
                         self.problems.error_maybe(self.span(), message, hint);
                     }
@@ -176,7 +181,7 @@ impl<'t> Parser<'t, '_, '_> {
 
     fn begins_item(&self) -> bool {
         match self.word() {
-            "rule" => matches!(self.ahead(1).token, Token::Word | Token::Text),
+            "rule" | "lexicon" => matches!(self.ahead(1).token, Token::Word | Token::Text),
             "test" => self.ahead(1).token == Token::Text,
             _ => false,
         }
@@ -186,6 +191,38 @@ impl<'t> Parser<'t, '_, '_> {
         while self.token() != Token::End && !self.begins_item() {
             self.bump();
         }
+    }
+
+    fn lexicon(&mut self) -> Option<Lexicon> {
+        self.bump();
+        let head = self.name("the lexicon's name");
+        let level = if self.word() == "level" {
+            self.bump();
+            self.name("`strict`, `folded` or `aggressive`")
+        } else {
+            None
+        };
+        let head = head.filter(|_| self.expect(Token::OpenBrace, "`{`").is_some());
+        let Some(name) = head else {
+            self.skip_to_item();
+            return None;
+        };
+        let mut phrases = Vec::new();
+        while self.token() == Token::Text {
+            phrases.extend(self.string("a phrase in quotes"));
+            self.eat(Token::Comma);
+        }
+        if self
+            .expect(Token::CloseBrace, "a phrase in quotes, or `}`")
+            .is_none()
+        {
+            self.skip_to_item();
+        }
+        Some(Lexicon {
+            name,
+            level,
+            phrases,
+        })
     }
 
     /// Skips to the next of `clauses`, the closing brace of this block or the next item.
@@ -818,18 +855,25 @@ impl<'t> Parser<'t, '_, '_> {
                     };
                     expr = self.make(kind, start.to(self.previous_span()))?;
                 }
-                Token::OpenBracket => {
-                    let hint = "ask about any element with `.exists(x, …)`, or about all with `.all(x, …)`";
-                    self.problems.error_hint(
-                        self.span(),
-                        "elements are not picked by number",
-                        hint,
-                    );
-                    return None;
-                }
+                Token::OpenBracket => expr = self.index(expr)?,
                 _ => return Some(expr),
             }
         }
+    }
+
+    /// `map["key"]`; the opening bracket stands at the cursor.
+    fn index(&mut self, of: Expr) -> Option<Expr> {
+        let open = self.bump().span;
+        if matches!(self.token(), Token::Int | Token::Minus) {
+            let hint = "ask about any element with `.exists(x, …)`, or about all with `.all(x, …)`";
+            self.problems
+                .error_hint(open, "elements are not picked by number", hint);
+            return None;
+        }
+        let key = self.expression()?;
+        let close = self.expect(Token::CloseBracket, "`]`")?;
+        let span = of.span.to(close.span);
+        self.make(ExprKind::Index(Box::new(of), Box::new(key)), span)
     }
 
     fn primary(&mut self) -> Option<Expr> {

@@ -5,6 +5,7 @@ use crate::compile::{BoolFn, subject_of};
 use crate::diagnostic::{Diagnostic, Problems, Severity, Source, Span};
 use crate::env::{Ctx, Memo, Shared};
 use crate::explain::{Explanation, explain};
+use crate::lexicon::Lexicons;
 use crate::parser::parse;
 use crate::schema::Schema;
 use crate::testing::{Test, TestOutcome, check_test, run};
@@ -103,13 +104,25 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
         shared: Shared::default(),
         banks: BTreeMap::new(),
         names: HashMap::new(),
+        lexicons: Lexicons::default(),
     };
     let mut found: Vec<Diagnostic> = Vec::new();
     let (mut rules, mut programs, mut tests) = (Vec::new(), Vec::new(), Vec::new());
     let mut rules_seen = 0_usize;
+    let mut files = Vec::with_capacity(sources.len());
+    // Lexicons first, since the rules of any file may ask about them.
     for source in sources {
         let mut problems = Problems::of(source);
-        let Some(file) = read(source, &mut problems) else {
+        let file = read(source, &mut problems);
+        for lexicon in file.iter().flat_map(|file| &file.lexicons) {
+            whole
+                .lexicons
+                .add(lexicon, &mut whole.shared, &mut problems);
+        }
+        files.push((source, file, problems));
+    }
+    for (source, file, mut problems) in files {
+        let Some(file) = file else {
             found.extend(problems.finish());
             continue;
         };
@@ -221,6 +234,16 @@ impl RuleSet {
     /// Runs the `test` blocks, each against the rules of its own file.
     pub fn run_tests(&self) -> Vec<TestOutcome> {
         self.tests.iter().map(|test| run(test, self)).collect()
+    }
+
+    /// The rule of this name and what runs for it.
+    pub(crate) fn rule_named(&self, name: &str) -> Option<(&Rule, &Program)> {
+        let at = self.rules.iter().position(|r| r.name.as_str() == name)?;
+        Some((self.rules.get(at)?, self.programs.get(at)?))
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The rules that see events of this type.

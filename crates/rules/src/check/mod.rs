@@ -1,5 +1,6 @@
 //! Checking: from syntax trees to rules and tests that can run, or to reports of why not.
 
+mod calls;
 mod effects;
 mod expr;
 
@@ -12,6 +13,7 @@ use crate::diagnostic::{Problems, Source, Span};
 use crate::env::{Ctx, Memo, Shared};
 use crate::explain::constant;
 use crate::lexer::shown;
+use crate::lexicon::Lexicons;
 use crate::ruleset::{Program, Rule};
 use crate::schema::Schema;
 use crate::suggest::{did_you_mean, did_you_mean_or_list};
@@ -34,6 +36,8 @@ pub(crate) struct Whole<'c> {
     pub(crate) banks: BTreeMap<BankName, u32>,
     /// Where each rule's name was first used: the file, its line.
     pub(crate) names: HashMap<String, (String, u32)>,
+    /// The lexicons of all files.
+    pub(crate) lexicons: Lexicons,
 }
 
 /// Checks one rule. `None` after reports of what is wrong with it.
@@ -66,6 +70,8 @@ pub(crate) fn check_rule(
         &mut whole.shared,
         &mut whole.banks,
     );
+    checker.rule = &rule.name.node;
+    checker.lexicons = Some(&whole.lexicons);
     let when = rule.when.as_ref().map(|when| checker.condition(when));
     let effects: Vec<Plan> = rule
         .then
@@ -74,6 +80,7 @@ pub(crate) fn check_rule(
         .filter_map(|effect| checker.effect(effect, Use::Asked))
         .collect();
     check_media_targets(rule, &mut checker);
+    let hash = checker.hash_with_lexicons(rule.hash);
     let when = when?;
     if rule.broken || problems.errors() > errors_before {
         return None;
@@ -96,7 +103,7 @@ pub(crate) fn check_rule(
         source: source.name.clone(),
         line,
         text,
-        hash: rule.hash,
+        hash,
         cost,
         version: 1,
     };
@@ -285,7 +292,7 @@ fn check_constants(typed: &Typed, problems: &mut Problems<'_>) {
     }
     let joins = matches!(
         typed.kind,
-        Kind::And(_) | Kind::Or(_) | Kind::Not(_) | Kind::Macro { .. }
+        Kind::And(_) | Kind::Or(_) | Kind::Not(_) | Kind::Macro { .. } | Kind::Filter { .. }
     );
     for (i, part) in typed.parts().into_iter().enumerate() {
         // `true` means something as an operand of `==` or a branch of `? :`, not as a condition.
