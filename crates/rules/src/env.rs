@@ -214,10 +214,8 @@ impl<'a> Ctx<'a> {
     /// The text of an element of `content.found_links`.
     pub(crate) fn found_link(&self, index: usize) -> Option<&'a str> {
         let content = self.facts.event.content.as_ref()?;
-        self.memo
-            .found(content)
-            .get(index)
-            .map(|found| found.text())
+        let found = self.memo.found(content).get(index);
+        found.map(|link| link.url.as_str())
     }
 
     /// The text of a bound element.
@@ -459,7 +457,7 @@ impl<'a> Ctx<'a> {
         let content = self.facts.event.content.as_ref()?;
         match origin {
             Origin::Link(index) => self.memo.listed(content, index),
-            Origin::Found(index) => self.memo.found(content).get(index)?.link(),
+            Origin::Found(index) => self.memo.found(content).get(index),
             _ => None,
         }
     }

@@ -17,7 +17,7 @@ pub struct Explained {
     /// What the condition comes to; `None` when that is not known.
     pub value: Option<bool>,
     /// The condition, then its parts in the order of the text, each below what it is part of. An
-    /// element of a list has a line of its own before the condition that is asked of it.
+    /// element of a list has a line of its own before the condition that is asked of it; literals have none.
     pub lines: Vec<ExplainedLine>,
     /// Whether there was more than 10,000 lines.
     pub cut: bool,
@@ -56,7 +56,7 @@ impl RuleSet {
     ///     format!("{} {} = {}", line.depth, line.expression, line.value)
     /// };
     /// assert_eq!(line(1), "1 account.followers < 5 = true");
-    /// assert_eq!(line(5), "2 account.age = unknown (account.created_at is missing)");
+    /// assert_eq!(line(4), "2 account.age = unknown (account.created_at is missing)");
     /// ```
     pub fn explain(&self, facts: &Facts<'_>, rule_name: &str) -> Option<Explained> {
         let (rule, program) = self.rule_named(rule_name)?;

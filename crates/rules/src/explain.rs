@@ -279,6 +279,10 @@ impl<'t> Walk<'t> {
     /// Keeps a line of the full trace for a part whose value is not known yet; its place.
     fn open_line(&mut self, typed: &Typed) -> Option<usize> {
         self.full.as_ref()?;
+        // A literal is its own value.
+        if matches!(typed.kind, Kind::Literal(_)) {
+            return None;
+        }
         let expression = self.written(typed);
         self.add_line(expression, String::new())
     }

@@ -18,7 +18,7 @@ const FOUND_LINKS_MAX: usize = 256;
 pub(crate) struct Memo {
     texts: [OnceCell<Box<Kept>>; 4],
     listed: OnceCell<Box<[OnceCell<Option<Link>>]>>,
-    found: OnceCell<Vec<Found>>,
+    found: OnceCell<Vec<Link>>,
     domains: OnceCell<Vec<Box<str>>>,
 }
 
@@ -37,8 +37,8 @@ impl Memo {
         cell.get_or_init(read).as_ref()
     }
 
-    /// The links listed in the event and those written in its text, each once.
-    pub(crate) fn found(&self, content: &Content) -> &[Found] {
+    /// The web addresses listed in the event and those written in its text, each once.
+    pub(crate) fn found(&self, content: &Content) -> &[Link] {
         self.found.get_or_init(|| find(content))
     }
 
@@ -46,7 +46,7 @@ impl Memo {
     pub(crate) fn domains(&self, content: &Content) -> &[Box<str>] {
         self.domains.get_or_init(|| {
             let mut domains: Vec<Box<str>> = Vec::new();
-            for link in self.found(content).iter().filter_map(Found::link) {
+            for link in self.found(content) {
                 if let Some(domain) = link.url.registrable_domain()
                     && !domains.iter().any(|known| **known == *domain)
                 {
@@ -58,58 +58,27 @@ impl Memo {
     }
 }
 
-fn find(content: &Content) -> Vec<Found> {
-    let listed = content.links.iter().map(|text| match Link::parse(text) {
-        Some(link) => Found::Link(link),
-        None => Found::Other(text.as_str().into()),
-    });
+/// What is listed but no web address is left out: one such entry would make unknown what is asked of
+/// all the others.
+fn find(content: &Content) -> Vec<Link> {
+    let listed = content.links.iter().filter_map(|text| Link::parse(text));
     let text = content.text.as_deref().unwrap_or_default();
     let written = find_links(text)
         .into_iter()
-        .map(|found| Found::Link(Link::of(found.url)));
-    let mut all: Vec<Found> = Vec::new();
+        .map(|found| Link::of(found.url));
+    let mut all: Vec<Link> = Vec::new();
     // The keys seen so far, sorted, so that 512 links need no 512 × 512 comparisons.
     let mut seen: Vec<Box<str>> = Vec::new();
-    for found in listed.chain(written) {
-        if let Err(place) = seen.binary_search_by(|key| (**key).cmp(found.key()))
+    for link in listed.chain(written) {
+        let key = link.url.match_key();
+        if let Err(place) = seen.binary_search_by(|seen| (**seen).cmp(key))
             && all.len() < FOUND_LINKS_MAX
         {
-            seen.insert(place, found.key().into());
-            all.push(found);
+            seen.insert(place, key.into());
+            all.push(link);
         }
     }
     all
-}
-
-/// A link of the event.
-#[derive(Debug)]
-pub(crate) enum Found {
-    Link(Link),
-    /// Listed as a link, but no web address.
-    Other(Box<str>),
-}
-
-impl Found {
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::Link(link) => link.url.as_str(),
-            Self::Other(text) => text,
-        }
-    }
-
-    pub(crate) fn link(&self) -> Option<&Link> {
-        match self {
-            Self::Link(link) => Some(link),
-            Self::Other(_) => None,
-        }
-    }
-
-    fn key(&self) -> &str {
-        match self {
-            Self::Link(link) => link.url.match_key(),
-            Self::Other(text) => text,
-        }
-    }
 }
 
 /// A web address and what it says about itself.

@@ -434,7 +434,7 @@ const FIELDS: &[Entry<Field>] = &[
         name: "found_links",
         field: Field::ContentFoundLinks,
         shape: Shape::Texts,
-        doc: "those and the links written in the text, in canonical form, each once, at most 256",
+        doc: "the web addresses among those and the ones written in the text, in canonical form, each once, at most 256",
     },
     Entry {
         root: "content",

@@ -164,7 +164,11 @@ pub(crate) enum Target {
 
 impl Typed {
     pub(crate) fn new(kind: Kind, ty: Type, span: Span) -> Self {
-        let cost = cost_of(&kind);
+        let mut cost = cost_of(&kind);
+        if matches!((&kind, &ty), (Kind::Attribute(_), Type::Set(_))) {
+            // Each element is compared with those before it.
+            cost = cost.saturating_add(1_000);
+        }
         Self {
             kind,
             ty,
@@ -239,11 +243,11 @@ impl Typed {
         }
     }
 
-    /// Whether its elements are those of `content.links`, so that a bank can be asked about them.
-    pub(crate) fn holds_links(&self) -> bool {
+    /// Whether its elements are those of one of these fields.
+    pub(crate) fn holds(&self, fields: &[Field]) -> bool {
         match &self.kind {
-            Kind::Field(field) => *field == Field::ContentLinks,
-            Kind::Filter { list, .. } => list.holds_links(),
+            Kind::Field(field) => fields.contains(field),
+            Kind::Filter { list, .. } => list.holds(fields),
             _ => false,
         }
     }

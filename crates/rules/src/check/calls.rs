@@ -67,7 +67,16 @@ impl Checker<'_, '_> {
             rule: self.rule,
         };
         match prepare(&Given(given), &mut shop) {
-            Ok(prepared) => of_call(function, run.ty(), subject, prepared, span),
+            Ok(prepared) => {
+                let kept = subject
+                    .as_ref()
+                    .is_some_and(|subject| self.is_kept_link(subject));
+                let mut call = of_call(function, run.ty(), subject, prepared, span);
+                if let Some(cost) = function.cost_of_kept_link().filter(|_| kept) {
+                    call.cost = cost;
+                }
+                call
+            }
             Err(refused) => {
                 let at = bound.get(refused.param).copied().flatten();
                 self.refused_argument(refused, at.map_or(span, |arg| arg.span));

@@ -45,6 +45,8 @@ struct Local {
     ty: Type,
     /// Whether it ranges over `content.links`, so that a bank can be asked about it.
     is_link: bool,
+    /// Whether it ranges over links of the event, what is known of which is kept.
+    is_kept: bool,
     used: bool,
 }
 
@@ -447,6 +449,13 @@ impl<'c, 's> Checker<'c, 's> {
             );
         }
         self.unknown_name(name, span)
+    }
+
+    pub(super) fn is_kept_link(&self, typed: &Typed) -> bool {
+        match typed.kind {
+            Kind::Variable { slot } => self.locals.get(slot).is_some_and(|local| local.is_kept),
+            _ => false,
+        }
     }
 
     pub(super) fn unknown_name(&mut self, name: &str, span: Span) -> Typed {
@@ -959,12 +968,14 @@ impl<'c, 's> Checker<'c, 's> {
             return Typed::wrong(span);
         };
         let slot = self.locals.len();
-        let is_link = list.holds_links();
+        let is_link = list.holds(&[Field::ContentLinks]);
+        let is_kept = list.holds(&[Field::ContentLinks, Field::ContentFoundLinks]);
         self.finds_media |= *of == Type::Entity(EntityType::Media);
         self.locals.push(Local {
             name: name.clone(),
             ty: of.clone(),
             is_link,
+            is_kept,
             used: false,
         });
         let errors_before = self.problems.errors();

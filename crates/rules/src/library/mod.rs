@@ -186,7 +186,7 @@ impl Prepared {
     pub(crate) fn cost(&self) -> u64 {
         match self {
             // A large pattern may step through many states at each character.
-            Self::Pattern(pattern) => pattern.as_str().len() as u64 * 4,
+            Self::Pattern(pattern) => pattern.as_str().len() as u64,
             _ => 0,
         }
     }
@@ -257,6 +257,14 @@ impl Run {
             Self::Text(_) => Type::String,
             Self::Texts(_) => Type::list(Type::String),
         }
+    }
+}
+
+impl Function {
+    /// Upper bound of the work for a link of the event, which is read once however often it is asked;
+    /// `None` for functions that are not about links.
+    pub(crate) fn cost_of_kept_link(&self) -> Option<u64> {
+        (self.cost == table::LINK).then_some(30)
     }
 }
 
@@ -353,7 +361,7 @@ fn signature(function: &Function) -> String {
 
 fn written_param(param: &Param) -> String {
     let ty = match param.wants {
-        Wants::LiteralText(..) => "text".to_owned(),
+        Wants::LiteralText(..) => "\"…\"".to_owned(),
         Wants::LiteralNumber(..) => "number".to_owned(),
         Wants::Value(shapes) => {
             let types: Vec<String> = shapes.iter().map(|s| s.ty().to_string()).collect();

@@ -11,7 +11,7 @@ const SCAN: u64 = 20;
 /// Work of normalising a text, or of what costs about as much.
 const NORMALISE: u64 = 500;
 /// Work of reading a web address.
-const LINK: u64 = 300;
+pub(super) const LINK: u64 = 300;
 /// Work of comparing two names.
 const NAME: u64 = 2_000;
 /// Work of telling a language.
@@ -29,7 +29,7 @@ const fn param(name: &'static str, wants: Wants, need: Need) -> Param {
     Param { name, wants, need }
 }
 
-const ELEMENT: &[Param] = &[own("x", "a name"), own("condition", "bool")];
+const ELEMENT: &[Param] = &[own("x", "name"), own("condition", "bool")];
 const TEXT: &[Param] = &[own("part", "string")];
 const WHAT: Param = own("what", "what of the event");
 const LOOKED_UP: &[Param] = &[
@@ -169,7 +169,7 @@ static TABLE: &[Function] = &[
     built(
         On::Nothing,
         "has",
-        &[own("field", "a field")],
+        &[own("field", "field")],
         "bool",
         "whether the event carries a field, an entity or an entry of a map; for lists, sets and maps, whether it holds something; never unknown",
         "has(account.created_at)",
@@ -185,7 +185,7 @@ static TABLE: &[Function] = &[
     built(
         On::Nothing,
         "duration",
-        &[own("text", "text")],
+        &[own("text", "\"…\"")],
         "duration",
         "a length of time",
         "duration(\"24h\") > account.age",
@@ -193,7 +193,7 @@ static TABLE: &[Function] = &[
     built(
         On::Nothing,
         "timestamp",
-        &[own("text", "text")],
+        &[own("text", "\"…\"")],
         "time",
         "a point in time",
         "event.time > timestamp(\"2026-11-22T10:15:00Z\")",
@@ -201,7 +201,7 @@ static TABLE: &[Function] = &[
     built(
         On::Nothing,
         "bank",
-        &[own("name", "text")],
+        &[own("name", "\"…\"")],
         "bank",
         "a set of known images, files, phrases and addresses",
         "bank(\"B\").matches(content)",
@@ -209,7 +209,7 @@ static TABLE: &[Function] = &[
     built(
         On::Nothing,
         "lexicon",
-        &[own("name", "text")],
+        &[own("name", "\"…\"")],
         "lexicon",
         "a list of phrases written in a rule file",
         "lexicon(\"shop_words\").count(content.text) > 2",
@@ -338,7 +338,7 @@ static TABLE: &[Function] = &[
             Must,
         )],
         result: "bool",
-        cost: 200,
+        cost: 100,
         doc: "whether a regular expression is found anywhere in it",
         example: "content.text.matches(r\"(?i)\\bfr[e3]{2}\\b\")",
         how: How::Run {

@@ -3,6 +3,7 @@
 
 use super::{Answer, Given, Input, Operand, Prepared, Refused, Workshop};
 use crate::lexer::shown;
+use crate::suggest::nearest;
 use jiff::Zoned;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
@@ -20,9 +21,32 @@ pub(super) fn zone(given: &Given<'_>, _: &mut Workshop<'_>) -> Result<Prepared, 
     };
     zone.map(Prepared::Zone).ok_or_else(|| {
         let message = format!("`{}` is not a time zone", shown(text));
-        let hint = "write a name such as \"Europe/Berlin\" or \"Asia/Riyadh\", or an offset such as \"+03:00\"";
+        let hint = nearest_zone(text).map_or_else(
+            || "write a name such as \"Europe/Berlin\" or \"Asia/Riyadh\", or an offset such as \"+03:00\"".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
         Refused::new(0, message, hint)
     })
+}
+
+/// The time zone of a city, for authors who leave out the continent.
+fn nearest_zone(text: &str) -> Option<String> {
+    let city = text.replace(' ', "_");
+    let last = |zone: &str| zone.rsplit('/').next().unwrap_or_default().to_owned();
+    let zones = TimeZoneDatabase::bundled();
+    let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
+    let same = names
+        .iter()
+        .find(|name| last(name).eq_ignore_ascii_case(&city));
+    let near = || did_you_mean_zone(text, &names);
+    same.cloned().or_else(near)
+}
+
+fn did_you_mean_zone(text: &str, names: &[String]) -> Option<String> {
+    // Names are long; a text that is no name at all is near none of them.
+    let is_name = text.contains('/') && text.len() <= 64;
+    let found = is_name.then(|| nearest(text, names.iter().map(String::as_str)))?;
+    found.map(str::to_owned)
 }
 
 /// Reads `+03:00`, `-08:30`.
