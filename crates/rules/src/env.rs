@@ -19,6 +19,9 @@ use manara_signal::{Phrase, Signal, SignalType};
 use serde_json::Value as Json;
 use std::borrow::Cow;
 
+/// How many matches are compared pairwise.
+const FEW_MATCHES: usize = 16;
+
 /// What all rules of a set share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
@@ -376,7 +379,14 @@ impl<'a> Ctx<'a> {
         if self.unreadable(lookup.target).is_some() {
             return None;
         }
-        // There are few matches, and comparing them pairwise needs no memory.
+        let all = self.matches(lookup).count();
+        if all > FEW_MATCHES {
+            let mut members: Vec<_> = self.matches(lookup).map(|found| found.member).collect();
+            members.sort_unstable();
+            members.dedup();
+            return i64::try_from(members.len()).ok();
+        }
+        // Comparing a few pairwise needs no memory.
         let is_first = |(at, found): &(usize, &Match)| {
             let mut before = self.matches(lookup).take(*at);
             !before.any(|earlier| earlier.member == found.member)

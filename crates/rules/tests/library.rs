@@ -2,6 +2,7 @@
 
 use manara_model::{Event, Facts, Match, MediaFacts, Origin, Verdict};
 use manara_rules::{Diagnostic, RuleSet, Schema, Source, Type, compile};
+use proptest::prelude::*;
 use std::fmt::Write as _;
 
 const EVENT: &str = r#"{
@@ -503,6 +504,66 @@ fn parts_of_times() {
     );
 }
 
+/// The examples of CEL's own conformance tests.
+#[test]
+fn parts_of_times_are_those_of_cel() {
+    for (part, expect) in [
+        ("getFullYear()", 2009),
+        ("getMonth()", 1),
+        ("getDate()", 13),
+        ("getDate('Australia/Sydney')", 14),
+        ("getDayOfMonth()", 12),
+        ("getDayOfMonth('US/Central')", 12),
+        ("getDayOfMonth('+11:00')", 13),
+        ("getDayOfMonth('-02:30')", 12),
+        ("getDayOfWeek('America/St_Johns')", 5),
+        ("getDayOfYear('-09:00')", 43),
+        ("getHours('02:00')", 1),
+        ("getMinutes('Asia/Kathmandu')", 16),
+        ("getSeconds('-00:00')", 30),
+    ] {
+        let time = "timestamp('2009-02-13T23:31:30Z')";
+        check(&format!("{time}.{part} == {expect} and has(account)"), true);
+    }
+}
+
+#[test]
+fn many_matches_are_counted_as_few_are() {
+    let found = |n: u32| {
+        let json = |i: u32| {
+            format!(
+                r#"{{"signal_type":"text","bank":"B","member":{},"distance":0,"field":"content.text"}}"#,
+                i % 7
+            )
+        };
+        let all: Vec<String> = (0..n).map(json).collect();
+        serde_json::from_str::<Vec<Match>>(&format!("[{}]", all.join(","))).unwrap()
+    };
+    let (event, _) = Event::from_json(EVENT.as_bytes(), Origin::Http).unwrap();
+    let rules = compiled(&rule("r", "bank('B').count(content.text) == 7"));
+    for (n, expect) in [
+        (6, false),
+        (7, true),
+        (14, true),
+        (16, true),
+        (17, true),
+        (400, true),
+    ] {
+        let facts = Facts {
+            event: &event,
+            media: &[],
+            matches: &found(n),
+            received_at: event.time,
+        };
+        assert_eq!(
+            rules.explain(&facts, "r").unwrap().value,
+            Some(expect),
+            "{n}"
+        );
+        assert_eq!(rules.evaluate(&facts).len(), usize::from(expect), "{n}");
+    }
+}
+
 #[test]
 fn links_say_what_they_are() {
     let found = "content.found_links";
@@ -841,4 +902,22 @@ fn a_full_trace_is_cut() {
     let rules = compiled(&rule("r", &condition));
     let full = with_facts(EVENT, |facts| rules.explain(facts, "r")).unwrap();
     assert_eq!((full.lines.len(), full.cut), (10_000, true));
+}
+
+proptest! {
+    /// Whatever stands in a pattern, it is used or refused, at a place in the file.
+    #[test]
+    fn no_pattern_is_a_panic(pattern in r#"[a-cä(){}\[\]|*+?^$.\\,0-9:<=!-]{0,24}"#) {
+        let text = rule("r", &format!("content.text.matches(r\"{pattern}\")"));
+        match try_compile(&text) {
+            Ok(rules) => {
+                let _ = verdicts(&rules, EVENT);
+            }
+            Err(problems) => {
+                for problem in problems {
+                    prop_assert!(text.get(problem.span.clone()).is_some(), "{problem}");
+                }
+            }
+        }
+    }
 }

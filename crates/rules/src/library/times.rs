@@ -49,11 +49,11 @@ fn did_you_mean_zone(text: &str, names: &[String]) -> Option<String> {
     found.map(str::to_owned)
 }
 
-/// Reads `+03:00`, `-08:30`.
+/// Reads `+03:00`, `-08:30`, and `03:00`, which CEL takes as well.
 fn fixed_offset(text: &str) -> Option<TimeZone> {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+')?),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     let (hours, minutes) = rest.split_once(':')?;
     let number = |digits: &str, max: i32| {
