@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Most phrases in the lexicons of all files.
 const PHRASES_MAX: usize = 10_000;
+/// Most lexicons of all files.
+const LEXICONS_MAX: usize = 1_000;
 
 /// The lexicons of a rule set by name, and how many phrases they have.
 #[derive(Debug, Default)]
@@ -57,14 +59,19 @@ impl Lexicons {
         }
         if self.by_name.contains_key(&name.node) {
             let message = format!("lexicon `{}` exists already", shown(&name.node));
-            problems.error_hint(name.span, message, "rename one of the two, or join them");
+            let hint = "rename one of the two, or join them";
+            return problems.error_hint(name.span, message, hint);
         }
         if lexicon.phrases.is_empty() {
             let hint = "write phrases in quotes between the braces";
-            problems.error_hint(name.span, "this lexicon has no phrases", hint);
+            return problems.error_hint(name.span, "this lexicon has no phrases", hint);
+        }
+        if self.by_name.len() >= LEXICONS_MAX {
+            let message = format!("more than {LEXICONS_MAX} lexicons");
+            return problems.error_hint(name.span, message, "join some, or use a bank");
         }
         let before = self.phrases;
-        self.phrases += lexicon.phrases.len();
+        self.phrases = before.saturating_add(lexicon.phrases.len());
         if self.phrases > PHRASES_MAX {
             let first_over = lexicon.phrases.get(PHRASES_MAX.saturating_sub(before));
             let span = first_over.map_or(name.span, |phrase| phrase.span);

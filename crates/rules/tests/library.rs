@@ -758,6 +758,10 @@ fn faulty_lexicons_are_refused() {
         write!(long, " \"word{n}\"").unwrap();
     }
     refused(&(long + "}"), "more than 10000 phrases");
+    let many: Vec<String> = (0..1_001)
+        .map(|n| format!("lexicon l{n} {{ \"x y\" }}"))
+        .collect();
+    refused(&many.join("\n"), "more than 1000 lexicons");
 }
 
 #[test]
@@ -907,7 +911,7 @@ fn a_full_trace_is_cut() {
 proptest! {
     /// Whatever stands in a pattern, it is used or refused, at a place in the file.
     #[test]
-    fn no_pattern_is_a_panic(pattern in r#"[a-cä(){}\[\]|*+?^$.\\,0-9:<=!-]{0,24}"#) {
+    fn no_pattern_is_a_panic(pattern in r"[a-cä(){}\[\]|*+?^$.\\,0-9:<=!-]{0,24}") {
         let text = rule("r", &format!("content.text.matches(r\"{pattern}\")"));
         match try_compile(&text) {
             Ok(rules) => {
