@@ -6,6 +6,7 @@
 use crate::{Schema, Source, Type, compile};
 use manara_model::{Event, Facts, Match, MediaFacts, Origin};
 use proptest::prelude::*;
+use std::cell::Cell;
 
 fn schema() -> Schema {
     Schema::builtin()
@@ -17,7 +18,17 @@ fn schema() -> Schema {
         .with_attribute(None, "t", Type::Time)
         .with_attribute(None, "ns", Type::list(Type::Int))
         .with_attribute(None, "ss", Type::list(Type::String))
+        .with_attribute(None, "tags", Type::set(Type::String))
+        .with_attribute(None, "labels", Type::map(Type::String))
+        .with_attribute(None, "counts", Type::map(Type::Int))
+        .with_attribute(None, "renamed", Type::Int)
+        .with_renamed("n", "renamed")
 }
+
+/// What the conditions may ask about.
+const LEXICONS: &str = "lexicon folded_words { \"grey banner\", \"the grey\" }
+    lexicon strict_words level strict { \"grey\" }
+    lexicon loose_words level aggressive { \"banner\" }\n";
 
 fn one_of(texts: &'static [&'static str]) -> BoxedStrategy<String> {
     prop::sample::select(texts).prop_map(str::to_owned).boxed()
@@ -65,7 +76,15 @@ fn int(depth: u32) -> BoxedStrategy<String> {
         1 => text(d).prop_map(|t| format!("{t}.size()")),
         1 => choice(d, int),
         1 => over_list(d, "count"),
-        1 => one_of(&["bank('B').distance(content)", "bank('B').distance(content.media)"]),
+        1 => one_of(&["bank('B').distance(content)", "bank('B').distance(content.media)", "bank('B').count(content.text)", "bank('B').count(content, 9, quality: 50)"]),
+        1 => over_filter("size()"),
+        1 => over_list(d, "filter").prop_map(|list| format!("{list}.size()")),
+        1 => one_of(&["attributes.tags.size()", "attributes.labels.size()", "attributes.counts['a']", "attributes.counts[account.handle]", "attributes.renamed"]),
+        1 => float(d).prop_map(|f| format!("int({f})")),
+        1 => (text(d), one_of(&["words().size()", "nameScore('grey_banner')", "scripts().size()", "port()"])).prop_map(|(t, f)| format!("{t}.{f}")),
+        1 => (one_of(&["folded_words", "strict_words", "loose_words"]), one_of(&["count", "distinct"]), text(d)).prop_map(|(l, f, t)| format!("lexicon('{l}').{f}({t})")),
+        1 => (time(d), one_of(&["getHours('+03:00')", "getDayOfWeek('Europe/Berlin')", "getMonth()", "getDate('Asia/Riyadh')", "getFullYear()"])).prop_map(|(t, f)| format!("({t}).{f}")),
+        1 => (duration(d), one_of(&["getHours", "getMinutes", "getSeconds"])).prop_map(|(t, f)| format!("({t}).{f}()")),
     ]
     .prop_filter("a literal division by zero is refused", |t| {
         !t.contains("/ 0)") && !t.contains("% 0)")
@@ -81,7 +100,8 @@ fn float(depth: u32) -> BoxedStrategy<String> {
     prop_oneof![
         leaf,
         binary(float(depth - 1), &["+", "-", "*", "/"], float(depth - 1)),
-        choice(depth - 1, float)
+        choice(depth - 1, float),
+        int(depth - 1).prop_map(|n| format!("float({n})")),
     ]
     .boxed()
 }
@@ -109,6 +129,9 @@ fn text(depth: u32) -> BoxedStrategy<String> {
         2 => (text(d), one_of(&["lower", "lowerAscii", "normalised"])).prop_map(|(t, f)| format!("{t}.{f}()")),
         1 => choice(d, text),
         1 => one_of(&["bank('B').form(content).lower()", "bank('B').form(content.media).lower()"]),
+        1 => one_of(&["content.detected_language", "content.text_key", "attributes.labels['a']", "attributes.labels[event.type]"]),
+        1 => (text(d), one_of(&["trim()", "normalised('strict')", "language()", "host()", "domain()", "scheme()", "imitates()", "invitePlatform()", "inviteCode()"])).prop_map(|(t, f)| format!("{t}.{f}")),
+        1 => prop_oneof![int(d), float(d), condition(d)].prop_map(|v| format!("string({v})")),
     ]
     .boxed()
 }
@@ -201,8 +224,70 @@ fn over_list(depth: u32, function: &'static str) -> BoxedStrategy<String> {
                 "x in content.links"
             ])
         ),
+        of_list(
+            one_of(&[
+                "content.found_links",
+                "content.links",
+                "content.found_links.filter(y, y.host() != 'a.example')"
+            ]),
+            about(&[
+                "x.isInvite()",
+                "x.domain() == 'a.example'",
+                "x.isShortener()",
+                "x.hasUserInfo()",
+                "x.isIp()",
+                "x.isOnion()",
+                "x.imitates() == 'example.com'",
+                "x.port() == 443",
+            ])
+        ),
+        of_list(
+            one_of(&[
+                "attributes.tags",
+                "content.link_domains",
+                "content.text.words()",
+                "account.handle.scripts()",
+                "attributes.ss.filter(y, y != account.handle)"
+            ]),
+            about(&[
+                "x == 'a'",
+                "x.size() > 3",
+                "x in attributes.tags",
+                "x.matches('^[a-g]')"
+            ])
+        ),
+        of_list(
+            one_of(&[
+                "content.media",
+                "content.media.filter(y, y.kind == 'image')",
+                "content.media.filter(y, y.width > 1)"
+            ]),
+            about(&[
+                "has(x.pdq)",
+                "x.md5 == '00'",
+                "x.sha256.size() == 64",
+                "bank('B').matches(x, quality: 50)",
+                "bank('B').count(x) > 0"
+            ])
+        ),
         of_list(list_of(0, duration), about(&["x > 1h", "x == account.age"])),
     ]
+    .boxed()
+}
+
+/// A filtered list, and what is asked of it.
+fn over_filter(question: &'static str) -> BoxedStrategy<String> {
+    one_of(&[
+        "content.media.filter(x, x.quality > 50)",
+        "content.media.filter(x, bank('B').matches(x))",
+        "content.links.filter(x, bank('B').matches(x))",
+        "content.found_links.filter(x, x.isInvite())",
+        "attributes.ns.filter(x, x > account.followers)",
+        "[account.handle, account.display_name].filter(x, x.size() > 3)",
+        "attributes.tags.filter(x, x != attributes.s)",
+        "(attributes.flag ? content.links : content.found_links).filter(x, x.contains('a'))",
+    ])
+    .prop_map(move |list| format!("{list}.{question}"))
     .boxed()
 }
 
@@ -237,6 +322,13 @@ fn condition(depth: u32) -> BoxedStrategy<String> {
         1 => binary(text(d), &["in"], prop_oneof![list_of(0, text), one_of(&["attributes.ss", "content.links", "['a', 'b']"])].boxed()),
         1 => (text(d), one_of(&["contains", "startsWith", "endsWith"]), text(d)).prop_map(|(t, f, u)| format!("{t}.{f}({u})")),
         1 => (text(d), one_of(&["grey banner", "the grey"])).prop_map(|(t, p)| format!("{t}.containsPhrase('{p}')")),
+        1 => (text(d), one_of(&["attributes.tags", "attributes.labels", "content.link_domains", "content.found_links", "content.text.words()", "attributes.ss.filter(x, x != attributes.s)"])).prop_map(|(t, l)| format!("({t} in {l})")),
+        1 => one_of(&["has(attributes.labels)", "has(attributes.labels['a'])", "has(attributes.tags)", "has(content.found_links)", "has(content.detected_language)", "has(attributes.counts['b'])"]),
+        1 => (text(d), one_of(&["matches('(?i)GR[e3]y')", "matches(r'^\\w+$')", "looksLike('grey_banner')", "looksLike('grey_banner', score: 95)", "slogan('the grey banner')", "isInvite()", "containsPhrase('banner', level: 'aggressive')", "containsPhrase('Grey', level: 'strict')"])).prop_map(|(t, f)| format!("{t}.{f}")),
+        1 => text(d).prop_map(|t| format!("lexicon('folded_words').matches({t})")),
+        1 => text(d).prop_map(|t| format!("sample(0.5, by: {t})")),
+        1 => one_of(&["sample(0.5)", "sample(0)", "sample(1.0)"]),
+        1 => over_filter("exists(y, y == y or true)").prop_filter("media do not compare", |t| !t.starts_with("content.media")),
         1 => choice(d, condition),
         2 => over_list(d, "exists"),
         2 => over_list(d, "all"),
@@ -258,12 +350,13 @@ fn event() -> impl Strategy<Value = Event> {
         one_of(&[
             r#"{"id":"m","kind":"image","url":"u"}"#,
             r#"{"id":"m","kind":"video","data":"AA=="}"#,
+            r#"{"id":"m","kind":"image","signals":{"md5":"D41D8CD98F00B204E9800998ECF8427E"}}"#,
         ]),
         0..4,
     );
     let content = (
-        maybe(r#","text":"the Grey  banner: A""#),
-        maybe(r#","links":["https://a.example","x"]"#),
+        maybe(r#","text":"the Grey  banner: A, and the gr3y b4nner; t.me/+AbCdEfGh1234 or https://a.example""#),
+        maybe(r#","links":["https://a.example","x","https://u@bit.ly:8443/1"]"#),
         media,
     )
         .prop_map(|(a, b, media)| {
@@ -288,9 +381,16 @@ fn event() -> impl Strategy<Value = Event> {
         attribute("t", r#""2026-11-22T10:00:00Z""#),
         attribute("ns", r#"[1,12,"x"]"#),
         attribute("ss", r#"["a","GREY"]"#),
+        prop_oneof![
+            attribute("tags", r#"["a","a","grey"]"#),
+            attribute("tags", r#"["a",7]"#),
+        ],
+        attribute("labels", r#"{"a":"Grey","b":7}"#),
     )
-        .prop_map(|(a, b, c, d, e, f, g, h)| {
-            let given: Vec<String> = [a, b, c, d, e, f, g, h].into_iter().flatten().collect();
+        .prop_map(|(a, b, c, d, e, f, g, h, i, j)| {
+            let counts = j.as_ref().map(|labels| labels.replace("labels", "counts"));
+            let given = [a, b, c, d, e, f, g, h, i, j, counts];
+            let given: Vec<String> = given.into_iter().flatten().collect();
             format!(r#","attributes":{{{}}}"#, given.join(","))
         });
     let part = |json: BoxedStrategy<String>| prop_oneof![1 => Just(String::new()), 4 => json];
@@ -334,16 +434,18 @@ fn matches() -> impl Strategy<Value = Vec<Match>> {
     prop::collection::vec(found, 0..4)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: ProptestConfig::default().cases.max(3_000),
+#[test]
+fn closures_and_interpretation_agree() {
+    // `PROPTEST_CASES` asks for more.
+    let cases = ProptestConfig::default().cases.max(3_000);
+    let config = ProptestConfig {
+        cases,
         failure_persistence: None,
         ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn closures_and_interpretation_agree(condition in condition(3), event in event(), media in media_facts(), matches in matches()) {
-        let text = format!("rule r {{ policy p reason \"r\" when {condition} then label(account, \"x\") }}");
+    };
+    let (compared, known) = (Cell::new(0), Cell::new(0));
+    proptest!(config, |(condition in condition(3), event in event(), media in media_facts(), matches in matches())| {
+        let text = format!("{LEXICONS}rule r {{ policy p reason \"r\" when {condition} then label(account, \"x\") }}");
         let source = Source { name: "t.rules".into(), text };
         let rules = match compile(&[source], &schema()) {
             Ok(rules) => rules,
@@ -357,6 +459,15 @@ proptest! {
         let facts = Facts { event: &event, media: &media, matches: &matches, received_at: event.time };
         for (compiled, explained) in rules.both_answers(&facts) {
             prop_assert_eq!(compiled, explained, "{}", condition);
+            let full = rules.explain(&facts, "r").map(|full| full.value);
+            prop_assert_eq!(full, Some(compiled), "{}", condition);
+            compared.set(compared.get() + 1);
+            known.set(known.get() + u32::from(compiled.is_some()));
         }
-    }
+    });
+    let (compared, known) = (compared.get(), known.get());
+    assert!(
+        compared > cases / 2 && known > compared / 4 && known < compared,
+        "{compared} compared, {known} of them known"
+    );
 }

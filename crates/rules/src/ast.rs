@@ -16,6 +16,15 @@ pub(crate) struct File {
     pub(crate) rules: Vec<Rule>,
     pub(crate) counters: Vec<Counter>,
     pub(crate) tests: Vec<Test>,
+    pub(crate) lexicons: Vec<Lexicon>,
+}
+
+/// `lexicon name level folded { "…", "…" }`
+#[derive(Debug)]
+pub(crate) struct Lexicon {
+    pub(crate) name: Spanned<String>,
+    pub(crate) level: Option<Spanned<String>>,
+    pub(crate) phrases: Vec<Spanned<String>>,
 }
 
 /// `rule name { … }`. Missing parts are missed by the checker, so that all are named at once.
@@ -163,6 +172,8 @@ pub(crate) enum ExprKind {
     List(Vec<Expr>),
     Name(String),
     Field(Box<Expr>, Spanned<String>),
+    /// `map["key"]`
+    Index(Box<Expr>, Box<Expr>),
     Call {
         receiver: Option<Box<Expr>>,
         name: Spanned<String>,
@@ -229,7 +240,7 @@ impl ExprKind {
                 let args = args.iter().map(|a| a.value.depth).max().unwrap_or(0);
                 args.max(receiver.as_ref().map_or(0, |r| r.depth))
             }
-            Self::Binary(_, left, right) => left.depth.max(right.depth),
+            Self::Binary(_, left, right) | Self::Index(left, right) => left.depth.max(right.depth),
             Self::Choose(a, b, c) => a.depth.max(b.depth).max(c.depth),
         }
     }

@@ -6,10 +6,10 @@
 
 use crate::ast::Binary;
 use crate::env::{self, Bound, Ctx, Shared};
+use crate::library::{Answer, EachText, Function, How, Input, Operand, Prepared, Run};
 use crate::memory::Remembered;
 use crate::ops;
-use crate::schema::Field;
-use crate::typed::{Kind, Literal, Macro, TextFunction, Typed};
+use crate::typed::{Kind, LIST_MAX, Literal, Macro, Place, TextFunction, Typed};
 use crate::types::Type;
 use jiff::{SignedDuration, Timestamp};
 use manara_model::EntityType;
@@ -102,6 +102,10 @@ fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
             let name = name.clone();
             Box::new(move |ctx| env::json_bool(ctx.attribute(&name)?))
         }
+        Kind::Entry { map, key } => {
+            let (map, key) = (map.clone(), text_fn(key, shared));
+            Box::new(move |ctx| env::json_bool(ctx.entry(&map, &key(ctx)?)?))
+        }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
             Box::new(move |ctx| {
@@ -143,10 +147,16 @@ fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
             receiver,
             arg: Some(arg),
         } => text_test(*function, receiver, arg, shared),
-        Kind::ContainsPhrase { receiver, phrase } => {
-            let (field, phrase) = (field_of(receiver), *phrase);
-            let receiver = text_fn(receiver, shared);
-            Box::new(move |ctx| Some(ctx.contains_phrase(field, &receiver(ctx)?, phrase)))
+        Kind::Call { function, .. } => match function.how {
+            How::Run {
+                run: Run::Bool(run),
+                ..
+            } => call_fn(typed, run, shared),
+            _ => Box::new(|_| None),
+        },
+        Kind::HasKey { map, key } => {
+            let (map, key) = (map.clone(), text_fn(key, shared));
+            Box::new(move |ctx| ctx.has_key(&map, &key(ctx)?))
         }
         Kind::Macro {
             which: which @ (Macro::Exists | Macro::All),
@@ -177,12 +187,135 @@ fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
     }
 }
 
-/// The event's own field an expression is, for which normal forms are kept.
-fn field_of(typed: &Typed) -> Option<Field> {
-    match typed.kind {
-        Kind::Field(field) => Some(field),
-        _ => None,
+// ---- functions of the library ----
+
+/// Computes the value a function is about.
+type OperandFn = Box<dyn for<'a> Fn(&Ctx<'a>) -> Option<Operand<'a>> + Send + Sync>;
+
+fn operand_fn(subject: Option<&Typed>, shared: &mut Shared) -> OperandFn {
+    let Some(subject) = subject else {
+        return Box::new(|_| Some(Operand::Nothing));
+    };
+    match subject.ty {
+        Type::Bool => {
+            let value = bool_fn(subject, shared);
+            Box::new(move |ctx| value(ctx).map(Operand::Bool))
+        }
+        Type::Int => {
+            let value = int_fn(subject, shared);
+            Box::new(move |ctx| value(ctx).map(Operand::Int))
+        }
+        Type::Float => {
+            let value = float_fn(subject, shared);
+            Box::new(move |ctx| value(ctx).map(Operand::Float))
+        }
+        Type::String => {
+            let value = text_fn(subject, shared);
+            Box::new(move |ctx| value(ctx).map(Operand::Text))
+        }
+        Type::Duration => {
+            let value = duration_fn(subject, shared);
+            Box::new(move |ctx| value(ctx).map(Operand::Duration))
+        }
+        Type::Time => {
+            let value = time_fn(subject, shared);
+            Box::new(move |ctx| value(ctx).map(Operand::Time))
+        }
+        _ => Box::new(|_| None),
     }
+}
+
+/// What a call needs at each evaluation.
+fn call_parts(typed: &Typed, shared: &mut Shared) -> Option<(OperandFn, Place, Prepared)> {
+    let Kind::Call {
+        subject, prepared, ..
+    } = &typed.kind
+    else {
+        return None;
+    };
+    let place = subject
+        .as_ref()
+        .map_or(Place::Elsewhere, |subject| subject.place());
+    let operand = operand_fn(subject.as_deref(), shared);
+    Some((operand, place, prepared.clone()))
+}
+
+fn call_fn<T: 'static>(
+    typed: &Typed,
+    run: for<'a> fn(Input<'a, '_>) -> Answer<T>,
+    shared: &mut Shared,
+) -> Computed<T> {
+    let Some((operand, place, prepared)) = call_parts(typed, shared) else {
+        return Box::new(|_| None);
+    };
+    Box::new(move |ctx| {
+        let value = operand(ctx)?;
+        let (origin, prepared) = (place.now(ctx), &prepared);
+        run(Input {
+            ctx,
+            value,
+            origin,
+            prepared,
+        })
+        .ok()
+    })
+}
+
+fn text_call_fn(
+    typed: &Typed,
+    run: for<'a> fn(Input<'a, '_>) -> Answer<Cow<'a, str>>,
+    shared: &mut Shared,
+) -> TextFn {
+    let Some((operand, place, prepared)) = call_parts(typed, shared) else {
+        return Box::new(|_| None);
+    };
+    Box::new(move |ctx| {
+        let value = operand(ctx)?;
+        let (origin, prepared) = (place.now(ctx), &prepared);
+        run(Input {
+            ctx,
+            value,
+            origin,
+            prepared,
+        })
+        .ok()
+    })
+}
+
+/// Visits the texts that a function answers, all of them.
+type TextsFn = Box<dyn for<'a> Fn(&Ctx<'a>, &mut EachText<'_>) -> Option<()> + Send + Sync>;
+
+fn texts_call_fn(typed: &Typed, shared: &mut Shared) -> TextsFn {
+    let (
+        Kind::Call {
+            function:
+                Function {
+                    how:
+                        How::Run {
+                            run: Run::Texts(run),
+                            ..
+                        },
+                    ..
+                },
+            ..
+        },
+        Some((operand, place, prepared)),
+    ) = (&typed.kind, call_parts(typed, shared))
+    else {
+        return Box::new(|_, _| None);
+    };
+    let run = *run;
+    Box::new(move |ctx, each| {
+        let value = operand(ctx)?;
+        let (origin, prepared) = (place.now(ctx), &prepared);
+        let input = Input {
+            ctx,
+            value,
+            origin,
+            prepared,
+        };
+        run(input, each).ok()
+    })
 }
 
 // ---- comparisons ----
@@ -266,10 +399,10 @@ fn membership(item: &Typed, list: &Typed, shared: &mut Shared) -> BoolFn {
         });
     }
     // The element becomes the bound variable of an equality, as `list.exists(x, x == item)`.
-    let Type::List(of) = &list.ty else {
+    let Some(of) = list.ty.element() else {
         return Box::new(|_| None);
     };
-    let (ty, list) = ((**of).clone(), list_fn(list, shared));
+    let (ty, list) = (of.clone(), list_fn(list, shared));
     let equal = equal_to_element(item, &ty, shared);
     Box::new(move |ctx| {
         let mut found = Some(false);
@@ -294,7 +427,7 @@ fn equal_to_element(item: &Typed, of: &Type, shared: &mut Shared) -> ElementTest
     match item.ty {
         Type::String => {
             let item = text_fn(item, shared);
-            Box::new(move |ctx, element| Some(*item(ctx)? == *bound_text(ctx, element)?))
+            Box::new(move |ctx, element| Some(*item(ctx)? == *ctx.bound_text(element)?))
         }
         Type::Bool => {
             let item = bool_fn(item, shared);
@@ -400,14 +533,9 @@ fn list_fn(typed: &Typed, shared: &mut Shared) -> ListFn {
     match &typed.kind {
         Kind::Field(field) => {
             let field = *field;
-            let element = if field == Field::ContentMedia {
-                Bound::Medium
-            } else {
-                Bound::Link
-            };
             Box::new(move |ctx, visit| {
                 for index in 0..ctx.len(field)? {
-                    if visit(ctx, Some(element(index))).is_break() {
+                    if visit(ctx, ctx.element(field, index)).is_break() {
                         break;
                     }
                 }
@@ -415,17 +543,43 @@ fn list_fn(typed: &Typed, shared: &mut Shared) -> ListFn {
             })
         }
         Kind::Attribute(name) => {
-            let Type::List(of) = &typed.ty else {
-                return Box::new(|_, _| None);
-            };
-            let (name, of) = (name.clone(), (**of).clone());
+            let (name, ty) = (name.clone(), typed.ty.clone());
             Box::new(move |ctx, visit| {
-                for element in env::json_elements(ctx.attribute(&name)?, &of)? {
+                for element in env::json_elements(ctx.attribute(&name)?, &ty)? {
                     if visit(ctx, element).is_break() {
                         break;
                     }
                 }
                 Some(())
+            })
+        }
+        Kind::Call { .. } => {
+            let texts = texts_call_fn(typed, shared);
+            Box::new(move |ctx, visit| {
+                let mut seen = 0;
+                texts(ctx, &mut |text| {
+                    seen += 1;
+                    let known = (seen <= LIST_MAX).then_some(Bound::Text(text));
+                    if visit(ctx, known).is_break() || known.is_none() {
+                        return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(())
+                })
+            })
+        }
+        Kind::Filter {
+            list, slot, body, ..
+        } => {
+            let (list, slot, body) = (list_fn(list, shared), *slot, bool_fn(body, shared));
+            Box::new(move |ctx, visit| {
+                list(ctx, &mut |ctx, element| {
+                    let holds = element.and_then(|element| body(&ctx.with(slot, element)));
+                    match holds {
+                        Some(true) => visit(ctx, element),
+                        Some(false) => ControlFlow::Continue(()),
+                        None => visit(ctx, None),
+                    }
+                })
             })
         }
         Kind::List(items) => {
@@ -495,8 +649,12 @@ fn element_fn(item: &Typed, shared: &mut Shared) -> ElementFn {
 
 fn has(field: &Typed, shared: &mut Shared) -> BoolFn {
     match (&field.kind, &field.ty) {
+        (Kind::Attribute(name), Type::Map(_)) => {
+            let name = name.clone();
+            Box::new(move |ctx| Some(env::map_len(ctx, &name).is_some_and(|len| len > 0)))
+        }
         // A list is there when it holds something, as in CEL.
-        (_, Type::List(_)) => {
+        (_, Type::List(_) | Type::Set(_)) => {
             let list = list_fn(field, shared);
             Box::new(move |ctx| {
                 let mut some = false;
@@ -526,14 +684,6 @@ fn known<T: 'static>(value: Computed<T>) -> BoolFn {
 
 // ---- texts ----
 
-fn bound_text<'e>(ctx: &Ctx<'e>, bound: Bound<'e>) -> Option<&'e str> {
-    match bound {
-        Bound::Text(text) => Some(text),
-        Bound::Link(index) => ctx.link(index),
-        _ => None,
-    }
-}
-
 fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
     match &typed.kind {
         Kind::Literal(Literal::Text(text)) => {
@@ -553,16 +703,17 @@ fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
             let name = name.clone();
             Box::new(move |ctx| env::json_text(ctx.attribute(&name)?).map(Cow::Borrowed))
         }
+        Kind::Entry { map, key } => {
+            let (map, key) = (map.clone(), text_fn(key, shared));
+            Box::new(move |ctx| env::json_text(ctx.entry(&map, &key(ctx)?)?).map(Cow::Borrowed))
+        }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
-            Box::new(move |ctx| bound_text(ctx, ctx.bound(slot)).map(Cow::Borrowed))
+            Box::new(move |ctx| ctx.bound_text(ctx.bound(slot)).map(Cow::Borrowed))
         }
         Kind::MediumField { slot, field, .. } => {
             let (slot, field) = (*slot, *field);
-            Box::new(move |ctx| {
-                ctx.medium_text(ctx.medium_index(slot)?, field)
-                    .map(Cow::Borrowed)
-            })
+            Box::new(move |ctx| ctx.medium_text(ctx.medium_index(slot)?, field))
         }
         Kind::Form(lookup) => {
             let lookup = lookup.clone();
@@ -589,27 +740,28 @@ fn text_fn(typed: &Typed, shared: &mut Shared) -> TextFn {
             receiver,
             arg: None,
         } => {
-            let (function, field) = (*function, field_of(receiver));
+            let function = *function;
             let receiver = text_fn(receiver, shared);
-            Box::new(move |ctx| Some(text_form(function, ctx, field, receiver(ctx)?)))
+            Box::new(move |ctx| Some(text_form(function, receiver(ctx)?)))
         }
+        Kind::Call { function, .. } => match function.how {
+            How::Run {
+                run: Run::Text(run),
+                ..
+            } => text_call_fn(typed, run, shared),
+            _ => Box::new(|_| None),
+        },
         _ => Box::new(|_| None),
     }
 }
 
 /// Another form of a text.
-pub(crate) fn text_form<'a>(
-    function: TextFunction,
-    ctx: &Ctx<'_>,
-    field: Option<Field>,
-    text: Cow<'a, str>,
-) -> Cow<'a, str> {
+pub(crate) fn text_form(function: TextFunction, text: Cow<'_, str>) -> Cow<'_, str> {
     match function {
         TextFunction::LowerAscii if text.bytes().any(|b| b.is_ascii_uppercase()) => {
             text.to_ascii_lowercase().into()
         }
         TextFunction::Lower if text.chars().any(char::is_uppercase) => text.to_lowercase().into(),
-        TextFunction::Normalised => ctx.normalised(field, &text).into(),
         _ => text,
     }
 }
@@ -665,6 +817,10 @@ fn int_fn(typed: &Typed, shared: &mut Shared) -> IntFn {
             let name = name.clone();
             Box::new(move |ctx| env::json_int(ctx.attribute(&name)?))
         }
+        Kind::Entry { map, key } => {
+            let (map, key) = (map.clone(), text_fn(key, shared));
+            Box::new(move |ctx| env::json_int(ctx.entry(&map, &key(ctx)?)?))
+        }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
             Box::new(move |ctx| {
@@ -696,6 +852,16 @@ fn int_fn(typed: &Typed, shared: &mut Shared) -> IntFn {
             Box::new(move |ctx| if condition(ctx)? { yes(ctx) } else { no(ctx) })
         }
         Kind::Size(of) => size(of, shared),
+        Kind::Call { function, .. } => match function.how {
+            How::Run {
+                run: Run::Int(run), ..
+            } => call_fn(typed, run, shared),
+            _ => Box::new(|_| None),
+        },
+        Kind::Members(lookup) => {
+            let lookup = lookup.clone();
+            Box::new(move |ctx| ctx.members(&lookup))
+        }
         Kind::Macro {
             which: Macro::Count,
             list,
@@ -718,7 +884,7 @@ fn int_fn(typed: &Typed, shared: &mut Shared) -> IntFn {
 
 fn size(of: &Typed, shared: &mut Shared) -> IntFn {
     match (&of.kind, &of.ty) {
-        (Kind::Field(field @ (Field::ContentLinks | Field::ContentMedia)), _) => {
+        (Kind::Field(field), Type::List(_)) => {
             let field = *field;
             Box::new(move |ctx| i64::try_from(ctx.len(field)?).ok())
         }
@@ -726,15 +892,38 @@ fn size(of: &Typed, shared: &mut Shared) -> IntFn {
             let name = name.clone();
             Box::new(move |ctx| i64::try_from(ctx.attribute(&name)?.as_array()?.len()).ok())
         }
-        (_, Type::List(_)) => {
-            let list = list_fn(of, shared);
+        (Kind::Attribute(name), Type::Map(_)) => {
+            let name = name.clone();
+            Box::new(move |ctx| env::map_len(ctx, &name))
+        }
+        (Kind::List(items), _) => {
+            let len = i64::try_from(items.len()).ok();
+            Box::new(move |_| len)
+        }
+        (Kind::Call { .. }, Type::List(_)) => {
+            let texts = texts_call_fn(of, shared);
             Box::new(move |ctx| {
                 let mut len = 0;
-                list(ctx, &mut |_, _| {
+                texts(ctx, &mut |_| {
                     len += 1;
                     ControlFlow::Continue(())
                 })?;
                 Some(len)
+            })
+        }
+        // An element that may or may not be one makes the number unknown.
+        (_, Type::List(_) | Type::Set(_)) => {
+            let list = list_fn(of, shared);
+            Box::new(move |ctx| {
+                let mut len = Some(0);
+                list(ctx, &mut |_, element| {
+                    len = element.and(len).map(|len| len + 1);
+                    match len {
+                        Some(_) => ControlFlow::Continue(()),
+                        None => ControlFlow::Break(()),
+                    }
+                })?;
+                len
             })
         }
         _ => {
@@ -775,6 +964,10 @@ fn float_fn(typed: &Typed, shared: &mut Shared) -> FloatFn {
             let name = name.clone();
             Box::new(move |ctx| env::json_float(ctx.attribute(&name)?))
         }
+        Kind::Entry { map, key } => {
+            let (map, key) = (map.clone(), text_fn(key, shared));
+            Box::new(move |ctx| env::json_float(ctx.entry(&map, &key(ctx)?)?))
+        }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
             Box::new(move |ctx| {
@@ -789,6 +982,13 @@ fn float_fn(typed: &Typed, shared: &mut Shared) -> FloatFn {
             let inner = float_fn(inner, shared);
             Box::new(move |ctx| inner(ctx).map(|value| -value))
         }
+        Kind::Call { function, .. } => match function.how {
+            How::Run {
+                run: Run::Float(run),
+                ..
+            } => call_fn(typed, run, shared),
+            _ => Box::new(|_| None),
+        },
         Kind::Binary(op, a, b) => {
             let (op, a, b) = (*op, float_fn(a, shared), float_fn(b, shared));
             Box::new(move |ctx| ops::float(op, a(ctx)?, b(ctx)?))
@@ -819,6 +1019,10 @@ fn duration_fn(typed: &Typed, shared: &mut Shared) -> DurationFn {
         Kind::Attribute(name) => {
             let name = name.clone();
             Box::new(move |ctx| env::json_duration(ctx.attribute(&name)?))
+        }
+        Kind::Entry { map, key } => {
+            let (map, key) = (map.clone(), text_fn(key, shared));
+            Box::new(move |ctx| env::json_duration(ctx.entry(&map, &key(ctx)?)?))
         }
         Kind::Variable { slot, .. } => {
             let slot = *slot;
@@ -868,6 +1072,10 @@ fn time_fn(typed: &Typed, shared: &mut Shared) -> TimeFn {
         Kind::Attribute(name) => {
             let name = name.clone();
             Box::new(move |ctx| env::json_time(ctx.attribute(&name)?))
+        }
+        Kind::Entry { map, key } => {
+            let (map, key) = (map.clone(), text_fn(key, shared));
+            Box::new(move |ctx| env::json_time(ctx.entry(&map, &key(ctx)?)?))
         }
         Kind::Variable { slot, .. } => {
             let slot = *slot;

@@ -223,6 +223,11 @@ impl<'s> Problems<'s> {
         self.add(Severity::Warning, span, message.into(), Some(hint.into()));
     }
 
+    /// What is written at a place.
+    pub(crate) fn text_at(&self, span: Span) -> &'s str {
+        span.of(&self.source.text)
+    }
+
     pub(crate) fn errors(&self) -> usize {
         self.errors
     }

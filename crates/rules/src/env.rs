@@ -5,16 +5,23 @@
 //! normalised text.
 
 use crate::literal;
+pub(crate) use crate::memo::Memo;
+use crate::memo::{Link, TextMemo};
 use crate::memory::{Memory, Nothing, Remembered};
 use crate::schema::{Field, MediumField};
-use crate::typed::{LIST_MAX, Lookup, SLOTS, Target};
+use crate::typed::{AttributeName, LIST_MAX, Lookup, SLOTS, Target};
 use crate::types::Type;
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{Decoding, EntityType, Facts, Match, MediaFacts, Medium};
-use manara_signal::Phrase;
-use manara_signal::text::{Normalised, PhraseHit, PhraseIndex, normalise};
+use manara_signal::text::{
+    Level, Normalised, PhraseHit, PhraseIndex, TermError, TermOptions, normalise,
+};
+use manara_signal::{Phrase, Signal, SignalType};
 use serde_json::Value as Json;
-use std::cell::OnceCell;
+use std::borrow::Cow;
+
+/// How many matches are compared pairwise.
+const FEW_MATCHES: usize = 16;
 
 /// What all rules of a set share.
 #[derive(Debug, Default)]
@@ -24,6 +31,10 @@ pub(crate) struct Shared {
     /// Phrases asked for with `containsPhrase`, all looked for in one pass over a text.
     phrases: PhraseIndex,
     phrases_len: u64,
+    /// Lexicons by number; see [`crate::lexicon`].
+    pub(crate) lexicons: Vec<PhraseIndex>,
+    /// How many regular expressions the rules have.
+    pub(crate) patterns: usize,
 }
 
 impl Shared {
@@ -33,11 +44,15 @@ impl Shared {
     }
 
     /// Numbers a phrase; the number is what [`Ctx::contains_phrase`] asks for.
-    pub(crate) fn add_phrase(&mut self, phrase: &Phrase) -> u64 {
+    pub(crate) fn add_phrase(&mut self, phrase: &Phrase, level: Level) -> Result<u64, TermError> {
         let number = self.phrases_len;
-        self.phrases.insert(number, phrase);
+        let options = TermOptions {
+            level,
+            ..TermOptions::default()
+        };
+        self.phrases.insert_with(number, phrase, &options)?;
         self.phrases_len += 1;
-        number
+        Ok(number)
     }
 
     fn phrases_in(&self, text: &Normalised) -> Vec<u64> {
@@ -50,14 +65,15 @@ impl Shared {
     }
 }
 
-/// The event's own texts, normalised at most once however many rules ask.
-#[derive(Debug, Default)]
-pub(crate) struct Memo([OnceCell<TextMemo>; 4]);
-
-#[derive(Debug)]
-struct TextMemo {
-    normalised: Normalised,
-    phrases: OnceCell<Vec<u64>>,
+/// What of the event a value is, for which costly things are computed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Field(Field),
+    /// An element of `content.links`.
+    Link(usize),
+    /// An element of `content.found_links`.
+    Found(usize),
+    Elsewhere,
 }
 
 /// An element a macro has bound.
@@ -66,6 +82,8 @@ pub(crate) enum Bound<'a> {
     Nothing,
     Medium(usize),
     Link(usize),
+    /// An element of `content.found_links`.
+    Found(usize),
     Text(&'a str),
     Bool(bool),
     Int(i64),
@@ -163,6 +181,8 @@ impl<'a> Ctx<'a> {
             Field::ContentId => content.map(|c| c.id.as_str()),
             Field::ContentText => content?.text.as_deref(),
             Field::ContentLanguage => content?.language.as_deref(),
+            Field::ContentDetectedLanguage => self.content_memo()?.language_code(),
+            Field::ContentTextKey => self.content_memo()?.key(),
             _ => None,
         }
     }
@@ -203,6 +223,40 @@ impl<'a> Ctx<'a> {
         match field {
             Field::ContentLinks => Some(content.links.len()),
             Field::ContentMedia => Some(content.media.len()),
+            Field::ContentFoundLinks => Some(self.memo.found(content).len()),
+            Field::ContentLinkDomains => Some(self.memo.domains(content).len()),
+            _ => None,
+        }
+    }
+
+    /// An element of one of the fields that are lists.
+    pub(crate) fn element(&self, field: Field, index: usize) -> Option<Bound<'a>> {
+        match field {
+            Field::ContentMedia => Some(Bound::Medium(index)),
+            Field::ContentLinks => Some(Bound::Link(index)),
+            Field::ContentFoundLinks => Some(Bound::Found(index)),
+            Field::ContentLinkDomains => {
+                let content = self.facts.event.content.as_ref()?;
+                let domain = self.memo.domains(content).get(index)?;
+                Some(Bound::Text(domain))
+            }
+            _ => None,
+        }
+    }
+
+    /// The text of an element of `content.found_links`.
+    pub(crate) fn found_link(&self, index: usize) -> Option<&'a str> {
+        let content = self.facts.event.content.as_ref()?;
+        let found = self.memo.found(content).get(index);
+        found.map(|link| link.url.as_str())
+    }
+
+    /// The text of a bound element.
+    pub(crate) fn bound_text(&self, bound: Bound<'a>) -> Option<&'a str> {
+        match bound {
+            Bound::Text(text) => Some(text),
+            Bound::Link(index) => self.link(index),
+            Bound::Found(index) => self.found_link(index),
             _ => None,
         }
     }
@@ -237,14 +291,26 @@ impl<'a> Ctx<'a> {
         self.facts.media.get(index)
     }
 
-    pub(crate) fn medium_text(&self, index: usize, field: MediumField) -> Option<&'a str> {
+    pub(crate) fn medium_text(&self, index: usize, field: MediumField) -> Option<Cow<'a, str>> {
         let medium = self.medium(index)?;
         match field {
-            MediumField::Id => Some(&medium.id),
-            MediumField::Kind => Some(medium.kind.as_str()),
-            MediumField::Url => medium.url.as_deref(),
+            MediumField::Id => Some(Cow::Borrowed(&medium.id)),
+            MediumField::Kind => Some(Cow::Borrowed(medium.kind.as_str())),
+            MediumField::Url => medium.url.as_deref().map(Cow::Borrowed),
+            MediumField::Sha256 => given_signal(medium, SignalType::Sha256),
+            MediumField::Md5 => given_signal(medium, SignalType::Md5),
+            MediumField::Pdq => {
+                given_signal(medium, SignalType::Pdq).or_else(|| self.computed_pdq(index))
+            }
             _ => None,
         }
+    }
+
+    /// The PDQ hash of the image as it is stored.
+    fn computed_pdq(&self, index: usize) -> Option<Cow<'a, str>> {
+        let forms = &self.media_facts(index)?.forms;
+        let stored = forms.iter().find(|form| form.form == Match::STORED_FORM)?;
+        Some(stored.hash.to_hex().into())
     }
 
     pub(crate) fn medium_int(&self, index: usize, field: MediumField) -> Option<i64> {
@@ -275,8 +341,26 @@ impl<'a> Ctx<'a> {
 
     // ---- attributes ----
 
-    pub(crate) fn attribute(&self, name: &str) -> Option<&'a Json> {
-        self.facts.event.attributes.get(name)
+    /// The attribute, under its name or one it had before.
+    pub(crate) fn attribute(&self, attribute: &AttributeName) -> Option<&'a Json> {
+        let attributes = &self.facts.event.attributes;
+        if attributes.is_empty() {
+            return None;
+        }
+        attributes.get(&*attribute.name).or_else(|| {
+            let mut before = attribute.before.iter();
+            before.find_map(|name| attributes.get(&**name))
+        })
+    }
+
+    /// What a map holds under a key.
+    pub(crate) fn entry(&self, map: &AttributeName, key: &str) -> Option<&'a Json> {
+        self.attribute(map)?.as_object()?.get(key)
+    }
+
+    /// Whether a map holds something under a key; unknown when there is no map.
+    pub(crate) fn has_key(&self, map: &AttributeName, key: &str) -> Option<bool> {
+        Some(self.attribute(map)?.as_object()?.contains_key(key))
     }
 
     // ---- banks ----
@@ -293,6 +377,7 @@ impl<'a> Ctx<'a> {
                     <= lookup
                         .distance_max
                         .unwrap_or_else(|| m.signal_type.default_distance())
+                && reaches(m, lookup.quality_min)
                 && ctx.is_in(&m.field, lookup.target)
         })
     }
@@ -317,6 +402,27 @@ impl<'a> Ctx<'a> {
             }
             _ => None,
         }
+    }
+
+    /// How many different members matched; unknown where something could not be compared.
+    pub(crate) fn members(&self, lookup: &Lookup) -> Option<i64> {
+        if self.unreadable(lookup.target).is_some() {
+            return None;
+        }
+        let all = self.matches(lookup).count();
+        if all > FEW_MATCHES {
+            let mut members: Vec<_> = self.matches(lookup).map(|found| found.member).collect();
+            members.sort_unstable();
+            members.dedup();
+            return i64::try_from(members.len()).ok();
+        }
+        // Comparing a few pairwise needs no memory.
+        let is_first = |(at, found): &(usize, &Match)| {
+            let mut before = self.matches(lookup).take(*at);
+            !before.any(|earlier| earlier.member == found.member)
+        };
+        let different = self.matches(lookup).enumerate().filter(is_first).count();
+        i64::try_from(different).ok()
     }
 
     /// Distance of the nearest match.
@@ -351,24 +457,14 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    // ---- normalised texts ----
+    // ---- what is computed once ----
 
-    /// The folded key of a text; of an event's own field, computed once.
-    pub(crate) fn normalised(&self, field: Option<Field>, text: &str) -> String {
-        match self.memoised(field, text) {
-            Some(memo) => memo.normalised.folded().to_owned(),
-            None => normalise(text).folded().to_owned(),
-        }
-    }
-
-    pub(crate) fn contains_phrase(&self, field: Option<Field>, text: &str, phrase: u64) -> bool {
-        match self.memoised(field, text) {
-            Some(memo) => {
-                let found = memo
-                    .phrases
-                    .get_or_init(|| self.shared.phrases_in(&memo.normalised));
-                found.binary_search(&phrase).is_ok()
-            }
+    pub(crate) fn contains_phrase(&self, origin: Origin, text: &str, phrase: u64) -> bool {
+        match self.text_memo(origin) {
+            Some(memo) => memo
+                .phrases(|text| self.shared.phrases_in(text))
+                .binary_search(&phrase)
+                .is_ok(),
             None => self
                 .shared
                 .phrases_in(&normalise(text))
@@ -377,20 +473,49 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    fn memoised(&self, field: Option<Field>, text: &str) -> Option<&'a TextMemo> {
-        let place = match field? {
+    /// What is known of one of the event's own texts.
+    pub(crate) fn text_memo(&self, origin: Origin) -> Option<TextMemo<'a>> {
+        let Origin::Field(field) = origin else {
+            return None;
+        };
+        let place = match field {
             Field::ContentText => 0,
             Field::AccountHandle => 1,
             Field::AccountDisplayName => 2,
             Field::SpaceName => 3,
             _ => return None,
         };
-        let make = || TextMemo {
-            normalised: normalise(text),
-            phrases: OnceCell::new(),
-        };
-        self.memo.0.get(place).map(|cell| cell.get_or_init(make))
+        self.memo.text(place, self.text(field)?)
     }
+
+    fn content_memo(&self) -> Option<TextMemo<'a>> {
+        self.text_memo(Origin::Field(Field::ContentText))
+    }
+
+    /// A link of the event, read once; `None` when it is no web address.
+    pub(crate) fn link_memo(&self, origin: Origin) -> Option<&'a Link> {
+        let content = self.facts.event.content.as_ref()?;
+        match origin {
+            Origin::Link(index) => self.memo.listed(content, index),
+            Origin::Found(index) => self.memo.found(content).get(index),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the image that was looked up is good enough; what is equal to the byte always is.
+fn reaches(found: &Match, quality_min: Option<u8>) -> bool {
+    let Some(min) = quality_min else { return true };
+    found.signal_type != SignalType::Pdq || found.quality.is_some_and(|quality| quality >= min)
+}
+
+/// A signal the event carries, written as Manara writes it.
+fn given_signal(medium: &Medium, signal_type: SignalType) -> Option<Cow<'_, str>> {
+    let given = medium.signals.get(&signal_type)?;
+    if given.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Some(Signal::parse(signal_type, given).ok()?.encode().into());
+    }
+    Some(given.into())
 }
 
 /// The medium a match's field lies in: 2 for `content.media[2]`.
@@ -420,6 +545,11 @@ pub(crate) fn json_float(json: &Json) -> Option<f64> {
     json.as_f64().filter(|f| f.is_finite())
 }
 
+/// How many entries a map has.
+pub(crate) fn map_len(ctx: &Ctx<'_>, map: &AttributeName) -> Option<i64> {
+    i64::try_from(ctx.attribute(map)?.as_object()?.len()).ok()
+}
+
 /// A text as in rules (`"24h"`), or a number of seconds.
 pub(crate) fn json_duration(json: &Json) -> Option<SignedDuration> {
     match json {
@@ -434,19 +564,24 @@ pub(crate) fn json_time(json: &Json) -> Option<Timestamp> {
 }
 
 /// The elements of an attribute as `of`, each `None` where it is of another type; `None` past the
-/// 256th, since what was not looked at is not known.
+/// 256th, since what was not looked at is not known. Of a set, each element once.
 pub(crate) fn json_elements<'a>(
     json: &'a Json,
-    of: &Type,
+    ty: &Type,
 ) -> Option<impl Iterator<Item = Option<Bound<'a>>> + use<'a>> {
-    let of = of.clone();
+    let of = ty.element()?.clone();
+    let is_set = matches!(ty, Type::Set(_));
     let items = json.as_array()?;
     let rest = (items.len() > LIST_MAX).then_some(None);
+    let looked_at = items.get(..LIST_MAX).unwrap_or(items);
+    let is_first =
+        move |at: usize, item: &Json| !looked_at.iter().take(at).any(|earlier| earlier == item);
     Some(
-        items
+        looked_at
             .iter()
-            .take(LIST_MAX)
-            .map(move |item| json_element(item, &of))
+            .enumerate()
+            .filter(move |(at, item)| !is_set || is_first(*at, item))
+            .map(move |(_, item)| json_element(item, &of))
             .chain(rest),
     )
 }

@@ -5,7 +5,8 @@
 //! this nor any later walk over the tree can run out of stack.
 //!
 //! ```text
-//! file   = { "rule" name "{" { clause } "}" | "test" string "{" { part } "}" | counter }
+//! file   = { "rule" name "{" { clause } "}" | "test" string "{" { part } "}" | counter
+//!        | "lexicon" name [ "level" word ] "{" { string [","] } "}" }
 //! clause = "on" name { "," name } | "mode" word [ number "%" ] | "policy" name
 //!        | "reason" [ language ] string | "once" "per" expressions "over" duration
 //!        | "limit" int "per" ( "hour" | "day" ) { "," int "per" … }
@@ -23,8 +24,8 @@
 //! ```
 
 use crate::ast::{
-    Arg, Binary, Counter, Effect, Expect, Expr, ExprKind, File, Given, Json, Limit, Members, Mode,
-    Once, Rule, Spanned, Test,
+    Arg, Binary, Counter, Effect, Expect, Expr, ExprKind, File, Given, Json, Lexicon, Limit,
+    Members, Mode, Once, Rule, Spanned, Test,
 };
 use crate::diagnostic::{Problems, Source, Span};
 use crate::lexer::{Lexeme, Token, lex, shown};
@@ -35,7 +36,7 @@ use sha2::{Digest, Sha256};
 /// Deepest nesting of an expression.
 pub(crate) const DEPTH_MAX: u16 = 64;
 
-pub(crate) const ITEMS: &[&str] = &["rule", "test", "counter"];
+pub(crate) const ITEMS: &[&str] = &["rule", "test", "counter", "lexicon"];
 pub(crate) const RULE_CLAUSES: &[&str] = &[
     "on", "mode", "policy", "reason", "once", "limit", "when", "then",
 ];
@@ -179,6 +180,7 @@ impl<'t> Parser<'t, '_, '_> {
                 (_, "rule") => file.rules.extend(self.rule()),
                 (_, "test") => file.tests.extend(self.test()),
                 (_, "counter") => file.counters.extend(self.counter()),
+                (_, "lexicon") => file.lexicons.extend(self.lexicon()),
                 (_, word) => {
                     let hint = nearest(word, ITEMS.iter().copied())
                         .map(|near| format!("did you mean `{near}`?"));
@@ -195,7 +197,7 @@ impl<'t> Parser<'t, '_, '_> {
 
     fn begins_item(&self) -> bool {
         match self.word() {
-            "rule" => matches!(self.ahead(1).token, Token::Word | Token::Text),
+            "rule" | "lexicon" => matches!(self.ahead(1).token, Token::Word | Token::Text),
             "test" => self.ahead(1).token == Token::Text,
             "counter" => self.ahead(1).token == Token::Word && self.ahead(2).token == Token::Assign,
             _ => false,
@@ -206,6 +208,38 @@ impl<'t> Parser<'t, '_, '_> {
         while self.token() != Token::End && !self.begins_item() {
             self.bump();
         }
+    }
+
+    fn lexicon(&mut self) -> Option<Lexicon> {
+        self.bump();
+        let head = self.name("the lexicon's name");
+        let level = if self.word() == "level" {
+            self.bump();
+            self.name("`strict`, `folded` or `aggressive`")
+        } else {
+            None
+        };
+        let head = head.filter(|_| self.expect(Token::OpenBrace, "`{`").is_some());
+        let Some(name) = head else {
+            self.skip_to_item();
+            return None;
+        };
+        let mut phrases = Vec::new();
+        while self.token() == Token::Text {
+            phrases.extend(self.string("a phrase in quotes"));
+            self.eat(Token::Comma);
+        }
+        if self
+            .expect(Token::CloseBrace, "a phrase in quotes, or `}`")
+            .is_none()
+        {
+            self.skip_to_item();
+        }
+        Some(Lexicon {
+            name,
+            level,
+            phrases,
+        })
     }
 
     /// Skips to the next of `clauses`, the closing brace of this block or the next item.
@@ -1051,18 +1085,25 @@ impl<'t> Parser<'t, '_, '_> {
                     };
                     expr = self.make(kind, start.to(self.previous_span()))?;
                 }
-                Token::OpenBracket => {
-                    let hint = "ask about any element with `.exists(x, …)`, or about all with `.all(x, …)`";
-                    self.problems.error_hint(
-                        self.span(),
-                        "elements are not picked by number",
-                        hint,
-                    );
-                    return None;
-                }
+                Token::OpenBracket => expr = self.index(expr)?,
                 _ => return Some(expr),
             }
         }
+    }
+
+    /// `map["key"]`; the opening bracket stands at the cursor.
+    fn index(&mut self, of: Expr) -> Option<Expr> {
+        let open = self.bump().span;
+        if matches!(self.token(), Token::Int | Token::Minus) {
+            let hint = "ask about any element with `.exists(x, …)`, or about all with `.all(x, …)`";
+            self.problems
+                .error_hint(open, "elements are not picked by number", hint);
+            return None;
+        }
+        let key = self.expression()?;
+        let close = self.expect(Token::CloseBracket, "`]`")?;
+        let span = of.span.to(close.span);
+        self.make(ExprKind::Index(Box::new(of), Box::new(key)), span)
     }
 
     fn primary(&mut self) -> Option<Expr> {

@@ -6,6 +6,7 @@ use crate::counters::Window;
 use crate::diagnostic::{Diagnostic, Problems, Severity, Source, Span};
 use crate::env::{Ctx, Memo, Shared};
 use crate::explain::{Explanation, explain};
+use crate::lexicon::Lexicons;
 use crate::memory::Memory;
 use crate::parser::parse;
 use crate::schema::Schema;
@@ -181,14 +182,21 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
         banks: BTreeMap::new(),
         names: HashMap::new(),
         counters: BTreeMap::new(),
+        lexicons: Lexicons::default(),
     };
     let mut found: Vec<Diagnostic> = Vec::new();
     let (mut rules, mut programs, mut tests) = (Vec::new(), Vec::new(), Vec::new());
     let mut rules_seen = 0_usize;
     let mut files = Vec::with_capacity(sources.len());
+    // Lexicons first, since counters and rules of any file may ask about them.
     for source in sources {
         let mut problems = Problems::of(source);
         let file = read(source, &mut problems);
+        for lexicon in file.iter().flat_map(|file| &file.lexicons) {
+            whole
+                .lexicons
+                .add(lexicon, &mut whole.shared, &mut problems);
+        }
         files.push((source, file, problems));
     }
     // Counters of any file can be used in all of them.
@@ -336,6 +344,16 @@ impl RuleSet {
     /// Runs the `test` blocks, each against the rules of its own file.
     pub fn run_tests(&self) -> Vec<TestOutcome> {
         self.tests.iter().map(|test| run(test, self)).collect()
+    }
+
+    /// The rule of this name and what runs for it.
+    pub(crate) fn rule_named(&self, name: &str) -> Option<(&Rule, &Program)> {
+        let at = self.rules.iter().position(|r| r.name.as_str() == name)?;
+        self.rule(at)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The running rules that see events of this type.

@@ -1,5 +1,8 @@
 //! "Did you mean": the known word an author most likely had in mind.
 
+/// Most words named in one hint.
+const LISTED_MAX: usize = 12;
+
 /// Words people bring from other rule languages and from the trade, and what they are called here.
 const OTHER_WORDS: &[(&str, &str)] = &[
     ("user", "account"),
@@ -30,6 +33,20 @@ const OTHER_WORDS: &[(&str, &str)] = &[
     ("match", "matches"),
     ("lowercase", "lower"),
     ("tolowercase", "lower"),
+    ("regex", "matches"),
+    ("lookslike", "looksLike"),
+    ("similar", "looksLike"),
+    ("strip", "trim"),
+    ("url", "host"),
+    ("tld", "domain"),
+    ("hour", "getHours"),
+    ("weekday", "getDayOfWeek"),
+    ("year", "getFullYear"),
+    ("select", "filter"),
+    ("where", "filter"),
+    ("random", "sample"),
+    ("double", "float"),
+    ("str", "string"),
     ("normalize", "normalised"),
     ("normalized", "normalised"),
     ("normalise", "normalised"),
@@ -94,7 +111,12 @@ pub(crate) fn did_you_mean<'k>(
 
 /// "did you mean `x`?", and otherwise what there is to choose from.
 pub(crate) fn did_you_mean_or_list(word: &str, known: &[&str]) -> String {
-    did_you_mean(word, known.iter().copied()).unwrap_or_else(|| format!("use {}", one_of(known)))
+    did_you_mean(word, known.iter().copied()).unwrap_or_else(|| {
+        if known.len() > LISTED_MAX {
+            return format!("the reference in docs/rules.md lists all {}", known.len());
+        }
+        format!("use {}", one_of(known))
+    })
 }
 
 /// "`a`, `b` or `c`".

@@ -6,6 +6,8 @@
 
 use crate::ast::Binary;
 use crate::diagnostic::Span;
+use crate::env::{Bound, Ctx, Origin};
+use crate::library::{Function, Prepared};
 use crate::schema::{Field, MediumField};
 use crate::types::Type;
 use jiff::{SignedDuration, Timestamp};
@@ -42,7 +44,17 @@ pub(crate) enum Literal {
 pub(crate) enum Kind {
     Literal(Literal),
     Field(Field),
-    Attribute(Box<str>),
+    Attribute(AttributeName),
+    /// `attributes.m["key"]`
+    Entry {
+        map: AttributeName,
+        key: Box<Typed>,
+    },
+    /// `"key" in attributes.m`
+    HasKey {
+        map: AttributeName,
+        key: Box<Typed>,
+    },
     /// The element a macro has bound in this slot.
     Variable {
         slot: usize,
@@ -63,14 +75,22 @@ pub(crate) enum Kind {
         receiver: Box<Typed>,
         arg: Option<Box<Typed>>,
     },
-    /// Whole words through the normaliser; the phrase's number in the rule set's index.
-    ContainsPhrase {
-        receiver: Box<Typed>,
-        phrase: u64,
+    /// A function of the library, of at most one value.
+    Call {
+        function: &'static Function,
+        subject: Option<Box<Typed>>,
+        prepared: Prepared,
     },
     Size(Box<Typed>),
     Macro {
         which: Macro,
+        list: Box<Typed>,
+        slot: usize,
+        name: Box<str>,
+        body: Box<Typed>,
+    },
+    /// The elements of which a condition is true.
+    Filter {
         list: Box<Typed>,
         slot: usize,
         name: Box<str>,
@@ -92,8 +112,17 @@ pub(crate) enum Kind {
     Strikes(Option<SignedDuration>),
     /// Whether a set kept by operators holds a text.
     InSet(Box<str>, Box<Typed>),
+    /// How many different members are near enough; unknown when something could not be compared.
+    Members(Lookup),
     /// Already reported as wrong.
     Wrong,
+}
+
+/// An attribute by its name, and by those it had before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AttributeName {
+    pub(crate) name: Box<str>,
+    pub(crate) before: Box<[Box<str>]>,
 }
 
 /// Functions of one text, and perhaps another.
@@ -104,7 +133,6 @@ pub(crate) enum TextFunction {
     EndsWith,
     LowerAscii,
     Lower,
-    Normalised,
 }
 
 /// Functions that bind a variable to each element of a list.
@@ -122,6 +150,8 @@ pub(crate) struct Lookup {
     pub(crate) target: Target,
     /// Largest distance; without it, each signal type's own.
     pub(crate) distance_max: Option<u32>,
+    /// Smallest quality of the image that was looked up.
+    pub(crate) quality_min: Option<u8>,
 }
 
 /// What of the event a bank is asked about.
@@ -142,7 +172,11 @@ pub(crate) enum Target {
 
 impl Typed {
     pub(crate) fn new(kind: Kind, ty: Type, span: Span) -> Self {
-        let cost = cost_of(&kind);
+        let mut cost = cost_of(&kind);
+        if matches!((&kind, &ty), (Kind::Attribute(_), Type::Set(_))) {
+            // Each element is compared with those before it.
+            cost = cost.saturating_add(1_000);
+        }
         Self {
             kind,
             ty,
@@ -169,8 +203,10 @@ impl Typed {
             Kind::Text { receiver, arg, .. } => {
                 std::iter::once(&**receiver).chain(arg.as_deref()).collect()
             }
-            Kind::ContainsPhrase { receiver, .. } | Kind::InSet(_, receiver) => vec![receiver],
-            Kind::Macro { list, body, .. } => vec![list, body],
+            Kind::Call { subject, .. } => subject.as_deref().into_iter().collect(),
+            Kind::InSet(_, item) => vec![item],
+            Kind::Entry { key, .. } | Kind::HasKey { key, .. } => vec![key],
+            Kind::Macro { list, body, .. } | Kind::Filter { list, body, .. } => vec![list, body],
             _ => Vec::new(),
         }
     }
@@ -191,9 +227,13 @@ impl Typed {
             | Kind::HasLabel(..)
             | Kind::Strikes(_)
             | Kind::InSet(..)
-            // These two are constant with a literal receiver only, which nobody writes.
-            | Kind::ContainsPhrase { .. }
+            | Kind::Members(_)
+            | Kind::Entry { .. }
+            | Kind::HasKey { .. }
+            // These are constant with a literal receiver only, which nobody writes.
+            | Kind::Call { .. }
             | Kind::Macro { .. }
+            | Kind::Filter { .. }
             | Kind::Wrong => false,
             _ => self.parts().into_iter().all(Self::is_constant),
         }
@@ -225,13 +265,55 @@ impl Typed {
         }
     }
 
+    /// What of the event it is, for which costly things are computed once.
+    pub(crate) fn place(&self) -> Place {
+        match self.kind {
+            Kind::Field(field) => Place::Field(field),
+            Kind::Variable { slot } => Place::Variable(slot),
+            _ => Place::Elsewhere,
+        }
+    }
+
+    /// Whether its elements are those of one of these fields.
+    pub(crate) fn holds(&self, fields: &[Field]) -> bool {
+        match &self.kind {
+            Kind::Field(field) => fields.contains(field),
+            Kind::Filter { list, .. } => list.holds(fields),
+            _ => false,
+        }
+    }
+
     /// Most elements it can have, for a list.
     fn elements_max(&self) -> u64 {
         match &self.kind {
             Kind::Field(Field::ContentMedia) => 32,
             Kind::List(items) => items.len() as u64,
+            Kind::Filter { list, .. } => list.elements_max(),
             Kind::Choose(_, a, b) => a.elements_max().max(b.elements_max()),
             _ => LIST_MAX as u64,
+        }
+    }
+}
+
+/// Where a value comes from, as far as the rule's text tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Field(Field),
+    Variable(usize),
+    Elsewhere,
+}
+
+impl Place {
+    /// Where it comes from on this event.
+    pub(crate) fn now(self, ctx: &Ctx<'_>) -> Origin {
+        match self {
+            Self::Field(field) => Origin::Field(field),
+            Self::Variable(slot) => match ctx.bound(slot) {
+                Bound::Link(index) => Origin::Link(index),
+                Bound::Found(index) => Origin::Found(index),
+                _ => Origin::Elsewhere,
+            },
+            Self::Elsewhere => Origin::Elsewhere,
         }
     }
 }
@@ -240,20 +322,18 @@ impl Typed {
 fn cost_of(kind: &Kind) -> u64 {
     const COMPARE: u64 = 2;
     const SCAN: u64 = 20;
-    const NORMALISE: u64 = 500;
     const LOOK_UP: u64 = 10;
     const READ_COUNTER: u64 = 200;
     const ASK_STORE: u64 = 5_000;
     let own = match kind {
         Kind::Wrong => 0,
-        Kind::Attribute(_) => 20,
-        Kind::Text {
-            function: TextFunction::Normalised,
-            ..
-        }
-        | Kind::ContainsPhrase { .. } => NORMALISE,
+        Kind::Attribute(_) | Kind::Entry { .. } | Kind::HasKey { .. } => 20,
+        Kind::Field(field) => field.cost(),
+        Kind::Call {
+            function, prepared, ..
+        } => function.cost + prepared.cost(),
         Kind::Text { .. } | Kind::Size(_) => SCAN,
-        Kind::Matches(_) | Kind::Distance(_) | Kind::Form(_) => LOOK_UP,
+        Kind::Matches(_) | Kind::Distance(_) | Kind::Form(_) | Kind::Members(_) => LOOK_UP,
         Kind::Counter(_) => READ_COUNTER,
         Kind::HasLabel(..) | Kind::Strikes(_) => ASK_STORE,
         Kind::InSet(_, item) => SCAN + item.cost,
@@ -261,15 +341,19 @@ fn cost_of(kind: &Kind) -> u64 {
         _ => COMPARE,
     };
     let parts = match kind {
-        Kind::Macro { list, body, .. } => list.cost + list.elements_max().saturating_mul(body.cost),
+        Kind::Macro { list, body, .. } | Kind::Filter { list, body, .. } => {
+            let elements = list.elements_max().saturating_mul(body.cost);
+            list.cost.saturating_add(elements)
+        }
         Kind::Not(a) | Kind::Negate(a) | Kind::Size(a) | Kind::Has(a) => a.cost,
         Kind::And(items) | Kind::Or(items) | Kind::List(items) => {
-            items.iter().map(|i| i.cost).sum()
+            items.iter().map(|i| i.cost).fold(0, u64::saturating_add)
         }
-        Kind::Binary(_, a, b) => a.cost + b.cost,
-        Kind::Choose(a, b, c) => a.cost + b.cost.max(c.cost),
+        Kind::Binary(_, a, b) => a.cost.saturating_add(b.cost),
+        Kind::Choose(a, b, c) => a.cost.saturating_add(b.cost.max(c.cost)),
         Kind::Text { receiver, arg, .. } => receiver.cost + arg.as_ref().map_or(0, |a| a.cost),
-        Kind::ContainsPhrase { receiver, .. } => receiver.cost,
+        Kind::Call { subject, .. } => subject.as_ref().map_or(0, |s| s.cost),
+        Kind::Entry { key, .. } | Kind::HasKey { key, .. } => key.cost,
         _ => 0,
     };
     own.saturating_add(parts)

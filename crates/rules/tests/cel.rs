@@ -15,7 +15,7 @@ const EVENT: &str = r#"{
     "id": "e-1", "source": "forum.example", "type": "post.created", "time": "2026-11-22T10:15:00Z",
     "account": { "id": "a-19", "handle": "Grey_Banner", "followers": 12 },
     "content": { "id": "p-1", "text": "Rise, رايـة!", "links": ["https://a.example/x", "b"] },
-    "attributes": { "n": -3, "f": 2.5, "yes": true, "tags": ["a", "Rise", ""], "ns": [1, 12, -3] }
+    "attributes": { "n": -3, "f": 2.5, "yes": true, "tags": ["a", "Rise", ""], "ns": [1, 12, -3], "m": {"a": "Rise", "b": ""} }
 }"#;
 
 fn schema() -> Schema {
@@ -26,6 +26,7 @@ fn schema() -> Schema {
         .with_attribute(None, "absent", Type::Int)
         .with_attribute(None, "tags", Type::list(Type::String))
         .with_attribute(None, "ns", Type::list(Type::Int))
+        .with_attribute(None, "m", Type::map(Type::String))
 }
 
 fn map(fields: Vec<(&str, Value)>) -> Value {
@@ -58,6 +59,7 @@ fn context() -> Context<'static, 'static> {
         ("yes", true.into()),
         ("tags", texts(&["a", "Rise", ""])),
         ("ns", numbers),
+        ("m", map(vec![("a", text("Rise")), ("b", text(""))])),
     ]);
     context.add_variable_from_value("account", account);
     context.add_variable_from_value("content", content);
@@ -153,6 +155,8 @@ fn int(depth: u32) -> BoxedStrategy<String> {
         2 => leaf,
         3 => binary(int(d), &["+", "-", "*", "/", "%"], int(d)),
         1 => text(d).prop_map(|t| format!("size({t})")),
+        1 => filtered().prop_map(|l| format!("size({l})")),
+        1 => one_of(&["size(attributes.m)", "int(2.9)", "int(-2.5e1)", "int(attributes.f)", "int(1e300)"]),
         1 => (condition(d), int(d), int(d)).prop_map(|(c, a, b)| format!("({c} ? {a} : {b})")),
     ]
     .boxed()
@@ -172,7 +176,24 @@ fn text(depth: u32) -> BoxedStrategy<String> {
     if depth == 0 {
         return leaf;
     }
-    prop_oneof![3 => leaf, 1 => binary(text(depth - 1), &["+"], text(depth - 1)).prop_map(|t| format!("({t})"))].boxed()
+    let d = depth - 1;
+    prop_oneof![
+        6 => leaf,
+        2 => binary(text(d), &["+"], text(d)).prop_map(|t| format!("({t})")),
+        1 => text(d).prop_map(|t| format!("attributes.m[{t}]")),
+        1 => prop_oneof![int(d), one_of(&["attributes.f", "2.5", "-0.25"]), text(d)].prop_map(|v| format!("string({v})")),
+    ]
+    .boxed()
+}
+
+fn filtered() -> BoxedStrategy<String> {
+    one_of(&[
+        "attributes.ns.filter(x, x > 1)",
+        "attributes.ns.filter(x, x != attributes.n)",
+        "[1, account.followers].filter(x, x % 2 == 0)",
+        "attributes.tags.filter(x, size(x) > 0)",
+        "content.links.filter(x, x.contains('a')).filter(x, x != 'b')",
+    ])
 }
 
 fn condition(depth: u32) -> BoxedStrategy<String> {
@@ -205,6 +226,9 @@ fn condition(depth: u32) -> BoxedStrategy<String> {
             .prop_map(|(l, f, b)| format!("{l}.{f}(x, {b})")),
         1 => (one_of(&["attributes.tags", "content.links", "['a', account.handle]"]), one_of(&["exists", "all"]), one_of(&["x == 'a'", "size(x) > 1", "x.contains('e')", "x in attributes.tags"]))
             .prop_map(|(l, f, b)| format!("{l}.{f}(x, {b})")),
+        1 => text(d).prop_map(|t| format!("({t} in attributes.m)")),
+        1 => (filtered(), one_of(&["exists", "all"])).prop_map(|(l, f)| format!("{l}.{f}(y, y == y)")),
+        1 => (int(d), one_of(&["attributes.ns.filter(x, x > 1)", "[1, 7].filter(x, x < 5)"])).prop_map(|(n, l)| format!("({n} in {l})")),
         1 => (condition(d), condition(d), condition(d)).prop_map(|(c, a, b)| format!("({c} ? {a} : {b})")),
     ]
     .boxed()

@@ -6,6 +6,8 @@ fn schema() -> Schema {
     Schema::builtin()
         .with_attribute(Some("ad.requested"), "budget", Type::Int)
         .with_attribute(None, "country", Type::String)
+        .with_attribute(None, "labels", Type::map(Type::String))
+        .with_attribute(None, "tags", Type::set(Type::String))
 }
 
 /// Every diagnostic of the text, as a terminal without colour shows it.
@@ -97,6 +99,62 @@ fn functions() {
         "duration('24') > account.age",
         "timestamp('yesterday') > event.time",
         "not(account.age < 1h, 5)",
+    ]));
+}
+
+#[test]
+fn the_library() {
+    insta::assert_snapshot!(conditions(&[
+        "content.text.mathces('x')",
+        "content.text.regex('x')",
+        "content.text.zebra()",
+        "content.text.matches(r'a(b')",
+        "content.text.matches(r'[z-a]')",
+        "content.text.matches('(a{1000}){1000}')",
+        "content.text.containsPhrase('a b', 'strict')",
+        "content.text.containsPhrase('a b', level: 'agressive')",
+        "content.text.normalised('aggressive') == 'x'",
+        "account.handle.looksLike('x')",
+        "account.handle.looksLike('grey_banner', 80)",
+        "account.handle.slogan('banner')",
+        "event.time.getHours('Berlin') > 5",
+        "event.time.hour() > 5",
+        "event.time.getHours > 5",
+        "account.age.getMonth() > 5",
+        "lexicon('x').count(content.text) > 1",
+        "lexicon(x).count(content.text) > 1",
+        "lexicon('x')",
+        "sample(2)",
+        "sample(0.1, account.id)",
+        "sample()",
+        "string(content.links) == 'x'",
+        "int('5') > 4",
+        "content.links.filter(l, l.size())",
+        "content.links.filter(l, l.isInvite())",
+        "content.links['x'] == 'x'",
+        "content['x'] == 'x'",
+        "bank('B').matches(content, quality: 'x')",
+        "bank('B').count(content)",
+    ]));
+}
+
+#[test]
+fn sets_and_maps() {
+    insta::assert_snapshot!(conditions(&[
+        "attributes.labels.colour == 'x'",
+        "attributes.labels == 'x'",
+        "attributes.labels",
+        "attributes.labels[0] == 'x'",
+        "attributes.labels[account.followers] == 'x'",
+        "attributes.labels['a'] == 5",
+        "5 in attributes.labels",
+        "attributes.labels.contains('x')",
+        "(account.followers > 1 ? attributes.labels : attributes.labels)['a'] == 'x'",
+        "attributes.tags == 'x'",
+        "attributes.tags['a'] == 'x'",
+        "attributes.tags.contains('x')",
+        "5 in attributes.tags",
+        "attributes.tags",
     ]));
 }
 

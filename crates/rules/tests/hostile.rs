@@ -40,6 +40,8 @@ fn nesting_is_bounded_however_it_is_made() {
         ("has(", ")"),
         ("true ? true : ", ""),
         ("true ? ", " : true"),
+        ("content[", "]"),
+        ("string(", ")"),
     ] {
         let deep = rule(&format!(
             "{}true{}",
@@ -54,6 +56,10 @@ fn nesting_is_bounded_however_it_is_made() {
     );
     refused(
         &rule(&format!("content{}", ".x".repeat(100_000))),
+        "nests deeper than 64",
+    );
+    refused(
+        &rule(&format!("content{}", "['x']".repeat(100_000))),
         "nests deeper than 64",
     );
     refused(&rule(&"content.x(".repeat(50_000)), "nests deeper than 64");
@@ -233,6 +239,15 @@ fn soup() -> impl Strategy<Value = String> {
         "duration(\"1h\")",
         "timestamp(\"x\")",
         "has(",
+        "lexicon",
+        "lexicon l {",
+        "lexicon(\"l\")",
+        "level",
+        ".filter(",
+        ".matches(r\"(\")",
+        ".getHours(\"UTC\")",
+        "[\"k\"]",
+        "sample(0.1)",
         "attributes.x",
     ];
     prop::collection::vec((prop::sample::select(PIECES), prop::bool::ANY), 0..60).prop_map(

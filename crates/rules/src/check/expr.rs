@@ -7,36 +7,18 @@ use crate::ast::{Arg, Binary, Expr, ExprKind, Spanned};
 use crate::diagnostic::{Problems, Span};
 use crate::env::Shared;
 use crate::lexer::shown;
+use crate::lexicon::Lexicons;
+use crate::library::{self, How, On, Prepared};
 use crate::literal;
 use crate::schema::{self, Declared, Field, MediumField, ROOTS, Schema};
 use crate::suggest::{did_you_mean, did_you_mean_or_list, nearest, one_of};
-use crate::typed::{Kind, LIST_MAX, Literal, Lookup, Macro, SLOTS, Target, TextFunction, Typed};
+use crate::typed::{AttributeName, Kind, LIST_MAX, Literal, Macro, SLOTS, TextFunction, Typed};
 use crate::types::Type;
 use jiff::SignedDuration;
 use manara_model::{BankName, EntityType, MediumKind};
 use manara_signal::pdq::Dihedral;
-use manara_signal::text::normalise;
-use manara_signal::{Phrase, SignalType};
+use manara_signal::text::{Level, normalise};
 use std::collections::BTreeMap;
-
-/// Largest distance a rule may ask for, in bits: images are looked up no further.
-const DISTANCE_MAX: i64 = 31;
-/// The same of texts and names, whose distances are percent or points; see the signal types.
-const TEXT_DISTANCE_MAX: i64 = 100;
-
-const TEXT_METHODS: &[&str] = &[
-    "contains",
-    "containsPhrase",
-    "endsWith",
-    "lower",
-    "lowerAscii",
-    "normalised",
-    "size",
-    "startsWith",
-];
-const LIST_METHODS: &[&str] = &["all", "count", "exists", "size"];
-pub(super) const BANK_METHODS: &[&str] = &["distance", "form", "matches"];
-const FUNCTIONS: &[&str] = &["bank", "duration", "has", "set", "size", "timestamp"];
 
 /// Checks the expressions of one rule.
 pub(crate) struct Checker<'c, 's> {
@@ -52,6 +34,12 @@ pub(crate) struct Checker<'c, 's> {
     locals: Vec<Local>,
     /// Whether the condition finds some of the media, so that `media` may be a target.
     pub(crate) finds_media: bool,
+    /// The rule's name, of which its samples depend.
+    pub(crate) rule: &'c str,
+    /// The lexicons there are.
+    pub(crate) lexicons: Option<&'c Lexicons>,
+    /// The hashes of those the rule asks about.
+    pub(super) lexicon_hashes: Vec<[u8; 32]>,
 }
 
 struct Local {
@@ -59,6 +47,8 @@ struct Local {
     ty: Type,
     /// Whether it ranges over `content.links`, so that a bank can be asked about it.
     is_link: bool,
+    /// Whether it ranges over links of the event, what is known of which is kept.
+    is_kept: bool,
     used: bool,
 }
 
@@ -80,6 +70,9 @@ impl<'c, 's> Checker<'c, 's> {
             counters,
             locals: Vec::new(),
             finds_media: false,
+            rule: "",
+            lexicons: None,
+            lexicon_hashes: Vec::new(),
         }
     }
 
@@ -102,6 +95,7 @@ impl<'c, 's> Checker<'c, 's> {
             ExprKind::List(items) => self.list(items, span),
             ExprKind::Name(name) => self.name(name, span),
             ExprKind::Field(inner, name) => self.field(inner, name, span),
+            ExprKind::Index(map, key) => self.index(map, key, span),
             ExprKind::Call {
                 receiver: None,
                 name,
@@ -142,7 +136,8 @@ impl<'c, 's> Checker<'c, 's> {
         }
         let hint = match &typed.ty {
             Type::String => "compare it: `… == \"…\"`, or ask `has(…)`",
-            Type::List(_) => "ask `….exists(x, …)` or `….size() > 0`",
+            Type::List(_) | Type::Set(_) => "ask `….exists(x, …)` or `….size() > 0`",
+            Type::Map(_) => "ask for an entry: `…[\"key\"]`, or whether it has one: `\"key\" in …`",
             Type::Entity(_) => "ask for one of its fields, or ask a bank about it",
             _ => "compare it with `==`, `<` or `>`",
         };
@@ -259,7 +254,10 @@ impl<'c, 's> Checker<'c, 's> {
     }
 
     fn membership(&mut self, item: Typed, list: Typed, span: Span) -> Typed {
-        let Type::List(of) = &list.ty else {
+        if let Type::Map(_) = &list.ty {
+            return self.has_key(item, list, span);
+        }
+        let Some(of) = list.ty.element() else {
             let hint = if list.ty == Type::String {
                 "write `text.contains(\"…\")`"
             } else {
@@ -267,7 +265,10 @@ impl<'c, 's> Checker<'c, 's> {
             };
             return self.wrong(
                 list.span,
-                format!("`in` looks into a list, this is {}", a(&list.ty)),
+                format!(
+                    "`in` looks into a list, set or map, this is {}",
+                    a(&list.ty)
+                ),
                 hint,
             );
         };
@@ -285,6 +286,63 @@ impl<'c, 's> Checker<'c, 's> {
             Type::Bool,
             span,
         )
+    }
+
+    /// `"key" in attributes.map`
+    fn has_key(&mut self, key: Typed, map: Typed, span: Span) -> Typed {
+        let Some(map) = self.map_of(map) else {
+            return Typed::wrong(span);
+        };
+        let Some(key) = self.map_key(key) else {
+            return Typed::wrong(span);
+        };
+        let key = Box::new(key);
+        Typed::new(Kind::HasKey { map, key }, Type::Bool, span)
+    }
+
+    /// `attributes.map["key"]`
+    fn index(&mut self, map: &Expr, key: &Expr, span: Span) -> Typed {
+        let (map, key) = (self.expr(map), self.expr(key));
+        if map.is_wrong() || key.is_wrong() {
+            return Typed::wrong(span);
+        }
+        let Type::Map(of) = &map.ty else {
+            let hint = match map.ty {
+                Type::List(_) | Type::Set(_) => {
+                    "ask about any element with `.exists(x, …)`, or about all with `.all(x, …)`"
+                }
+                _ => "only maps have entries",
+            };
+            let message = format!("{} has no entries by name", a(&map.ty));
+            return self.wrong(span, message, hint);
+        };
+        let ty = (**of).clone();
+        let (Some(map), Some(key)) = (self.map_of(map), self.map_key(key)) else {
+            return Typed::wrong(span);
+        };
+        let key = Box::new(key);
+        Typed::new(Kind::Entry { map, key }, ty, span)
+    }
+
+    /// Maps come from attributes only.
+    fn map_of(&mut self, map: Typed) -> Option<AttributeName> {
+        if let Kind::Attribute(name) = map.kind {
+            return Some(name);
+        }
+        let hint = "name the attribute: `attributes.…[\"key\"]`";
+        self.wrong(map.span, "a map is an attribute, named as such", hint);
+        None
+    }
+
+    fn map_key(&mut self, key: Typed) -> Option<Typed> {
+        if key.ty == Type::String {
+            return Some(key);
+        }
+        if !key.is_wrong() {
+            let message = format!("the key of a map is a string, this is {}", a(&key.ty));
+            self.wrong(key.span, message, "put it between quotes");
+        }
+        None
     }
 
     /// Fields with a fixed vocabulary, compared with a word outside it.
@@ -345,7 +403,7 @@ impl<'c, 's> Checker<'c, 's> {
         let mut typed = Vec::with_capacity(items.len());
         for item in items {
             let item = self.expr(item);
-            if matches!(item.ty, Type::List(_) | Type::Entity(_)) {
+            if !item.ty.is_plain() {
                 return self.wrong(
                     item.span,
                     format!("a list cannot hold {}", a(&item.ty)),
@@ -368,7 +426,7 @@ impl<'c, 's> Checker<'c, 's> {
 
     // ---- names and fields ----
 
-    fn local(&mut self, name: &str) -> Option<(usize, Type, bool)> {
+    pub(super) fn local(&mut self, name: &str) -> Option<(usize, Type, bool)> {
         let slot = self.locals.iter().rposition(|l| l.name == name)?;
         let local = self.locals.get_mut(slot)?;
         local.used = true;
@@ -393,7 +451,7 @@ impl<'c, 's> Checker<'c, 's> {
             };
             return self.wrong(span, format!("`{name}` is not a value by itself"), hint);
         }
-        if FUNCTIONS.contains(&name) {
+        if library::find(On::Nothing, name).is_some() {
             return self.wrong(
                 span,
                 format!("`{name}` is a function"),
@@ -403,7 +461,14 @@ impl<'c, 's> Checker<'c, 's> {
         self.unknown_name(name, span)
     }
 
-    fn unknown_name(&mut self, name: &str, span: Span) -> Typed {
+    pub(super) fn is_kept_link(&self, typed: &Typed) -> bool {
+        match typed.kind {
+            Kind::Variable { slot } => self.locals.get(slot).is_some_and(|local| local.is_kept),
+            _ => false,
+        }
+    }
+
+    pub(super) fn unknown_name(&mut self, name: &str, span: Span) -> Typed {
         let locals: Vec<String> = self.locals.iter().map(|l| l.name.clone()).collect();
         let counters = self.counters.keys().map(String::as_str);
         let known = ROOTS
@@ -465,12 +530,12 @@ impl<'c, 's> Checker<'c, 's> {
             return Typed::wrong(name.span);
         }
         let message = format!("{} has no field `{}`", a(&inner.ty), shown(&name.node));
-        let hint = match (
-            &inner.ty,
-            nearest(&name.node, methods_of(&inner.ty).iter().copied()),
-        ) {
+        let hint = match (&inner.ty, nearest(&name.node, methods_of(&inner.ty))) {
             (_, Some(method)) => format!("did you mean `.{method}(…)`?"),
-            (Type::List(_), None) => "ask about its elements with `.exists(x, …)`".to_owned(),
+            (Type::Map(_), None) => format!("write `[\"{}\"]`", shown(&name.node)),
+            (Type::List(_) | Type::Set(_), None) => {
+                "ask about its elements with `.exists(x, …)`".to_owned()
+            }
             _ => "only `account`, `space`, `content`, `event`, `attributes` and media have fields"
                 .to_owned(),
         };
@@ -480,8 +545,11 @@ impl<'c, 's> Checker<'c, 's> {
     fn attribute(&mut self, name: &Spanned<String>, span: Span) -> Typed {
         let declared = match self.schema.attribute(&name.node, self.on) {
             Declared::Yes(ty) => {
-                let (ty, name) = (ty.clone(), name.node.as_str().into());
-                return Typed::new(Kind::Attribute(name), ty, span);
+                let attribute = AttributeName {
+                    name: name.node.as_str().into(),
+                    before: self.schema.old_names(&name.node).into(),
+                };
+                return Typed::new(Kind::Attribute(attribute), ty.clone(), span);
             }
             other => other,
         };
@@ -495,6 +563,10 @@ impl<'c, 's> Checker<'c, 's> {
             Declared::NotFor(None) => (
                 format!("`attributes.{shown_name}` is not declared for every event type"),
                 "say with `on` which events the rule is about".to_owned(),
+            ),
+            Declared::Renamed(new) => (
+                format!("`attributes.{shown_name}` is called `attributes.{new}` now"),
+                format!("write `attributes.{new}`: it is read from events under either name"),
             ),
             Declared::Differs(a, b) => (
                 format!(
@@ -550,12 +622,25 @@ impl<'c, 's> Checker<'c, 's> {
                 let hint = "ask it about the event: `bank(\"…\").matches(content)`";
                 self.wrong(span, "a bank is not a value by itself", hint)
             }
-            other if TEXT_METHODS.contains(&other) || LIST_METHODS.contains(&other) => {
+            "lexicon" => {
+                let hint = "ask it about a text: `lexicon(\"…\").count(content.text)`";
+                self.wrong(span, "a lexicon is not a value by itself", hint)
+            }
+            other if library::find(On::Nothing, other).is_some() => {
+                match library::find(On::Nothing, other) {
+                    Some(function) => self.call(function, None, args, span),
+                    None => Typed::wrong(span),
+                }
+            }
+            other
+                if library::find(On::Text, other).is_some()
+                    || library::find(On::List, other).is_some() =>
+            {
                 let hint = format!("write it after what it is about: `content.text.{other}(…)`");
                 self.wrong(name.span, format!("`{other}` is called on a value"), hint)
             }
             other => {
-                let hint = did_you_mean_or_list(other, FUNCTIONS);
+                let hint = did_you_mean_or_list(other, &library::names(On::Nothing));
                 self.wrong(
                     name.span,
                     format!("unknown function `{}`", shown(other)),
@@ -641,7 +726,7 @@ impl<'c, 's> Checker<'c, 's> {
         let value = self.expr(arg);
         match value.kind {
             Kind::Wrong => Typed::wrong(span),
-            Kind::Field(_) | Kind::Attribute(_) | Kind::MediumField { .. } => {
+            Kind::Field(_) | Kind::Attribute(_) | Kind::Entry { .. } | Kind::MediumField { .. } => {
                 Typed::new(Kind::Has(Box::new(value)), Type::Bool, span)
             }
             _ => self.wrong(
@@ -655,10 +740,19 @@ impl<'c, 's> Checker<'c, 's> {
     fn size(&mut self, of: Typed, span: Span) -> Typed {
         match of.ty {
             Type::Never if of.is_wrong() => Typed::wrong(span),
-            Type::String | Type::List(_) => Typed::new(Kind::Size(Box::new(of)), Type::Int, span),
+            Type::Map(_) if !matches!(of.kind, Kind::Attribute(_)) => {
+                self.map_of(of);
+                Typed::wrong(span)
+            }
+            Type::String | Type::List(_) | Type::Set(_) | Type::Map(_) => {
+                Typed::new(Kind::Size(Box::new(of)), Type::Int, span)
+            }
             _ => self.wrong(
                 of.span,
-                format!("only texts and lists have a size, this is {}", a(&of.ty)),
+                format!(
+                    "only texts, lists, sets and maps have a size, this is {}",
+                    a(&of.ty)
+                ),
                 "ask for a field of it",
             ),
         }
@@ -674,72 +768,76 @@ impl<'c, 's> Checker<'c, 's> {
         if let ExprKind::Call {
             receiver: None,
             name: function,
-            args: bank_args,
+            args: inner,
         } = &receiver.kind
-            && function.node == "bank"
         {
-            return self.bank(receiver.span, bank_args, name, args, span);
+            match function.node.as_str() {
+                "bank" => return self.bank((inner, receiver.span), name, args, span),
+                "lexicon" => return self.lexicon((inner, receiver.span), name, args, span),
+                _ => {}
+            }
         }
         if let Some(typed) = self.looking_back(receiver, name, args, span) {
             return typed;
         }
-        if BANK_METHODS.contains(&name.node.as_str()) {
-            let hint = format!(
-                "write `bank(\"…\").{}(…)`, with what is looked up as its argument",
-                name.node
-            );
-            return self.wrong(span, format!("`{}` is asked of a bank", name.node), hint);
+        let is_entity = matches!(&receiver.kind, ExprKind::Name(root)
+            if schema::root_entity(root).is_some() && self.local(root).is_none());
+        if is_entity && library::find(On::Bank, &name.node).is_some() {
+            return self.asked_of_a_bank(&name.node, span);
         }
         let receiver = self.expr(receiver);
         if receiver.is_wrong() {
             return Typed::wrong(span);
         }
-        match (&receiver.ty, name.node.as_str()) {
-            (Type::String | Type::List(_), "size") => match self.arguments::<0>("size", args, span)
-            {
+        let on = On::of(&receiver.ty);
+        let Some(function) = on.and_then(|on| library::find(on, &name.node)) else {
+            if library::find(On::Bank, &name.node).is_some() {
+                return self.asked_of_a_bank(&name.node, span);
+            }
+            return self.unknown_method(&receiver.ty, name);
+        };
+        if matches!(function.how, How::Run { .. }) {
+            return self.call(function, Some(receiver), args, span);
+        }
+        match function.name {
+            "size" => match self.arguments::<0>("size", args, span) {
                 Some([]) => self.size(receiver, span),
                 None => Typed::wrong(span),
             },
-            (Type::String, "containsPhrase") => self.contains_phrase(receiver, args, span),
-            (Type::String, "contains") => {
-                self.text_test(TextFunction::Contains, receiver, name, args, span)
-            }
-            (Type::String, "startsWith") => {
-                self.text_test(TextFunction::StartsWith, receiver, name, args, span)
-            }
-            (Type::String, "endsWith") => {
-                self.text_test(TextFunction::EndsWith, receiver, name, args, span)
-            }
-            (Type::String, "lower") => {
-                self.text_form(TextFunction::Lower, receiver, name, args, span)
-            }
-            (Type::String, "lowerAscii") => {
-                self.text_form(TextFunction::LowerAscii, receiver, name, args, span)
-            }
-            (Type::String, "normalised") => {
-                self.text_form(TextFunction::Normalised, receiver, name, args, span)
-            }
-            (Type::List(_), "exists") => self.over_list(Macro::Exists, receiver, args, span),
-            (Type::List(_), "all") => self.over_list(Macro::All, receiver, args, span),
-            (Type::List(_), "count") => self.over_list(Macro::Count, receiver, args, span),
+            "contains" => self.text_test(TextFunction::Contains, receiver, name, args, span),
+            "startsWith" => self.text_test(TextFunction::StartsWith, receiver, name, args, span),
+            "endsWith" => self.text_test(TextFunction::EndsWith, receiver, name, args, span),
+            "lower" => self.text_form(TextFunction::Lower, receiver, name, args, span),
+            "lowerAscii" => self.text_form(TextFunction::LowerAscii, receiver, name, args, span),
+            "exists" => self.over_list(Over::Macro(Macro::Exists), receiver, args, span),
+            "all" => self.over_list(Over::Macro(Macro::All), receiver, args, span),
+            "count" => self.over_list(Over::Macro(Macro::Count), receiver, args, span),
+            "filter" => self.over_list(Over::Filter, receiver, args, span),
             _ => self.unknown_method(&receiver.ty, name),
         }
+    }
+
+    fn asked_of_a_bank(&mut self, name: &str, span: Span) -> Typed {
+        let hint = format!("write `bank(\"…\").{name}(…)`, with what is looked up as its argument");
+        self.wrong(span, format!("`{name}` is asked of a bank"), hint)
     }
 
     fn unknown_method(&mut self, ty: &Type, name: &Spanned<String>) -> Typed {
         let word = shown(&name.node);
         let message = format!("{} has no function `{word}`", a(ty));
         let hint = match (ty, name.node.as_str()) {
-            (Type::String, "exists" | "all" | "count") => format!(
-                "`{word}` is for lists; for texts there are {}",
-                one_of(TEXT_METHODS)
+            (Type::String, "exists" | "all" | "count" | "filter") => format!(
+                "`{word}` is for lists; ask a text with `contains`, `containsPhrase` or `matches`, or its `words()`"
             ),
-            (Type::List(_), "contains") => "write `x in list`, or `.exists(x, …)`".to_owned(),
-            (Type::List(_), text) if TEXT_METHODS.contains(&text) => {
+            (Type::Map(_), "contains" | "has") => "write `\"key\" in map`".to_owned(),
+            (Type::List(_) | Type::Set(_), "contains") => {
+                "write `x in list`, or `.exists(x, …)`".to_owned()
+            }
+            (Type::List(_) | Type::Set(_), text) if library::find(On::Text, text).is_some() => {
                 format!("ask each element: `.exists(x, x.{text}(…))`")
             }
             _ if methods_of(ty).is_empty() => "compare it instead".to_owned(),
-            _ => did_you_mean_or_list(&name.node, methods_of(ty)),
+            _ => did_you_mean_or_list(&name.node, &methods_of(ty)),
         };
         self.wrong(name.span, message, hint)
     }
@@ -782,14 +880,26 @@ impl<'c, 's> Checker<'c, 's> {
 
     /// Warns of a literal that the folded or lower-case form of a text can never hold.
     fn check_reachable(&mut self, receiver: &Typed, literal: &Typed) {
-        let (Kind::Text { function, .. }, Some(text)) = (&receiver.kind, literal.literal_text())
-        else {
+        let Some(text) = literal.literal_text() else {
             return;
         };
-        let reachable = match function {
-            TextFunction::Normalised => normalise(text).folded().to_owned(),
-            TextFunction::Lower => text.to_lowercase(),
-            TextFunction::LowerAscii => text.to_ascii_lowercase(),
+        let reachable = match &receiver.kind {
+            Kind::Call {
+                prepared: Prepared::Level(Level::Strict),
+                ..
+            } => normalise(text).strict().to_owned(),
+            Kind::Call {
+                prepared: Prepared::Level(_),
+                ..
+            } => normalise(text).folded().to_owned(),
+            Kind::Text {
+                function: TextFunction::Lower,
+                ..
+            } => text.to_lowercase(),
+            Kind::Text {
+                function: TextFunction::LowerAscii,
+                ..
+            } => text.to_ascii_lowercase(),
             _ => return,
         };
         if reachable != text {
@@ -824,44 +934,14 @@ impl<'c, 's> Checker<'c, 's> {
         }
     }
 
-    fn contains_phrase(&mut self, receiver: Typed, args: &[Arg], span: Span) -> Typed {
-        let Some([arg]) = self.arguments("containsPhrase", args, span) else {
-            return Typed::wrong(span);
-        };
-        let ExprKind::Text(text) = &arg.kind else {
-            let hint = "write the phrase here, or keep several in a bank and ask `bank(\"…\").matches(content.text)`";
-            return self.wrong(arg.span, "`containsPhrase` takes a phrase in quotes", hint);
-        };
-        match Phrase::parse(text) {
-            Ok(phrase) => {
-                let phrase = self.shared.add_phrase(&phrase);
-                Typed::new(
-                    Kind::ContainsPhrase {
-                        receiver: Box::new(receiver),
-                        phrase,
-                    },
-                    Type::Bool,
-                    span,
-                )
-            }
-            Err(problem) => {
-                let message = format!("this is not a phrase that can be looked for: {problem}");
-                self.wrong(
-                    arg.span,
-                    message,
-                    "write whole words, as they would be typed",
-                )
-            }
-        }
-    }
-
     // ---- macros ----
 
-    fn over_list(&mut self, which: Macro, list: Typed, args: &[Arg], span: Span) -> Typed {
-        let word = match which {
-            Macro::Exists => "exists",
-            Macro::All => "all",
-            Macro::Count => "count",
+    fn over_list(&mut self, over: Over, list: Typed, args: &[Arg], span: Span) -> Typed {
+        let word = match over {
+            Over::Macro(Macro::Exists) => "exists",
+            Over::Macro(Macro::All) => "all",
+            Over::Macro(Macro::Count) => "count",
+            Over::Filter => "filter",
         };
         let example = format!("for example `content.media.{word}(m, m.undecodable)`");
         let [
@@ -889,7 +969,7 @@ impl<'c, 's> Checker<'c, 's> {
             );
         };
         if ROOTS.contains(&name.as_str())
-            || FUNCTIONS.contains(&name.as_str())
+            || library::find(On::Nothing, name).is_some()
             || self.locals.iter().any(|l| l.name == *name)
         {
             return self.wrong(
@@ -899,19 +979,22 @@ impl<'c, 's> Checker<'c, 's> {
             );
         }
         if self.locals.len() >= SLOTS {
-            let message = format!("`exists`, `all` and `count` nest at most {SLOTS} deep");
+            let message =
+                format!("`exists`, `all`, `count` and `filter` nest at most {SLOTS} deep");
             return self.wrong(span, message, "write a second rule");
         }
-        let Type::List(of) = &list.ty else {
+        let Some(of) = list.ty.element() else {
             return Typed::wrong(span);
         };
         let slot = self.locals.len();
-        let is_link = matches!(list.kind, Kind::Field(Field::ContentLinks));
-        self.finds_media |= **of == Type::Entity(EntityType::Media);
+        let is_link = list.holds(&[Field::ContentLinks]);
+        let is_kept = list.holds(&[Field::ContentLinks, Field::ContentFoundLinks]);
+        self.finds_media |= *of == Type::Entity(EntityType::Media);
         self.locals.push(Local {
             name: name.clone(),
-            ty: (**of).clone(),
+            ty: of.clone(),
             is_link,
+            is_kept,
             used: false,
         });
         let errors_before = self.problems.errors();
@@ -925,203 +1008,50 @@ impl<'c, 's> Checker<'c, 's> {
                 format!("ask about it: `{name}…`, or write the condition without `{word}`"),
             );
         }
-        let ty = if which == Macro::Count {
-            Type::Int
-        } else {
-            Type::Bool
-        };
-        let name = name.as_str().into();
-        Typed::new(
-            Kind::Macro {
-                which,
-                list: Box::new(list),
-                slot,
-                name,
-                body: Box::new(body),
-            },
-            ty,
-            span,
-        )
-    }
-
-    // ---- banks ----
-
-    fn bank(
-        &mut self,
-        bank_span: Span,
-        bank_args: &[Arg],
-        name: &Spanned<String>,
-        args: &[Arg],
-        span: Span,
-    ) -> Typed {
-        let bank = self.bank_name(bank_args, bank_span);
-        let lookup = match name.node.as_str() {
-            "matches" => self.lookup_args(args, span, true),
-            "distance" | "form" => self.lookup_args(args, span, false),
-            other => {
-                let hint = did_you_mean_or_list(other, BANK_METHODS);
-                return self.wrong(
-                    name.span,
-                    format!("a bank has no function `{}`", shown(other)),
-                    hint,
-                );
+        let (name, list, body) = (name.as_str().into(), Box::new(list), Box::new(body));
+        let (kind, ty) = match over {
+            Over::Filter => {
+                let ty = list.ty.clone();
+                (
+                    Kind::Filter {
+                        list,
+                        slot,
+                        name,
+                        body,
+                    },
+                    ty,
+                )
             }
-        };
-        let (Some(bank), Some((target, distance_max))) = (bank, lookup) else {
-            return Typed::wrong(span);
-        };
-        self.finds_media |= matches!(
-            target,
-            Target::Medium { .. } | Target::AllMedia | Target::Content
-        );
-        let widest_default = SignalType::ALL
-            .iter()
-            .map(|t| t.default_distance())
-            .max()
-            .unwrap_or(0);
-        let asked = self.banks.entry(bank.clone()).or_default();
-        *asked = (*asked).max(distance_max.unwrap_or(widest_default));
-        let lookup = Lookup {
-            bank,
-            target,
-            distance_max,
-        };
-        match name.node.as_str() {
-            "matches" => Typed::new(Kind::Matches(lookup), Type::Bool, span),
-            "form" => Typed::new(Kind::Form(lookup), Type::String, span),
-            _ => Typed::new(Kind::Distance(lookup), Type::Int, span),
-        }
-    }
-
-    fn bank_name(&mut self, args: &[Arg], span: Span) -> Option<BankName> {
-        let [arg] = self.arguments::<1>("bank", args, span)?;
-        let ExprKind::Text(text) = &arg.kind else {
-            self.problems.error_hint(
-                arg.span,
-                "`bank` takes the bank's name in quotes",
-                "for example `bank(\"TVEC_IMAGES\")`",
-            );
-            return None;
-        };
-        match text.parse::<BankName>() {
-            Ok(bank) => Some(bank),
-            Err(problem) => {
-                self.problems.refused(arg.span, "", &problem);
-                None
-            }
-        }
-    }
-
-    /// What is looked up, and the distance, if one is given.
-    fn lookup_args(
-        &mut self,
-        args: &[Arg],
-        span: Span,
-        may_have_distance: bool,
-    ) -> Option<(Target, Option<u32>)> {
-        let (what, distance) = match args {
-            [what] => (&what.value, None),
-            [what, distance] if may_have_distance => (&what.value, Some(&distance.value)),
-            _ => {
-                let hint = "for example `bank(\"TVEC_IMAGES\").matches(m, 31)`";
-                let message = if may_have_distance {
-                    "a bank takes what is looked up, and perhaps a distance"
-                } else {
-                    "a bank takes what is looked up"
+            Over::Macro(which) => {
+                let ty = match which {
+                    Macro::Count => Type::Int,
+                    Macro::Exists | Macro::All => Type::Bool,
                 };
-                self.problems.error_hint(span, message, hint);
-                return None;
+                (
+                    Kind::Macro {
+                        which,
+                        list,
+                        slot,
+                        name,
+                        body,
+                    },
+                    ty,
+                )
             }
         };
-        let named = args
-            .iter()
-            .enumerate()
-            .find_map(|(i, a)| Some((i, a.name.as_ref()?)));
-        if let Some((i, name)) = named
-            && !(i == 1 && name.node == "distance")
-        {
-            let message = format!("a bank has no argument `{}`", shown(&name.node));
-            self.problems
-                .error_hint(name.span, message, "leave the name out");
-            return None;
-        }
-        let target = self.target(what);
-        let widest = match target {
-            Some(Target::AllMedia | Target::Medium { .. }) | None => DISTANCE_MAX,
-            Some(_) => TEXT_DISTANCE_MAX,
-        };
-        let distance_max = match distance {
-            None => Some(None),
-            Some(Expr {
-                kind: ExprKind::Int(given),
-                ..
-            }) if (0..=widest).contains(given) => Some(u32::try_from(*given).ok()),
-            Some(other) => {
-                let message =
-                    format!("a distance is a whole number from 0 to {widest}, written out");
-                self.problems.error_hint(
-                    other.span,
-                    message,
-                    "31 is the usual distance for images; smaller is stricter",
-                );
-                None
-            }
-        };
-        Some((target?, distance_max?))
-    }
-
-    fn target(&mut self, what: &Expr) -> Option<Target> {
-        match &what.kind {
-            ExprKind::Name(name) => {
-                if let Some((slot, ty, is_link)) = self.local(name) {
-                    if is_link {
-                        return Some(Target::Link { slot });
-                    }
-                    if ty == Type::Entity(EntityType::Media) {
-                        return Some(Target::Medium { slot });
-                    }
-                } else {
-                    match schema::root_entity(name) {
-                        Some(EntityType::Account) => return Some(Target::Account),
-                        Some(EntityType::Space) => return Some(Target::Space),
-                        Some(EntityType::Content) => return Some(Target::Content),
-                        _ => {}
-                    }
-                    if !ROOTS.contains(&name.as_str()) {
-                        self.unknown_name(name, what.span);
-                        return None;
-                    }
-                }
-            }
-            ExprKind::Field(..) => {
-                let typed = self.expr(what);
-                match typed.kind {
-                    Kind::Field(Field::AccountHandle) => return Some(Target::Handle),
-                    Kind::Field(Field::AccountDisplayName) => return Some(Target::DisplayName),
-                    Kind::Field(Field::SpaceName) => return Some(Target::SpaceName),
-                    Kind::Field(Field::ContentText) => return Some(Target::Text),
-                    Kind::Field(Field::ContentLinks) => return Some(Target::Links),
-                    Kind::Field(Field::ContentMedia) => return Some(Target::AllMedia),
-                    Kind::Wrong => return None,
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-        let hint = "look up `content`, `content.text`, `content.links`, `content.media`, a medium or link of `exists`, \
-                    `account`, `account.handle`, `account.display_name`, `space` or `space.name`";
-        self.problems
-            .error_hint(what.span, "a bank cannot be asked about this", hint);
-        None
+        Typed::new(kind, ty, span)
     }
 }
 
-fn methods_of(ty: &Type) -> &'static [&'static str] {
-    match ty {
-        Type::String => TEXT_METHODS,
-        Type::List(_) => LIST_METHODS,
-        _ => &[],
-    }
+/// What is done with the elements of a list.
+#[derive(Debug, Clone, Copy)]
+enum Over {
+    Macro(Macro),
+    Filter,
+}
+
+fn methods_of(ty: &Type) -> Vec<&'static str> {
+    On::of(ty).map_or_else(Vec::new, library::names)
 }
 
 /// "a string", "an int".
@@ -1147,11 +1077,10 @@ fn nearest_field(name: &str) -> Option<String> {
 }
 
 fn comparison_type(op: Binary, a: &Type, b: &Type) -> Option<Type> {
-    let comparable = |t: &Type| !matches!(t, Type::List(_) | Type::Entity(_));
     let ordered = matches!(op, Binary::Equal | Binary::NotEqual)
         || !matches!((a, b), (Type::Bool, _) | (_, Type::Bool));
     let same = a.fits(b) || (a.is_number() && b.is_number());
-    (same && ordered && comparable(a) && comparable(b)).then_some(Type::Bool)
+    (same && ordered && a.is_plain() && b.is_plain()).then_some(Type::Bool)
 }
 
 fn arithmetic_type(op: Binary, a: &Type, b: &Type) -> Option<Type> {
@@ -1184,7 +1113,7 @@ fn mixed_hint(a: &Type, b: &Type) -> String {
         "write the whole number with a point: `2.0`"
     } else if either(&Type::String) {
         "put the other side between quotes, or compare a field of its type"
-    } else if matches!(a, Type::List(_)) || matches!(b, Type::List(_)) {
+    } else if a.element().is_some() || b.element().is_some() {
         "ask about the elements: `x in list`, `.exists(x, …)` or `.size()`"
     } else if matches!(a, Type::Entity(_)) || matches!(b, Type::Entity(_)) {
         "compare one of its fields"

@@ -1,5 +1,6 @@
 //! Checking: from syntax trees to rules and tests that can run, or to reports of why not.
 
+mod calls;
 mod clauses;
 mod counter;
 mod effects;
@@ -16,6 +17,7 @@ use crate::diagnostic::{Problems, Source, Span};
 use crate::env::{Ctx, Memo, Shared};
 use crate::explain::constant;
 use crate::lexer::shown;
+use crate::lexicon::Lexicons;
 use crate::ruleset::{Program, Rule};
 use crate::schema::Schema;
 use crate::suggest::did_you_mean;
@@ -38,6 +40,8 @@ pub(crate) struct Whole<'c> {
     pub(crate) names: HashMap<String, (String, u32)>,
     /// The counters of all files, by name: their number and what they read.
     pub(crate) counters: BTreeMap<String, (usize, Type)>,
+    /// The lexicons of all files.
+    pub(crate) lexicons: Lexicons,
 }
 
 /// Checks one rule. `None` after reports of what is wrong with it.
@@ -70,6 +74,8 @@ pub(crate) fn check_rule(
         &mut whole.banks,
         &whole.counters,
     );
+    checker.rule = &rule.name.node;
+    checker.lexicons = Some(&whole.lexicons);
     let when = rule.when.as_ref().map(|when| checker.condition(when));
     let effects: Vec<Plan> = rule
         .then
@@ -82,6 +88,7 @@ pub(crate) fn check_rule(
         .once
         .as_ref()
         .map(|once| clauses::once(once, &mut checker));
+    let hash = checker.hash_with_lexicons(rule.hash);
     let when = when?;
     if rule.broken || problems.errors() > errors_before {
         return None;
@@ -119,7 +126,7 @@ pub(crate) fn check_rule(
         source: source.name.clone(),
         line,
         text,
-        hash: rule.hash,
+        hash,
         cost,
         version: 1,
     };
@@ -284,7 +291,7 @@ fn check_constants(typed: &Typed, problems: &mut Problems<'_>) {
     }
     let joins = matches!(
         typed.kind,
-        Kind::And(_) | Kind::Or(_) | Kind::Not(_) | Kind::Macro { .. }
+        Kind::And(_) | Kind::Or(_) | Kind::Not(_) | Kind::Macro { .. } | Kind::Filter { .. }
     );
     for (i, part) in typed.parts().into_iter().enumerate() {
         // `true` means something as an operand of `==` or a branch of `? :`, not as a condition.

@@ -1,17 +1,15 @@
 //! Checking what is asked of the past: labels, strikes, and sets kept by operators.
 
-use super::expr::{BANK_METHODS, Checker, a};
+use super::expr::{Checker, a};
 use crate::ast::{Arg, Expr, ExprKind, Spanned};
 use crate::diagnostic::Span;
 use crate::lexer::shown;
+use crate::library::{self, On};
 use crate::schema;
 use crate::suggest::did_you_mean_or_list;
 use crate::typed::{Kind, Literal, Typed};
 use crate::types::Type;
 use manara_model::EntityType;
-
-const ENTITY_METHODS: &[&str] = &["hasLabel", "strikes"];
-const SET_METHODS: &[&str] = &["contains"];
 
 /// The arguments of `set(…)`, and where it stands.
 pub(super) fn set_called(expr: &Expr) -> Option<(&[Arg], Span)> {
@@ -44,13 +42,13 @@ impl Checker<'_, '_> {
         Some(match name.node.as_str() {
             "hasLabel" => self.has_label(entity, args, span),
             "strikes" => self.strikes(entity, receiver.span, args, span),
-            other if BANK_METHODS.contains(&other) => return None,
+            other if library::find(On::Bank, other).is_some() => return None,
             other => {
                 let message = format!("`{root}` has no function `{}`", shown(other));
                 self.wrong(
                     name.span,
                     message,
-                    did_you_mean_or_list(other, ENTITY_METHODS),
+                    did_you_mean_or_list(other, &library::names(On::Entity)),
                 )
             }
         })
@@ -114,7 +112,7 @@ impl Checker<'_, '_> {
     ) -> Typed {
         if name.node != "contains" {
             let message = format!("a set has no function `{}`", shown(&name.node));
-            let hint = did_you_mean_or_list(&name.node, SET_METHODS);
+            let hint = did_you_mean_or_list(&name.node, &library::names(On::Set));
             return self.wrong(name.span, message, hint);
         }
         match self.arguments("contains", args, span) {
