@@ -44,6 +44,7 @@ mod agree;
 mod ast;
 mod check;
 mod compile;
+pub mod counters;
 mod diagnostic;
 mod env;
 mod explain;
