@@ -2,7 +2,8 @@
 //!
 //! Counts of random keys beside the plain way to do it, a `HashMap<String, VecDeque<i64>>` that keeps
 //! every time; distinct values beside the `hyperloglogplus` crate; memory for a key; heavy hitters
-//! among millions of keys that come once. Arguments: the numbers of keys (default 10000 1000000 10000000).
+//! among millions of keys that come once. Arguments: the numbers of keys
+//! (default 10000 1000000 10000000); or `memory KEYS BUCKETS` for one row of the table of memory.
 #![expect(
     clippy::print_stdout,
     reason = "a measuring program prints what it measured"
@@ -25,6 +26,15 @@ const ROUND_OPS: usize = 200_000;
 const TRANSACTION: usize = 16;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, keys, active] = arguments.as_slice()
+        && word == "memory"
+    {
+        return memory(
+            keys.parse().expect("keys"),
+            active.parse().expect("buckets"),
+        );
+    }
     let sizes: Vec<usize> = std::env::args()
         .skip(1)
         .map(|n| n.parse().expect("a number of keys"))
@@ -39,13 +49,12 @@ fn main() {
     );
     println!("with an undo for every {TRANSACTION} additions\n");
     println!(
-        "| keys | new key | add | add and read | the same from text | HashMap of VecDeque, from text | ratio | ours, bytes a key (RSS) | HashMap, bytes a key (RSS) |"
+        "| keys | new key | add | add and read | warmed in batches of 16 | the same from text | HashMap of VecDeque, from text | ratio | ours, bytes a key (RSS) | HashMap, bytes a key (RSS) |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for keys in &sizes {
         counts(*keys);
     }
-    memory(sizes.iter().copied().max().unwrap_or(1).min(10_000_000));
     distinct();
     heavy_hitters();
 }
@@ -62,7 +71,7 @@ fn rss() -> usize {
     kilobytes.unwrap_or(0) * 1_024
 }
 
-/// Numbers that look random, the same in every run (SplitMix64).
+/// Numbers that look random, the same in every run (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
@@ -144,7 +153,8 @@ fn counts(keys: usize) {
         plain.add_and_read(&text, START_MS);
     }
     let plain_filled = rss();
-    let (mut adds, mut reads, mut texts, mut plains) = (vec![], vec![], vec![], vec![]);
+    let (mut adds, mut reads, mut warms, mut texts, mut plains) =
+        (vec![], vec![], vec![], vec![], vec![]);
     let mut numbers = Numbers(1);
     for round in 0..ROUNDS {
         let now = |op: usize| START_MS + ((round * ROUND_OPS + op) / 10_000) as i64 * 1_000;
@@ -166,6 +176,17 @@ fn counts(keys: usize) {
                 black_box(ours.read(key, now(op)));
             }
         }));
+        warms.push(ns(ROUND_OPS, || {
+            for batch in 0..ROUND_OPS / TRANSACTION {
+                let keys: [Key; TRANSACTION] = std::array::from_fn(|_| spread(numbers.below(keys)));
+                black_box(ours.warm(keys));
+                for (op, key) in keys.into_iter().enumerate() {
+                    let at_ms = now(batch * TRANSACTION + op);
+                    add(&mut ours, key, op, at_ms, &mut undo);
+                    black_box(ours.read(key, at_ms));
+                }
+            }
+        }));
         texts.push(ns(ROUND_OPS, || {
             for op in 0..ROUND_OPS {
                 named(&mut text, numbers.below(keys));
@@ -181,9 +202,10 @@ fn counts(keys: usize) {
             }
         }));
     }
-    let (add, read, text, plain) = (median(adds), median(reads), median(texts), median(plains));
+    let (add, read, warm) = (median(adds), median(reads), median(warms));
+    let (text, plain) = (median(texts), median(plains));
     println!(
-        "| {keys} | {fill:.0} | {add:.0} | {read:.0} | {text:.0} | {plain:.0} | {:.1} | {} | {} |",
+        "| {keys} | {fill:.0} | {add:.0} | {read:.0} | {warm:.0} | {text:.0} | {plain:.0} | {:.1} | {} | {} |",
         plain / text,
         (filled - before) / keys,
         (plain_filled - named_filled) / keys
@@ -199,33 +221,27 @@ fn add(counter: &mut Counter, key: Key, op: usize, at_ms: i64, undo: &mut Undo) 
         .expect("a count");
 }
 
-/// Bytes for a key by how many of its buckets have events.
-fn memory(keys: usize) {
-    println!(
-        "\n| active buckets | keys | counted by the counter, bytes a key | RSS, bytes a key | RSS, GB | snapshot, bytes a key |"
-    );
-    println!("|---|---|---|---|---|---|");
-    for active in [1, 3, 10, 61_i64] {
-        let before = rss();
-        let mut counter = Counter::new(Kind::Count, hour(), keys * 2);
-        for bucket in 0..active {
-            for n in 0..keys {
-                let at_ms = START_MS + bucket * 60_000;
-                counter
-                    .add(spread(n), at_ms, Input::Event, &mut Undo::none())
-                    .expect("a count");
-            }
+/// Bytes for a key with events in so many buckets. A process of its own: freed memory stays resident.
+fn memory(keys: usize, active: i64) {
+    let before = rss();
+    let mut counter = Counter::new(Kind::Count, hour(), keys * 2);
+    for bucket in 0..active {
+        for n in 0..keys {
+            let at_ms = START_MS + bucket * 60_000;
+            counter
+                .add(spread(n), at_ms, Input::Event, &mut Undo::none())
+                .expect("a count");
         }
-        let counted = counter.memory_bytes() as f64 / keys as f64;
-        let resident = rss() - before;
-        let snapshot: usize = counter.parts().map(|part| part.len()).sum();
-        println!(
-            "| {active} | {keys} | {counted:.1} | {:.1} | {:.2} | {:.1} |",
-            resident as f64 / keys as f64,
-            resident as f64 / 1e9,
-            snapshot as f64 / keys as f64
-        );
     }
+    let counted = counter.memory_bytes() as f64 / keys as f64;
+    let resident = rss() - before;
+    let snapshot: usize = counter.parts().map(|part| part.len()).sum();
+    println!(
+        "| {active} | {keys} | {counted:.1} | {:.1} | {:.2} | {:.1} |",
+        resident as f64 / keys as f64,
+        resident as f64 / 1e9,
+        snapshot as f64 / keys as f64
+    );
 }
 
 /// Different values of one key, ours sliding and the peer's not.

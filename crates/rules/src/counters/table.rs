@@ -81,6 +81,11 @@ impl<E: Keyed> Table<E> {
         self.slots.get(at)?.as_ref()
     }
 
+    /// Whether the key's home is taken.
+    pub(super) fn touch(&self, key: u64) -> bool {
+        matches!(self.slots.get(self.home(key)), Some(Some(_)))
+    }
+
     pub(super) fn at_mut(&mut self, at: usize) -> Option<&mut E> {
         self.slots.get_mut(at)?.as_mut()
     }
@@ -250,9 +255,9 @@ mod tests {
                     0 => prop_assert_eq!(table.remove(key), map.remove(&key).map(|v| (key, v))),
                     1 => {
                         let mut gone = 0;
-                        table.drain_where(|e: &(u64, u32)| e.1 % 7 == 0, |_| gone += 1);
+                        table.drain_where(|e: &(u64, u32)| e.1.is_multiple_of(7), |_| gone += 1);
                         let before = map.len();
-                        map.retain(|_, v| *v % 7 != 0);
+                        map.retain(|_, v| !v.is_multiple_of(7));
                         prop_assert_eq!(gone, before - map.len());
                         table.shrink();
                     }
