@@ -19,9 +19,17 @@ fn snapshot(counter: &Counter) -> Vec<u8> {
 fuzz_target!(|input: (Vec<(u8, u8, i16)>, &[u8])| {
     let (steps, bytes) = input;
     if let Ok(counter) = Counter::decode(bytes) {
-        assert_eq!(snapshot(&Counter::decode(&snapshot(&counter)).expect("its own snapshot")), snapshot(&counter));
+        assert_eq!(
+            snapshot(&Counter::decode(&snapshot(&counter)).expect("its own snapshot")),
+            snapshot(&counter)
+        );
     }
-    let window = Window::of(Duration::from_millis(SPAN_MS as u64).try_into().expect("a minute")).expect("a window");
+    let window = Window::of(
+        Duration::from_millis(SPAN_MS as u64)
+            .try_into()
+            .expect("a minute"),
+    )
+    .expect("a window");
     let mut counter = Counter::new(Kind::Count, window, 1_000);
     let mut events: [Vec<i64>; 4] = Default::default();
     let mut now_ms = 0_i64;
@@ -43,7 +51,9 @@ fuzz_target!(|input: (Vec<(u8, u8, i16)>, &[u8])| {
             _ => {
                 let mut none = Undo::none();
                 let undo = open.as_mut().map_or(&mut none, |open| &mut open.0);
-                counter.add(key, at_ms, Input::Event, undo).expect("a count");
+                counter
+                    .add(key, at_ms, Input::Event, undo)
+                    .expect("a count");
                 let part = at_ms.div_euclid(PART_MS);
                 if newest(&events[n]).is_none_or(|newest| part >= newest - REACH) {
                     events[n].push(at_ms);
