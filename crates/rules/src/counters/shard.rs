@@ -194,6 +194,12 @@ impl<C: Cells> Shards<C> {
         self.shards.get(self.shard_of(key))?.table.get(key)
     }
 
+    /// Whether something is where the key would be, with one look into memory.
+    pub(super) fn touch(&self, key: u64) -> bool {
+        let shard = self.shards.get(self.shard_of(key));
+        shard.is_some_and(|shard| shard.table.touch(key))
+    }
+
     pub(super) fn add(
         &mut self,
         key: u64,
