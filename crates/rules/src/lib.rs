@@ -79,3 +79,13 @@ pub use schema::{AttributeDoc, FieldDoc, Schema, fields};
 pub use state::{Breakers, Judged, Opened, Past, Readings, Settings, State, Stopped, Undo};
 pub use testing::TestOutcome;
 pub use types::Type;
+
+/// Reads a length of time as rules write it: `24h`, `1h30m`, `7d`.
+///
+/// ```
+/// assert_eq!(manara_rules::duration("7d"), Some(jiff::SignedDuration::from_hours(168)));
+/// assert_eq!(manara_rules::duration("7 days"), None);
+/// ```
+pub fn duration(text: &str) -> Option<jiff::SignedDuration> {
+    literal::parse_duration(text)
+}

@@ -227,6 +227,9 @@ pub(crate) const STRIKES_OF_DECISION: &str = strikes_where!("decision = ?1 ORDER
 pub(crate) const STRIKES_WEIGHT: &str =
     "SELECT coalesce(sum(weight), 0) FROM strikes WHERE account = ?1 AND withdrawn IS NULL";
 
+/// A long scan, for back-tests only.
+pub(crate) const STRIKES_BEFORE: &str =
+    strikes_where!("at < ?1 AND withdrawn IS NULL ORDER BY id DESC LIMIT 1000000");
 pub(crate) const STRIKES_SINCE: &str = "SELECT coalesce(sum(weight), 0) FROM strikes
   WHERE account = ?1 AND withdrawn IS NULL AND at > ?2 AND at <= ?3";
 

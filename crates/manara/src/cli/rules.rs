@@ -1,12 +1,13 @@
 //! `manara rules check|test|stops|reset`.
 
-use super::{Data, Done, operator, say, say_json};
+use super::{Data, Done, operator, say, say_json, trial};
 use crate::clock;
+use crate::rule_schema::{self, compile_all};
 use crate::rulebook::{read_sources, with_builtin};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use manara_model::Name;
-use manara_rules::{Diagnostic, RuleSet, Schema, Source, compile, render_colour};
+use manara_rules::{Diagnostic, RuleSet, Source, render_colour};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -19,6 +20,21 @@ pub(crate) enum Verb {
     /// Run the `test` blocks inside the rule files.
     #[command(after_long_help = "Example:\n  manara rules test rules/")]
     Test(Paths),
+    /// Say what each rule makes of one event, with the value of every part of its condition.
+    #[command(
+        after_long_help = "Examples:\n  manara rules eval event.json --rules rules/\n  manara rules eval --data /var/lib/manara --source forum.example post-81723"
+    )]
+    Eval(Box<trial::Eval>),
+    /// Say what rules would have done with the events that are kept.
+    #[command(
+        after_long_help = "Examples:\n  manara rules backtest --since 7d\n  manara rules backtest new.rules --since 7d --json\n\nRules in draft and in shadow are taken as if they were live. Without PATH, the rules of the data directory."
+    )]
+    Backtest(trial::Backtest),
+    /// Say what other rules would do differently with the events that are kept.
+    #[command(
+        after_long_help = "Example:\n  manara rules diff rules/ new-rules/ --since 7d\n\nModes count: a rule in shadow does nothing on either side."
+    )]
+    Diff(trial::Diff),
     /// List the circuit breakers that are open: rules that acted too often and are in shadow.
     Stops {
         #[command(flatten)]
@@ -56,6 +72,9 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
         Verb::Check(paths) => check(&paths),
         Verb::Test(paths) => test(&paths),
+        Verb::Eval(eval) => trial::eval(&eval),
+        Verb::Backtest(backtest) => trial::backtest(&backtest),
+        Verb::Diff(diff) => trial::diff(&diff),
         Verb::Stops { data, json } => stops(&data, json),
         Verb::Reset { data, rule, note } => reset(&data, &rule, note),
     }
@@ -103,29 +122,40 @@ fn reset(data: &Data, rule: &str, note: String) -> Result<Done> {
     Ok(Done::Nothing)
 }
 
-fn sources(paths: &Paths) -> Result<Vec<Source>> {
+pub(super) fn sources(paths: &[PathBuf]) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
-    for path in &paths.paths {
+    let mut schema: Option<Source> = None;
+    for path in paths {
         if !path.exists() {
             bail!("there is no {}", path.display());
         }
         sources.extend(read_sources(path)?);
+        if let Some(found) = rule_schema::read(path)? {
+            match &schema {
+                Some(first) if first.name != found.name => bail!(
+                    "there are two schemas, {} and {}: keep one",
+                    first.name,
+                    found.name
+                ),
+                _ => schema = Some(found),
+            }
+        }
     }
     if sources.is_empty() {
         bail!("no *.rules file in the given folders");
     }
-    Ok(with_builtin(sources))
+    Ok(with_builtin(sources).into_iter().chain(schema).collect())
 }
 
 /// Compiles, printing what is wrong; `None` when anything is.
-fn compiled(paths: &Paths, sources: &[Source]) -> Result<Option<RuleSet>> {
-    match compile(sources, &Schema::builtin()) {
+pub(super) fn compiled(sources: &[Source], json: bool) -> Result<Option<RuleSet>> {
+    match compile_all(sources) {
         Ok(rules) => {
-            print(rules.warnings(), sources, paths.json)?;
+            print(rules.warnings(), sources, json)?;
             Ok(Some(rules))
         }
         Err(diagnostics) => {
-            print(&diagnostics, sources, paths.json)?;
+            print(&diagnostics, sources, json)?;
             Ok(None)
         }
     }
@@ -152,8 +182,8 @@ fn print(diagnostics: &[Diagnostic], sources: &[Source], json: bool) -> Result<(
 }
 
 fn check(paths: &Paths) -> Result<Done> {
-    let sources = sources(paths)?;
-    let Some(rules) = compiled(paths, &sources)? else {
+    let sources = sources(&paths.paths)?;
+    let Some(rules) = compiled(&sources, paths.json)? else {
         return Ok(Done::Nothing);
     };
     if !paths.json {
@@ -167,8 +197,8 @@ fn check(paths: &Paths) -> Result<Done> {
 }
 
 fn test(paths: &Paths) -> Result<Done> {
-    let sources = sources(paths)?;
-    let Some(rules) = compiled(paths, &sources)? else {
+    let sources = sources(&paths.paths)?;
+    let Some(rules) = compiled(&sources, paths.json)? else {
         return Ok(Done::Nothing);
     };
     let outcomes = rules.run_tests();
