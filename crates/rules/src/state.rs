@@ -668,8 +668,9 @@ pub(crate) struct OfEvent<'a> {
 }
 
 impl OfEvent<'_> {
+    /// Labels and strikes are what they are when the event comes, whenever it says that it happened.
     fn at(&self) -> Timestamp {
-        self.facts.event.time.min(self.facts.received_at)
+        self.facts.received_at
     }
 }
 
