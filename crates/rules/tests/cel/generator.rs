@@ -295,6 +295,9 @@ const FIELDS: &[FieldOf] = &[
     ("attributes", "ts", Ty::Times),
 ];
 
+/// The attribute that is a map of texts.
+const MAP: &str = "kv";
+
 /// The attributes of [`FIELDS`], declared, and one of each type that no event has.
 pub(crate) fn schema() -> Schema {
     let rule_type = |ty: Ty| match ty {
@@ -315,7 +318,11 @@ pub(crate) fn schema() -> Schema {
     for ty in SCALARS {
         schema = schema.with_attribute(None, ty.missing_field(), rule_type(ty));
     }
-    schema
+    // Where the language has maps.
+    match "map<string>".parse() {
+        Ok(map) => schema.with_attribute(None, MAP, map),
+        Err(_) => schema,
+    }
 }
 
 // ---- events ----
@@ -410,6 +417,13 @@ impl Scene {
             {
                 fields.insert((*name).to_owned(), field_value(&mut rng, name, *ty));
             }
+        }
+        if let Some(fields) = roots.get_mut("attributes") {
+            let entries = MAP_KEYS.iter().filter(|_| rng.percent(60));
+            let entries: BTreeMap<String, Value> = entries
+                .map(|key| ((*key).to_owned(), Value::Text(TEXTS[key.len()].to_owned())))
+                .collect();
+            fields.insert(MAP.to_owned(), Value::Map(entries));
         }
         let mut json: serde_json::Map<String, Json> = event
             .iter()
@@ -860,6 +874,10 @@ impl Make {
     }
 
     fn field(&mut self, ty: Ty) -> Node {
+        if ty == Ty::TextMap {
+            let (root, name) = ("attributes", MAP);
+            return Node::new(Form::Field { root, name }, ty, Vec::new());
+        }
         let known: Vec<&FieldOf> = FIELDS.iter().filter(|(_, _, of)| *of == ty).collect();
         let (root, name, _) = **self.rng.pick(&known);
         Node::new(Form::Field { root, name }, ty, Vec::new())
