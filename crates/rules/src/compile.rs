@@ -416,9 +416,11 @@ fn membership(item: &Typed, list: &Typed, shared: &mut Shared) -> BoolFn {
     };
     let (ty, list) = (of.clone(), list_fn(list, shared));
     let equal = equal_to_element(item, &ty, shared);
+    let item_is_known = has(item, shared);
     Box::new(move |ctx| {
-        let mut found = Some(false);
+        let (mut found, mut is_empty) = (Some(false), true);
         list(ctx, &mut |ctx, element| {
+            is_empty = false;
             match element.and_then(|element| equal(ctx, element)) {
                 Some(true) => {
                     found = Some(true);
@@ -429,7 +431,12 @@ fn membership(item: &Typed, list: &Typed, shared: &mut Shared) -> BoolFn {
             }
             ControlFlow::Continue(())
         })?;
-        found
+        // Where there was nothing to compare it with, an unknown item is still unknown.
+        if is_empty {
+            found.filter(|_| item_is_known(ctx) == Some(true))
+        } else {
+            found
+        }
     })
 }
 
