@@ -477,7 +477,7 @@ fn stopped(new: &mut NewEvent, opened: Vec<Opened>) -> Vec<NewStop> {
 pub(crate) struct StoredPast<'a> {
     reader: &'a Reader,
     sets: &'a Sets,
-    stopped: RefCell<HashMap<Option<Name>, Stopped>>,
+    stopped: RefCell<HashMap<(Option<Name>, Timestamp), Stopped>>,
     failed: RefCell<Option<StoreError>>,
 }
 
@@ -527,17 +527,18 @@ impl Past for StoredPast<'_> {
         self.sets.holds(set, item)
     }
 
-    fn stopped(&self, rule: Option<&Name>) -> Stopped {
-        if let Some(stopped) = self.stopped.borrow().get(&rule.cloned()) {
+    fn stopped(&self, rule: Option<&Name>, at: Timestamp) -> Stopped {
+        let asked = (rule.cloned(), at);
+        if let Some(stopped) = self.stopped.borrow().get(&asked) {
             return *stopped;
         }
         let is_open = self.reader.open_stop(rule).map(|stop| stop.is_some());
-        let times = self.reader.stops_count(rule);
+        let times = self.reader.stops_until(rule, at);
         let stopped = Stopped {
             is_open: self.ask(is_open).unwrap_or(true),
             times: self.ask(times).unwrap_or(0),
         };
-        self.stopped.borrow_mut().insert(rule.cloned(), stopped);
+        self.stopped.borrow_mut().insert(asked, stopped);
         stopped
     }
 }

@@ -117,7 +117,7 @@ impl Past for Recollection {
         self.sets.holds(set, item)
     }
 
-    fn stopped(&self, _: Option<&Name>) -> Stopped {
+    fn stopped(&self, _: Option<&Name>, _: Timestamp) -> Stopped {
         Stopped::default()
     }
 }

@@ -290,7 +290,8 @@ pub(crate) const STOP_OPEN: &str = rule_stops!("WHERE rule = ?1 AND reset_at IS 
 pub(crate) const STOPS_OPEN: &str =
     rule_stops!("WHERE rule >= '' AND reset_at IS NULL ORDER BY rule");
 pub(crate) const STOPS_OF: &str = rule_stops!("WHERE rule = ?1 ORDER BY id DESC LIMIT ?2");
-pub(crate) const STOPS_COUNT: &str = "SELECT count(*) FROM rule_stops WHERE rule = ?1";
+pub(crate) const STOPS_UNTIL: &str =
+    "SELECT count(*) FROM rule_stops WHERE rule = ?1 AND stopped_at <= ?2";
 
 // --- What rules did -----------------------------------------------------------------------------
 
@@ -548,7 +549,7 @@ mod tests {
             STOP_OPEN,
             STOPS_OPEN,
             STOPS_OF,
-            STOPS_COUNT,
+            STOPS_UNTIL,
             TALLIES_OF,
             CASE_JUDGEMENTS,
             BANK,
