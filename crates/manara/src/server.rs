@@ -269,6 +269,11 @@ async fn load(
         .context("reading the log for counters")??
     };
     let keeper = Arc::new(keeper);
+    for set in keeper.missing_sets() {
+        tracing::warn!(
+            "a rule asks set {set}, which does not exist, so that the answer is unknown and the rule may not fire until somebody makes it (`manara set create {set}`)"
+        );
+    }
     rulebook.remember_with(Arc::clone(&keeper));
     for bank in rulebook.missing_banks(|name| matcher.knows(name)) {
         tracing::warn!(
