@@ -230,7 +230,9 @@ async fn load(shared: &Arc<Shared>, rules: PathBuf, index: PathBuf) -> Result<()
             .context("loading banks")?
             .context("loading banks")?;
     let follower = Follower::new(store.clone(), Arc::clone(&matcher), cursor, index);
-    let rulebook = Arc::new(Rulebook::open(rules, &store).await?);
+    let approval = shared.config.rules_approval;
+    let rulebook = Rulebook::open(rules, &store).await?;
+    let rulebook = Arc::new(rulebook.with_approval(approval));
     for bank in rulebook.missing_banks(|name| matcher.knows(name)) {
         tracing::warn!(
             "a rule looks into bank {bank}, which does not exist: it finds nothing until somebody makes it"

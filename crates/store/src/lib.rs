@@ -19,7 +19,7 @@
 //! |---|---|
 //! | `store` `writer` `reader` | the threads and connections |
 //! | `tx` `log` `tables` | rows, commitments, leaves, the log's edge |
-//! | `events` `later` `cases` `outbox` `banks` `members` `access` `rules` `evidence` `overview` `audit` | the operations, by noun |
+//! | `events` `later` `cases` `outbox` `banks` `members` `access` `rules` `rulefiles` `evidence` `overview` `audit` | the operations, by noun |
 //! | `verify` | the check of everything against the log |
 //! | `sql` `migrations/` | the statements |
 //!
@@ -61,6 +61,7 @@ mod outbox;
 mod overview;
 mod progress;
 mod reader;
+mod rulefiles;
 mod rules;
 mod sql;
 mod store;
@@ -82,6 +83,10 @@ pub use open::version_of;
 pub use outbox::{Attempt, Delivery, DeliveryState, Lease, OutboxItem, ReceiverCounts};
 pub use overview::{Strike, Totals};
 pub use reader::Reader;
+pub use rulefiles::{
+    NewProposal, NewRuleFile, Proposal, ProposalState, RULE_FILE_BYTES_MAX, RuleFileVersion,
+    rule_text_sha256,
+};
 pub use rules::{RuleText, RuleVersion};
 pub use store::{Options, Store, Watch};
 pub use tx::{Committed, Tx};

@@ -8,8 +8,9 @@ use manara_model::{
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{
-    Attempt, CaseFilter, CaseStage, Committed, Later, MemberHits, NewApiKey, NewEvent, NewReviewer,
-    NewSession, Options, Preview, Recorded, Role, RuleText, Store, StoreError, Tx,
+    Attempt, CaseFilter, CaseStage, Committed, Later, MemberHits, NewApiKey, NewEvent, NewProposal,
+    NewReviewer, NewRuleFile, NewSession, Options, Preview, Recorded, Role, RuleText, Store,
+    StoreError, Tx, rule_text_sha256,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -335,7 +336,14 @@ pub(crate) fn furnished() -> Fixture {
             file: "images.rules".into(),
             mode: Mode::Live,
         };
-        tx.record_rules(&[rule], &by, at(9))
+        let _ = tx.record_rules(&[rule], &by, at(9))?;
+        let _ = tx.record_rule_files(&[rule_file("rule known_image { … }")], &by, at(9))?;
+        let noor = Author::Reviewer("noor".into());
+        for text in ["// a draft", "// better"] {
+            let _ = tx.propose_rules(&rule_proposal(text), &noor, at(10))?;
+        }
+        let _ = tx.approve_rules(2, &Author::Reviewer("sam".into()), "good", at(11))?;
+        tx.propose_rules(&rule_proposal("// more"), &noor, at(12))
     });
     it.record(plain("post-1"));
     it.record(other_body(&plain("post-1")));
@@ -391,6 +399,25 @@ pub(crate) fn furnished() -> Fixture {
         )
     });
     it
+}
+
+/// A text of the file `images.rules`.
+pub(crate) fn rule_file(text: &str) -> NewRuleFile {
+    NewRuleFile {
+        file: "images.rules".into(),
+        text: text.into(),
+        note: "as agreed".into(),
+    }
+}
+
+/// A proposal for the file `images.rules`, which had no text.
+pub(crate) fn rule_proposal(text: &str) -> NewProposal {
+    NewProposal {
+        file: "images.rules".into(),
+        base: rule_text_sha256(""),
+        text: text.into(),
+        note: "as agreed".into(),
+    }
 }
 
 /// Member `member` of SLOGANS found later in the event of this id, to be looked at by a person.

@@ -10,5 +10,6 @@ mod later;
 mod members;
 mod opening;
 mod outbox;
+mod rulefiles;
 mod tamper;
 mod writing;
