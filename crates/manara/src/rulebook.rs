@@ -481,6 +481,10 @@ impl Rulebook {
 
     /// The name that a file of the folder goes by in diagnostics.
     pub(crate) fn source_name(&self, file: &FileName) -> String {
+        let whole = self.folder.display().to_string();
+        if base_name(&whole) == file.as_str() && self.folder.is_file() {
+            return whole;
+        }
         self.folder.join(file.as_str()).display().to_string()
     }
 
@@ -513,7 +517,7 @@ impl Rulebook {
         let result = compiled(&sources);
         let mistaken = match &result {
             Ok(_) => false,
-            Err(diagnostics) => self.is_to_blame(&source, &sources, before.as_deref(), diagnostics),
+            Err(diagnostics) => is_to_blame(&source, &sources, before.as_deref(), diagnostics),
         };
         let going_live = if mistaken {
             Vec::new()
@@ -528,36 +532,6 @@ impl Rulebook {
             mistaken,
             going_live,
         })
-    }
-
-    /// Whether any of these errors is in the changed file, or was not there without the change. Others'
-    /// errors do not keep a person from mending this file, or two broken ones could never be mended.
-    fn is_to_blame(
-        &self,
-        source: &str,
-        sources: &[Source],
-        before: Option<&str>,
-        diagnostics: &[Diagnostic],
-    ) -> bool {
-        let errors = || diagnostics.iter().filter(|d| d.severity == Severity::Error);
-        if errors().any(|error| error.source == source) {
-            return true;
-        }
-        let mut earlier: Vec<Source> = sources.to_vec();
-        match before {
-            Some(before) => {
-                let changed = earlier.iter_mut().filter(|it| it.name == source);
-                changed.for_each(|it| before.clone_into(&mut it.text));
-            }
-            None => earlier.retain(|it| it.name != source),
-        }
-        let known = compiled(&earlier).err().unwrap_or_default();
-        let is_known = |error: &&Diagnostic| {
-            known.iter().any(|it| {
-                (&it.source, &it.message, &it.span) == (&error.source, &error.message, &error.span)
-            })
-        };
-        !errors().all(|error| is_known(&error))
     }
 
     /// Rules that would act, and do not act with this very text now. Where other files do not check,
@@ -575,17 +549,12 @@ impl Rulebook {
             let new = live.filter(|rule| !acting.contains(&rule.hash));
             new.map(|rule| rule.name.to_string()).collect()
         };
-        match rules {
-            Some(rules) => new(rules),
-            None => {
-                let alone: Vec<Source> = sources
-                    .iter()
-                    .filter(|it| it.name == source)
-                    .cloned()
-                    .collect();
-                compiled(&alone).map_or_else(|_| Vec::new(), |rules| new(&rules))
-            }
+        if let Some(rules) = rules {
+            return new(rules);
         }
+        let alone = sources.iter().filter(|it| it.name == source);
+        let alone: Vec<Source> = alone.cloned().collect();
+        compiled(&alone).map_or_else(|_| Vec::new(), |rules| new(&rules))
     }
 
     /// Gives a file the text of a change; or proposes it, where something would go live and that
@@ -647,6 +616,9 @@ impl Rulebook {
         answer: String,
         at: Timestamp,
     ) -> Result<Saved, Unsaved> {
+        if let Some(why) = self.read_only() {
+            return Err(Unsaved::ReadOnly(why));
+        }
         let mut seen = self.seen.lock().await;
         let found = store.read(|reader| reader.proposal(id))?;
         let proposal = found.ok_or_else(|| StoreError::NotFound {
@@ -754,6 +726,35 @@ impl Rulebook {
         );
         Ok(saved)
     }
+}
+
+/// Whether any of these errors is in the changed file, or was not there without the change. Others'
+/// errors do not keep a person from mending this file, or two broken ones could never be mended.
+fn is_to_blame(
+    source: &str,
+    sources: &[Source],
+    before: Option<&str>,
+    diagnostics: &[Diagnostic],
+) -> bool {
+    let errors = || diagnostics.iter().filter(|d| d.severity == Severity::Error);
+    if errors().any(|error| error.source == source) {
+        return true;
+    }
+    let mut earlier: Vec<Source> = sources.to_vec();
+    match before {
+        Some(before) => {
+            let changed = earlier.iter_mut().filter(|it| it.name == source);
+            changed.for_each(|it| before.clone_into(&mut it.text));
+        }
+        None => earlier.retain(|it| it.name != source),
+    }
+    let known = compiled(&earlier).err().unwrap_or_default();
+    let is_known = |error: &&Diagnostic| {
+        known.iter().any(|it| {
+            (&it.source, &it.message, &it.span) == (&error.source, &error.message, &error.span)
+        })
+    };
+    !errors().all(|error| is_known(&error))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -896,8 +897,8 @@ mod tests {
         /// Nothing is left in the folder but rule files, and the log and the database agree.
         fn is_tidy(&self) {
             for entry in std::fs::read_dir(&self.folder).unwrap() {
-                let name = entry.unwrap().file_name().into_string().unwrap();
-                assert!(name.ends_with(".rules"), "{name}");
+                let name = entry.unwrap().path();
+                assert!(name.extension().is_some_and(|it| it == "rules"), "{name:?}");
             }
             assert_eq!(self.store.verify(&mut |_, _| ()).unwrap().findings, []);
         }
@@ -1151,6 +1152,28 @@ mod tests {
             .await
             .unwrap();
         assert!(one.read_only().unwrap().contains("names one file"));
+    }
+
+    #[tokio::test]
+    async fn a_single_file_is_shown_and_not_changed() {
+        let it = Desk::open(&[("links.rules", LIVE)], false).await;
+        let path = it.folder.join("links.rules");
+        let one = Arc::new(Rulebook::open(path, &it.store).await.unwrap());
+        assert!(one.read_only().unwrap().contains("names one file"));
+        let file: FileName = "links.rules".parse().unwrap();
+        assert_eq!(one.text(&file).unwrap().as_deref(), Some(LIVE));
+        assert_eq!(one.text(&"other.rules".parse().unwrap()).unwrap(), None);
+        let change = Change {
+            file,
+            base: rule_text_sha256(LIVE),
+            text: WIDER.into(),
+            note: String::new(),
+            author: person("noor"),
+            at: clock::now(),
+        };
+        let refused = one.save(&it.store, change).await;
+        assert!(matches!(refused, Err(Unsaved::ReadOnly(_))), "{refused:?}");
+        assert_eq!(it.on_disk("links.rules"), LIVE);
     }
 
     #[tokio::test]

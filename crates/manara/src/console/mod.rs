@@ -58,7 +58,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 use throttle::Throttle;
 use today::Counting;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 pub(crate) use pages::similar::SimilarCluster;
 pub(crate) use password::new_reviewer;
@@ -127,8 +127,11 @@ struct Inner {
     /// What each rule did today.
     today: Counting,
     /// What the tests of these rules came to.
-    tested: Mutex<Option<(Arc<RuleSet>, Arc<Vec<TestOutcome>>)>>,
+    tested: Mutex<Option<Tested>>,
 }
+
+/// Rules, and what their tests came to.
+type Tested = (Arc<RuleSet>, Arc<Vec<TestOutcome>>);
 
 impl ConsoleState {
     pub(crate) fn new(options: ConsoleOptions) -> Self {
@@ -174,10 +177,16 @@ impl ConsoleState {
         (self.0.options.rulebook)()
     }
 
-    /// A turn to check a text of rules.
-    async fn checking_rules(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let permit = self.0.checking_rules.acquire().await;
-        permit.map_err(|error| Error::Internal(format!("checking rules: {error}")))
+    /// Works on texts of rules without holding up other requests, a few at a time.
+    async fn check_rules<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let turn = self.0.checking_rules.acquire().await;
+        let _turn = turn.map_err(|error| Error::Internal(format!("checking rules: {error}")))?;
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.map_err(|error| Error::Internal(format!("checking rules: {error}")))?;
+        done.map_err(|error| Error::Internal(format!("{error:#}")))
     }
 
     /// What the tests of the rules in force come to, played once for each set of rules. Blocks.

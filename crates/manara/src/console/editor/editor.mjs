@@ -99,6 +99,15 @@ const look = EditorView.theme({
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { background: "var(--accent)", color: "var(--on-accent)" },
   ".cm-completionDetail": { color: "inherit", opacity: "1", fontStyle: "normal", fontSize: ".9em" },
   ".cm-completionInfo": { padding: ".4rem .6rem" },
+  // CodeMirror draws these with pictures in the address, which the page's policy refuses.
+  ".cm-lintRange": { backgroundImage: "none" },
+  ".cm-lintRange-error": { textDecoration: "underline wavy var(--stop)" },
+  ".cm-lintRange-warning": { textDecoration: "underline wavy var(--warn)" },
+  ".cm-lintRange-active": { background: "var(--warn-wash)" },
+  ".cm-lint-marker": { content: "''", borderRadius: "50%", width: ".7em", height: ".7em", marginBlockStart: ".35em" },
+  ".cm-lint-marker-error": { background: "var(--stop)" },
+  ".cm-lint-marker-warning": { background: "var(--warn)", borderRadius: "2px" },
+  ".cm-lint-marker-info": { background: "var(--accent)" },
   ".cm-diagnostic": { padding: ".35rem .6rem", whiteSpace: "pre-wrap" },
   ".cm-diagnostic-error": { borderLeft: "4px solid var(--stop)" },
   ".cm-diagnostic-warning": { borderLeft: "4px solid var(--warn)" },
@@ -155,6 +164,7 @@ function start(form, area) {
         EditorView.contentAttributes.of({
           "aria-label": `Rules and tests of ${file}. Escape, then Tab, leaves the editor.`,
           dir: "ltr",
+          tabindex: "0",
         }),
         EditorView.updateListener.of((update) => {
           if (!update.docChanged) return;

@@ -145,20 +145,19 @@ async fn render(
     typed: Typed,
     notice: Option<Notice>,
 ) -> Page {
-    let _permit = state.checking_rules().await?;
     let (reading, book) = (state.clone(), book(state)?);
+    let (proposal, file) = proposal_of(state, id).await?;
+    let is_open = proposal.state == ProposalState::Proposed;
+    let standing = if is_open {
+        let of = proposal.clone();
+        let standing = move || standing(&book, &file, &of);
+        Some(state.check_rules(standing).await?)
+    } else {
+        None
+    };
     let read = move |reader: &Reader| {
-        let proposal = reader.proposal(id)?;
-        let proposal = proposal.ok_or_else(|| Error::NotFound(format!("proposal {id}")))?;
-        let file: Result<FileName, _> = proposal.file.parse();
-        let file = file.map_err(|_| Error::NotFound(format!("proposal {id}")))?;
         let base = reader.rule_file_of(&proposal.file, &proposal.base)?;
         let base = base.map(|(_, text)| text);
-        let is_open = proposal.state == ProposalState::Proposed;
-        let standing = match is_open {
-            true => Some(standing(&book, &file, &proposal)?),
-            false => None,
-        };
         let is_own = proposal.author == session.author();
         let title = format!("Proposal {id}");
         Ok(ProposalPage {
@@ -184,10 +183,18 @@ async fn render(
     page(&state.read(read).await?)
 }
 
+/// The proposal of that number, and the file it is for.
+async fn proposal_of(state: &ConsoleState, id: i64) -> Result<(Proposal, FileName), Error> {
+    let none = || Error::NotFound(format!("proposal {id}"));
+    let found = state.read(move |reader| Ok(reader.proposal(id)?)).await?;
+    let proposal = found.ok_or_else(none)?;
+    let file: FileName = proposal.file.parse().map_err(|_| none())?;
+    Ok((proposal, file))
+}
+
 /// What a proposal would come to now.
-fn standing(book: &Rulebook, file: &FileName, it: &Proposal) -> Result<Standing, Error> {
-    let checked = book.check(file, it.text.clone());
-    let checked = checked.map_err(|error| Error::Internal(format!("{error:#}")))?;
+fn standing(book: &Rulebook, file: &FileName, it: &Proposal) -> anyhow::Result<Standing> {
+    let checked = book.check(file, it.text.clone())?;
     let before = checked.before.as_deref().unwrap_or_default();
     Ok(Standing {
         is_stale: rule_text_sha256(before) != it.base,
@@ -251,10 +258,7 @@ async fn approve(
     answer: String,
 ) -> Result<Result<String, String>, Error> {
     let (book, by, now) = (book(state)?, session.author(), state.now());
-    let found = state.read(move |reader| Ok(reader.proposal(id)?)).await?;
-    let proposal = found.ok_or_else(|| Error::NotFound(format!("proposal {id}")))?;
-    let file: Result<FileName, _> = proposal.file.parse();
-    let file = file.map_err(|_| Error::NotFound(format!("proposal {id}")))?;
+    let (proposal, file) = proposal_of(state, id).await?;
     if proposal.author == by {
         return Ok(Err(
             "Nobody approves their own proposal: ask a second person".into(),

@@ -95,13 +95,18 @@ mod tests {
         assert_eq!(lines, expect);
     }
 
+    fn numbers(count: usize) -> String {
+        let lines: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+        lines.join("\n") + "\n"
+    }
+
     #[test]
     fn changes_are_shown_with_what_is_around_them() {
         check("a\nb\nc\n", "a\nB\nc\n", &["a", "−b", "+B", "c"]);
         check("", "a\n", &["+a"]);
         check("a\n", "a\n", &[]);
         check("a<b\n", "", &["−a&lt;b"]);
-        let long: String = (0..30).map(|n| format!("{n}\n")).collect();
+        let long = numbers(30);
         let other = long.replace("\n2\n", "\ntwo\n").replace("\n27\n", "\n");
         let view = diff(&long, &other);
         assert_eq!(view.lines.iter().filter(|it| it.kind == "gap").count(), 1);
@@ -110,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_large_difference_is_cut() {
-        let old: String = (0..4_000).map(|n| format!("{n}\n")).collect();
+        let old = numbers(4_000);
         let view = diff(&old, "");
         assert_eq!(
             (view.lines.len(), view.more, view.removed),

@@ -342,15 +342,59 @@ fn kept(file: &FileName, text: String, typed: &Typed, stale: bool) -> Result<Res
     Ok((status, page(&kept)?).into_response())
 }
 
+/// A file as it is and as it would be, found out before the database is asked: checking takes time.
+struct Looked {
+    /// What the file holds; `None` when there is none.
+    now: Option<String>,
+    /// What the editor shows.
+    text: String,
+    /// What was typed, and from which text it began, where the file has changed since.
+    late: Option<(String, [u8; 32])>,
+    checked: Checked,
+    tests: Option<TestsView>,
+}
+
+fn look(book: &Rulebook, file: &FileName, text: Text) -> anyhow::Result<Looked> {
+    let now = book.text(file)?;
+    let is = now.as_deref().unwrap_or_default();
+    let play = matches!(text, Text::Played { .. });
+    let (text, late) = match text {
+        Text::AsItIs => (is.to_owned(), None),
+        Text::Typed { text, base } | Text::Played { text, base } => {
+            if base == rule_text_sha256(is) {
+                (text, None)
+            } else {
+                (is.to_owned(), Some((text, base)))
+            }
+        }
+    };
+    let checked = book.check(file, text.clone())?;
+    Ok(Looked {
+        tests: play.then(|| tests(&checked)),
+        now,
+        text,
+        late,
+        checked,
+    })
+}
+
 async fn render(
     state: &ConsoleState,
     asked: Asked,
     text: Text,
     status: StatusCode,
 ) -> Result<Response, Error> {
-    let _permit = state.checking_rules().await?;
+    let is_new = matches!(text, Text::AsItIs);
+    let looked = {
+        let (book, file) = (Arc::clone(&asked.book), asked.file.clone());
+        state.check_rules(move || look(&book, &file, text)).await?
+    };
+    if is_new && looked.now.is_none() {
+        may_change(&asked.session)
+            .map_err(|_| Error::NotFound(format!("rule file {}", asked.file)))?;
+    }
     let reading = state.clone();
-    let read = move |reader: &Reader| read(&reading, reader, asked, text);
+    let read = move |reader: &Reader| read(&reading, reader, asked, looked);
     let page = page(&state.read(read).await?)?;
     let policy = [(header::CONTENT_SECURITY_POLICY, headers::WITH_EDITOR)];
     Ok((status, policy, page).into_response())
@@ -360,7 +404,7 @@ fn read(
     state: &ConsoleState,
     reader: &Reader,
     asked: Asked,
-    text: Text,
+    looked: Looked,
 ) -> Result<FilePage, Error> {
     let Asked {
         book,
@@ -370,32 +414,24 @@ fn read(
         notice,
         line,
     } = asked;
-    let failed = |error: anyhow::Error| Error::Internal(format!("{error:#}"));
-    let now = book.text(&file).map_err(failed)?;
+    let Looked {
+        now,
+        text,
+        late,
+        checked,
+        tests,
+    } = looked;
     let newest = reader.newest_rule_file(file.as_str())?;
-    if now.is_none() && newest.is_none() && matches!(text, Text::AsItIs) {
-        may_change(&session).map_err(|_| Error::NotFound(format!("rule file {file}")))?;
-    }
     let is = now.clone().unwrap_or_default();
-    let play = matches!(text, Text::Played { .. });
-    let (text, conflict) = match text {
-        Text::AsItIs => (is.clone(), None),
-        Text::Typed { text, base } | Text::Played { text, base }
-            if base == rule_text_sha256(&is) =>
-        {
-            (text, None)
-        }
-        Text::Typed { text, base } | Text::Played { text, base } => {
-            let base = reader
-                .rule_file_of(file.as_str(), &base)?
-                .map(|(_, text)| text);
-            let conflict = conflict(base.as_deref(), &is, text, newest.as_ref());
-            (is.clone(), Some(conflict))
+    let conflict = match late {
+        None => None,
+        Some((yours, base)) => {
+            let base = reader.rule_file_of(file.as_str(), &base)?;
+            let base = base.map(|(_, text)| text);
+            Some(conflict(base.as_deref(), &is, yours, newest.as_ref()))
         }
     };
-    let checked = book.check(&file, text.clone()).map_err(failed)?;
-    let marked: Vec<&Diagnostic> = of_file(&checked).collect();
-    let marks = language::diagnostics(&text, marked);
+    let marks = language::diagnostics(&text, of_file(&checked));
     Ok(FilePage {
         shell: Shell::new(state, reader, &session, Here::Rules, file.as_str())?.with(notice),
         csrf: session.csrf.clone(),
@@ -415,7 +451,7 @@ fn read(
             .map(diagnostic)
             .collect(),
         goes_live: goes_live(&checked, book.approval()),
-        tests: play.then(|| tests(&checked)),
+        tests,
         conflict,
         typed,
         file: file.to_string(),
@@ -642,7 +678,7 @@ pub(in crate::console) async fn test(
     let (checked, _) = checked(&state, &session, form).await?;
     let playing = move || {
         let outcomes = outcomes(&checked);
-        TestAnswer {
+        Ok(TestAnswer {
             summary: summary(&checked, &outcomes),
             tests: outcomes
                 .into_iter()
@@ -653,13 +689,9 @@ pub(in crate::console) async fn test(
                     detail: it.detail,
                 })
                 .collect(),
-        }
+        })
     };
-    let _permit = state.checking_rules().await?;
-    tokio::task::spawn_blocking(playing)
-        .await
-        .map(Json)
-        .map_err(|error| Error::Internal(format!("running tests: {error}")))
+    state.check_rules(playing).await.map(Json)
 }
 
 async fn checked(
@@ -670,12 +702,8 @@ async fn checked(
     may_change(session)?;
     let (book, file) = (book(state)?, file_name(&form.file)?);
     let approval = book.approval();
-    let _permit = state.checking_rules().await?;
     let checking = move || book.check(&file, form.text.replace("\r\n", "\n"));
-    let checked = tokio::task::spawn_blocking(checking).await;
-    let checked = checked.map_err(|error| Error::Internal(format!("checking: {error}")))?;
-    let checked = checked.map_err(|error| Error::Internal(format!("{error:#}")))?;
-    Ok((checked, approval))
+    Ok((state.check_rules(checking).await?, approval))
 }
 
 /// `POST /rules/complete`: what may stand at a place of this text.

@@ -9,7 +9,7 @@ use crate::console::text::{self, Html};
 use crate::console::today::{Did, Today};
 use crate::console::view::{Count, When, counted};
 use crate::console::{Error, OverviewExtra};
-use crate::rulebook::{BUILTIN_NAME, FileName, Rulebook, base_name};
+use crate::rulebook::{BUILTIN_NAME, FileName, base_name};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -18,6 +18,7 @@ use manara_rules::{Rule, TestOutcome};
 use manara_store::{Reader, RuleFileVersion};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Longest text to look for, in bytes.
 const FIND_BYTES_MAX: usize = 200;
@@ -112,12 +113,42 @@ pub(in crate::console) async fn show(
     session: Session,
     Query(query): Query<RulesQuery>,
 ) -> Page {
+    render(state, session, query, Typed::default()).await
+}
+
+/// What the page shows of the folder, found out before the database is asked.
+struct Gathered {
+    extra: OverviewExtra,
+    outcomes: Arc<Vec<TestOutcome>>,
+    /// The files by the names they go by in diagnostics.
+    files: Vec<String>,
+    read_only: Option<String>,
+    approval: bool,
+}
+
+fn gather(state: &ConsoleState) -> Gathered {
+    let (extra, book) = (state.overview(), state.rulebook());
+    // A folder that cannot be read is among the problems already.
+    let files = book.as_ref().and_then(|book| book.files().ok());
+    Gathered {
+        outcomes: state.test_outcomes(&extra),
+        files: files
+            .unwrap_or_default()
+            .into_iter()
+            .map(|it| it.name)
+            .collect(),
+        read_only: book.as_ref().and_then(|book| book.read_only()),
+        approval: book.is_some_and(|book| book.approval()),
+        extra,
+    }
+}
+
+async fn render(state: ConsoleState, session: Session, query: RulesQuery, typed: Typed) -> Page {
+    let gathering = state.clone();
+    let gathered = state.check_rules(move || Ok(gather(&gathering))).await?;
     let reading = state.clone();
-    page(
-        &state
-            .read(move |reader| read(&reading, reader, &session, &query, Typed::default()))
-            .await?,
-    )
+    let read = move |reader: &Reader| read(&reading, reader, &session, gathered, &query, typed);
+    page(&state.read(read).await?)
 }
 
 /// `POST /rules/find`: on to the list of those that fit.
@@ -159,18 +190,16 @@ pub(in crate::console) async fn make(
     let mut typed = Typed::default();
     let name = form.name.trim();
     typed.set("name", name);
-    let name = match name.contains('.') {
-        true => name.to_owned(),
-        false => format!("{name}.rules"),
+    let name = if name.contains('.') {
+        name.to_owned()
+    } else {
+        format!("{name}.rules")
     };
     match name.parse::<FileName>() {
         Ok(name) => Ok(Redirect::to(&format!("/rules/files/{name}")).into_response()),
         Err(why) => {
             typed.refuse("name", why);
-            let reading = state.clone();
-            let query = RulesQuery::default();
-            let read = move |reader: &Reader| read(&reading, reader, &session, &query, typed);
-            let page = page(&state.read(read).await?)?;
+            let page = render(state, session, RulesQuery::default(), typed).await?;
             Ok((axum::http::StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }
@@ -180,11 +209,11 @@ fn read(
     state: &ConsoleState,
     reader: &Reader,
     session: &Session,
+    gathered: Gathered,
     query: &RulesQuery,
     mut typed: Typed,
 ) -> Result<RulesPage, Error> {
-    let extra = state.overview();
-    let book = state.rulebook();
+    let extra = gathered.extra;
     let now = state.now();
     let today = state.0.today.today(reader, now)?;
     let find = query.text.as_deref().unwrap_or_default().trim();
@@ -202,19 +231,16 @@ fn read(
         csrf: session.csrf.clone(),
         lead: lead(&extra),
         may_change: session.role.may_change_rules(),
-        read_only: book.as_ref().and_then(|book| book.read_only()),
-        approval: book.as_ref().is_some_and(|book| book.approval()),
+        read_only: gathered.read_only,
+        approval: gathered.approval,
         proposals,
         problems: extra.rule_problems.iter().map(|it| problem(it)).collect(),
-        tests: tests(&state.test_outcomes(&extra)),
+        tests: tests(&gathered.outcomes),
         since: today.since.map(When::exact),
         tabs: tabs(&fits, find, mode),
         typed,
         rules: shown.map(|rule| row(rule, &today, now)).collect(),
-        files: match &book {
-            Some(book) => files(book, &extra, &reader.rule_files()?, now),
-            None => Vec::new(),
-        },
+        files: files(&gathered.files, &extra, &reader.rule_files()?, now),
     })
 }
 
@@ -337,19 +363,17 @@ fn row(rule: &Rule, today: &Today, now: Timestamp) -> RuleRow {
 }
 
 fn files(
-    book: &Rulebook,
+    files: &[String],
     extra: &OverviewExtra,
     known: &[RuleFileVersion],
     now: Timestamp,
 ) -> Vec<FileRow> {
-    // A folder that cannot be read is among the problems already.
-    let files = book.files().unwrap_or_default();
     files
         .iter()
         .map(|file| {
-            let name = base_name(&file.name).to_owned();
+            let name = base_name(file).to_owned();
             let newest = known.iter().find(|it| it.file == name);
-            let rules = extra.rules().iter().filter(|it| it.source == file.name);
+            let rules = extra.rules().iter().filter(|it| it.source == *file);
             FileRow {
                 editable: name.parse::<FileName>().is_ok(),
                 rules: rules.count(),

@@ -699,7 +699,7 @@ async fn rules_are_found_by_their_words_and_modes() {
     .await
     .is(StatusCode::SEE_OTHER, &[]);
     assert_eq!(found.to(), "/rules?text=MANY+%26+more");
-    let row = |name: &str| format!("<th scope=\"row\" class=\"full\">{name} ");
+    let row = |name: &str| format!("<th scope=\"row\" class=\"full rule\">{name}<br>");
     for (query, some, none) in [
         ("?text=MANY", "links", "quiet"),
         ("?text=calm", "quiet", "links"),
