@@ -695,8 +695,8 @@ impl Rulebook {
         };
         let (version, versions) = store.write(job).await?;
         // Recorded first: should the server end here, the next start records what is on disk.
-        let (folder, name) = (self.folder.clone(), file.clone());
-        if let Err(error) = blocking(move || put_in_place(written, &folder, &name)).await {
+        let (folder, name, was) = (self.folder.clone(), file.clone(), checked.before.clone());
+        if let Err(error) = blocking(move || put_in_place(written, &folder, &name, was)).await {
             let lost = NewRuleFile {
                 file: file.to_string(),
                 text: checked.before.unwrap_or_default(),
@@ -793,8 +793,20 @@ fn write_beside(folder: &Path, file: &FileName, text: &str) -> Result<NamedTempF
     Ok(temporary)
 }
 
-fn put_in_place(written: NamedTempFile, folder: &Path, file: &FileName) -> Result<()> {
+/// Renames a written text into place, unless the file is not any more what it `was` when it was read.
+fn put_in_place(
+    written: NamedTempFile,
+    folder: &Path,
+    file: &FileName,
+    was: Option<String>,
+) -> Result<()> {
     let path = folder.join(file.as_str());
+    if std::fs::read_to_string(&path).ok() != was {
+        bail!(
+            "{} was changed on disk at this very moment: open it again",
+            path.display()
+        );
+    }
     written
         .persist(&path)
         .with_context(|| format!("putting {} in place", path.display()))?;
@@ -1174,6 +1186,21 @@ mod tests {
         let refused = one.save(&it.store, change).await;
         assert!(matches!(refused, Err(Unsaved::ReadOnly(_))), "{refused:?}");
         assert_eq!(it.on_disk("links.rules"), LIVE);
+    }
+
+    #[tokio::test]
+    async fn a_change_on_disk_at_the_last_moment_is_not_written_over() {
+        let it = Desk::open(&[("links.rules", LIVE)], false).await;
+        let file: FileName = "links.rules".parse().unwrap();
+        let written = write_beside(&it.folder, &file, WIDER).unwrap();
+        it.put("links.rules", SHADOW);
+        let late = put_in_place(written, &it.folder, &file, Some(LIVE.into())).unwrap_err();
+        assert!(late.to_string().contains("at this very moment"), "{late}");
+        assert_eq!(it.on_disk("links.rules"), SHADOW);
+        let written = write_beside(&it.folder, &file, WIDER).unwrap();
+        put_in_place(written, &it.folder, &file, Some(SHADOW.into())).unwrap();
+        assert_eq!(it.on_disk("links.rules"), WIDER);
+        it.is_tidy();
     }
 
     #[tokio::test]

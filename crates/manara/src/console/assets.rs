@@ -64,3 +64,24 @@ fn content_type(path: &str) -> &'static str {
         _ => "application/octet-stream",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn the_editor_is_made_from_the_sources_beside_it() {
+        let digest = Sha256::new()
+            .chain_update(include_str!("editor/editor.mjs"))
+            .chain_update(include_str!("editor/package-lock.json"))
+            .finalize();
+        let bundle = Files::get("editor.js").unwrap().data;
+        let begins = String::from_utf8_lossy(&bundle[..300]).into_owned();
+        let says = format!("Sources: {}", hex::encode(digest));
+        assert!(
+            begins.contains(&says),
+            "run scripts/editor-bundle: {begins}"
+        );
+    }
+}

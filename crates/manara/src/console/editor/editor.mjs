@@ -10,7 +10,7 @@ import { HighlightStyle, StreamLanguage, bracketMatching, indentUnit, syntaxHigh
 import { lintGutter, lintKeymap, linter, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { EditorState } from "@codemirror/state";
-import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from "@codemirror/view";
+import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
 /** How long after the last key the server is asked, in milliseconds. */
@@ -87,6 +87,7 @@ const look = EditorView.theme({
   "&.cm-focused": { outline: "3px solid var(--accent)", outlineOffset: "1px" },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.6", minHeight: "22rem", maxHeight: "70vh" },
   ".cm-content": { caretColor: "var(--ink)" },
+  ".cm-specialChar": { color: "var(--stop)", background: "var(--stop-wash)" },
   ".cm-cursor": { borderLeftColor: "var(--ink)" },
   ".cm-gutters": { background: "var(--sunken)", color: "var(--soft)", borderRight: "1px solid var(--line)" },
   ".cm-activeLine": { background: "transparent" },
@@ -149,6 +150,8 @@ function start(form, area) {
         lintGutter(),
         highlightActiveLineGutter(),
         highlightActiveLine(),
+        // A character that nobody sees must not make a rule say something else than it seems to.
+        highlightSpecialChars({ addSpecialChars: /[\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2028-\u202e\u2060-\u206f\u3164\uffa0]/g }),
         drawSelection(),
         history(),
         bracketMatching(),

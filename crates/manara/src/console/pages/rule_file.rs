@@ -4,7 +4,7 @@
 //! it, the text area becomes an editor that asks [`check`], [`complete`] and [`test`] as one types.
 
 use super::ConsoleState;
-use super::rule_diff::{DiffView, diff};
+use super::rule_diff::{DiffView, diff, merged};
 use super::typed::{Fields, Typed, sentence};
 use crate::console::assets::EDITOR;
 use crate::console::headers;
@@ -120,6 +120,8 @@ struct ConflictView {
     who: String,
     /// Whether the text both began from is known.
     has_base: bool,
+    /// Whether the editor holds both people's changes.
+    merged: bool,
     theirs: DiffView,
     yours: Option<DiffView>,
     text: String,
@@ -348,13 +350,27 @@ struct Looked {
     now: Option<String>,
     /// What the editor shows.
     text: String,
-    /// What was typed, and from which text it began, where the file has changed since.
-    late: Option<(String, [u8; 32])>,
+    /// What was typed, where the file has changed since.
+    late: Option<Late>,
     checked: Checked,
     tests: Option<TestsView>,
 }
 
-fn look(book: &Rulebook, file: &FileName, text: Text) -> anyhow::Result<Looked> {
+/// A text that began from another one than the file has now.
+struct Late {
+    yours: String,
+    /// The text it began from, if that was ever in force.
+    base: Option<String>,
+    /// Whether what the editor shows has both changes in it.
+    merged: bool,
+}
+
+fn look(
+    book: &Rulebook,
+    file: &FileName,
+    text: Text,
+    began_from: Option<String>,
+) -> anyhow::Result<Looked> {
     let now = book.text(file)?;
     let is = now.as_deref().unwrap_or_default();
     let play = matches!(text, Text::Played { .. });
@@ -364,7 +380,14 @@ fn look(book: &Rulebook, file: &FileName, text: Text) -> anyhow::Result<Looked> 
             if base == rule_text_sha256(is) {
                 (text, None)
             } else {
-                (is.to_owned(), Some((text, base)))
+                let both = began_from.as_deref();
+                let both = both.and_then(|base| merged(base, is, &text));
+                let late = Late {
+                    yours: text,
+                    base: began_from,
+                    merged: both.is_some(),
+                };
+                (both.unwrap_or_else(|| is.to_owned()), Some(late))
             }
         }
     };
@@ -385,9 +408,20 @@ async fn render(
     status: StatusCode,
 ) -> Result<Response, Error> {
     let is_new = matches!(text, Text::AsItIs);
+    let began_from = match text {
+        Text::AsItIs => None,
+        Text::Typed { base, .. } | Text::Played { base, .. } => {
+            let file = asked.file.clone();
+            let read = move |reader: &Reader| Ok(reader.rule_file_of(file.as_str(), &base)?);
+            let found = state.read(read).await?.map(|(_, text)| text);
+            // Before its first text, a file has none.
+            found.or((base == rule_text_sha256("")).then(String::new))
+        }
+    };
     let looked = {
         let (book, file) = (Arc::clone(&asked.book), asked.file.clone());
-        state.check_rules(move || look(&book, &file, text)).await?
+        let looking = move || look(&book, &file, text, began_from);
+        state.check_rules(looking).await?
     };
     if is_new && looked.now.is_none() {
         may_change(&asked.session)
@@ -423,14 +457,7 @@ fn read(
     } = looked;
     let newest = reader.newest_rule_file(file.as_str())?;
     let is = now.clone().unwrap_or_default();
-    let conflict = match late {
-        None => None,
-        Some((yours, base)) => {
-            let base = reader.rule_file_of(file.as_str(), &base)?;
-            let base = base.map(|(_, text)| text);
-            Some(conflict(base.as_deref(), &is, yours, newest.as_ref()))
-        }
-    };
+    let conflict = late.map(|late| conflict(late, &is, newest.as_ref()));
     let marks = language::diagnostics(&text, of_file(&checked));
     Ok(FilePage {
         shell: Shell::new(state, reader, &session, Here::Rules, file.as_str())?.with(notice),
@@ -476,12 +503,13 @@ fn not_in_force(
     })
 }
 
-fn conflict(
-    base: Option<&str>,
-    theirs: &str,
-    yours: String,
-    newest: Option<&RuleFileVersion>,
-) -> ConflictView {
+fn conflict(late: Late, theirs: &str, newest: Option<&RuleFileVersion>) -> ConflictView {
+    let Late {
+        yours,
+        base,
+        merged,
+    } = late;
+    let base = base.as_deref();
     let by = newest.filter(|it| it.sha256 == rule_text_sha256(theirs));
     let who = by.map_or_else(
         || "It was changed on disk.".to_owned(),
@@ -501,6 +529,7 @@ fn conflict(
         heading: "Somebody else changed this file meanwhile",
         who,
         has_base: base.is_some(),
+        merged,
         theirs: diff(
             base.unwrap_or(theirs),
             base.map_or(yours.as_str(), |_| theirs),

@@ -161,7 +161,7 @@ async fn a_rule_is_changed_and_in_force() {
     let version = "/rules/files/links.rules/versions/2";
     noor.get(version).await.is(
         StatusCode::OK,
-        &["1 lines in, 1 out", "The file is as it was in this version"],
+        &["1 line in, 1 out", "The file is as it was in this version"],
     );
     it.verify();
 }
@@ -463,6 +463,36 @@ async fn of_two_people_who_edit_one_file_neither_loses_anything() {
 }
 
 #[tokio::test]
+async fn changes_of_two_people_that_do_not_touch_are_put_together() {
+    let text = |first: &str, last: &str| format!("// {first}\n\n{LINKS}\n// {last}\n");
+    let it = desk(&[("links.rules", &text("first", "last"))], false);
+    let (mut noor, mut sam) = (
+        it.person("noor", Role::Policy),
+        it.person("sam", Role::Policy),
+    );
+    let (hers, his) = (noor.get(FILE).await, sam.get(FILE).await);
+    send(&mut noor, &hers.body, &text("hers", "last"), &SAVE)
+        .await
+        .is(StatusCode::SEE_OTHER, &[]);
+    let late = send(&mut sam, &his.body, &text("first", "his"), &SAVE)
+        .await
+        .is(
+            StatusCode::CONFLICT,
+            &["the editor below holds both", "// hers", "// his"],
+        );
+    assert_eq!(
+        it.on_disk("links.rules"),
+        text("hers", "last"),
+        "it is a suggestion"
+    );
+    send(&mut sam, &late.body, &text("hers", "his"), &SAVE)
+        .await
+        .is(StatusCode::SEE_OTHER, &[]);
+    assert_eq!(it.on_disk("links.rules"), text("hers", "his"));
+    it.verify();
+}
+
+#[tokio::test]
 async fn a_half_saved_file_is_told_of_and_mended_here() {
     let it = desk(&[("links.rules", LINKS)], false);
     let mut noor = it.person("noor", Role::Policy);
@@ -476,10 +506,14 @@ async fn a_half_saved_file_is_told_of_and_mended_here() {
         ],
     );
     noor.get("/").await.is(StatusCode::OK, &["not in force"]);
-    let page = noor
-        .get(FILE)
-        .await
-        .is(StatusCode::OK, &["saved it half-way", "goes on working"]);
+    let page = noor.get(FILE).await.is(
+        StatusCode::OK,
+        &[
+            "saved it half-way",
+            "goes on working",
+            "/rules/files/links.rules/versions/1",
+        ],
+    );
     send(&mut noor, &page.body, WIDER, &SAVE)
         .await
         .is(StatusCode::SEE_OTHER, &[]);
