@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 /// Rules every server has, so that what cannot be decoded reaches a person. A rule of the same
 /// name in the operator's own folder replaces it.
 pub(crate) const BUILTIN: &str = include_str!("builtin.rules");
-const BUILTIN_NAME: &str = "builtin.rules";
+pub(crate) const BUILTIN_NAME: &str = "builtin.rules";
 /// Largest rule file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Most rule files in a folder.
