@@ -91,7 +91,9 @@ fn stops(data: &Data, json: bool) -> Result<Done> {
             }))?;
         } else {
             let since = stop.stopped_at.strftime("%Y-%m-%d %H:%M");
-            say(format_args!("{rule}  since {since} UTC  {}", stop.why))?;
+            let subject = format!("rule {rule} ");
+            let why = stop.why.strip_prefix(&subject).unwrap_or(&stop.why);
+            say(format_args!("{rule}  since {since} UTC  {why}"))?;
         }
     }
     if stops.is_empty() && !json {

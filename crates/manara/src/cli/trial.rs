@@ -28,8 +28,10 @@ const EVENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const ROWS_MAX: usize = 12;
 /// Samples are shown of so many rules at once; of more, each is asked for with `--rule`.
 const SAMPLED_MAX: usize = 3;
-/// Characters of a sample's text shown, so that it fits a terminal of 100 columns.
-const EXCERPT_CHARS: usize = 90;
+/// How wide lines are.
+const COLUMNS: usize = 100;
+/// Characters of a sample's text shown, so that they fit a line with what stands around them.
+const EXCERPT_CHARS: usize = COLUMNS - 8;
 
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
@@ -62,6 +64,9 @@ pub(crate) struct Span {
     /// Up to when; now, when left out.
     #[arg(long)]
     until: Option<Timestamp>,
+    /// Samples shown of each thing, at most 20; `--json` has all of them.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    samples: usize,
     /// One object.
     #[arg(long)]
     json: bool,
@@ -293,11 +298,22 @@ pub(super) fn backtest(it: &Backtest) -> Result<Done> {
             rules.into_iter().partition(|it| it.fired.events > 0);
         for rule in &acting {
             let title = format!("rule {} ({})", rule.rule, rule.mode);
-            let with_samples = acting.len() <= SAMPLED_MAX;
-            say(tallied(&title, &rule.fired, report.events, with_samples))?;
+            let samples_max = if acting.len() > SAMPLED_MAX {
+                0
+            } else {
+                it.span.samples
+            };
+            say(tallied(&title, &rule.fired, report.events, samples_max))?;
         }
         stopped(&report)?;
-        let idle: Vec<_> = idle.iter().map(|it| it.rule.to_string()).collect();
+        if acting.len() > SAMPLED_MAX {
+            say("\nwith `--rule NAME`, samples of one of them")?;
+        }
+        let named = |it: &&RuleReport| {
+            let off = if it.mode == "off" { " (off)" } else { "" };
+            format!("{}{off}", it.rule)
+        };
+        let idle: Vec<_> = idle.iter().map(named).collect();
         if !idle.is_empty() {
             say(format_args!("\nfires on no event: {}", at_most(&idle)))?;
         }
@@ -321,11 +337,16 @@ pub(super) fn diff(it: &Diff) -> Result<Done> {
     } else {
         say(head(&report, took))?;
         let (added, removed) = (&difference.added, &difference.removed);
-        say(tallied("+ would be done", added, report.events, true))?;
+        say(tallied(
+            "+ would be done",
+            added,
+            report.events,
+            it.span.samples,
+        ))?;
         let title = "- would no longer be done";
-        say(tallied(title, removed, report.events, true))?;
-        let same = HumanCount(difference.same);
-        say(format_args!("\n= both do the same: on {same} events"))?;
+        say(tallied(title, removed, report.events, it.span.samples))?;
+        let same = many(difference.same, "event");
+        say(format_args!("\n= both do the same: on {same}"))?;
         stopped(&report)?;
     }
     let differs = difference.added.events + difference.removed.events > 0;
@@ -403,21 +424,27 @@ pub(crate) fn since(text: &str, until: Timestamp) -> Result<Timestamp> {
 }
 
 fn head(report: &Report, took: std::time::Duration) -> String {
-    let seconds = took.as_secs_f64();
-    let rate = if seconds < 1.0 {
-        String::new()
-    } else {
-        let rate = report.events as f64 / seconds;
-        format!(", {} a second", HumanCount(rate as u64))
+    let took = match took.as_secs_f64() {
+        ..0.1 => "under 0.1 s".to_owned(),
+        seconds if seconds < 1.0 => format!("{seconds:.1} s"),
+        seconds => {
+            let rate = report.events as f64 / seconds;
+            format!("{seconds:.1} s, {} a second", HumanCount(rate as u64))
+        }
     };
     format!(
-        "{} events of {} accounts, received {} to {} UTC{} ({seconds:.1} s{rate})",
-        HumanCount(report.events),
-        HumanCount(report.accounts),
+        "{} of {}, received {} to {} UTC{} ({took})",
+        many(report.events, "event"),
+        many(report.accounts, "account"),
         minute(report.since),
         minute(report.until),
         if report.cut { ", ended early" } else { "" }
     )
+}
+
+fn many(number: u64, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {what}{ending}", HumanCount(number))
 }
 
 /// A time as people read it; times in full are in `--json`.
@@ -437,15 +464,15 @@ fn stopped(report: &Report) -> Result<()> {
 }
 
 /// A heading with the number of events, how they are spread, and samples.
-fn tallied(title: &str, tallied: &Tallied, of: u64, with_samples: bool) -> String {
+fn tallied(title: &str, tallied: &Tallied, of: u64, samples_max: usize) -> String {
     if tallied.events == 0 {
         return format!("\n{title}: nothing");
     }
     let mut out = format!(
-        "\n{title}: on {} of {} events, of {} accounts\n",
+        "\n{title}: on {} of {}, of {}\n",
         HumanCount(tallied.events),
-        HumanCount(of),
-        HumanCount(tallied.accounts)
+        many(of, "event"),
+        many(tallied.accounts, "account")
     );
     let ages = tallied.by_account_age.iter();
     let groups: [(&str, Vec<(String, u64)>); 4] = [
@@ -469,10 +496,10 @@ fn tallied(title: &str, tallied: &Tallied, of: u64, with_samples: bool) -> Strin
     if let Some(precision) = precision(tallied.precision) {
         let _ = writeln!(out, "  {:<11}  {precision}", "people");
     }
-    if with_samples {
-        out.push_str(&samples(&tallied.samples));
-    } else {
-        let _ = writeln!(out, "  samples: `--rule NAME`");
+    let shown = tallied.samples.iter().take(samples_max);
+    let shown: String = shown.map(sample).collect();
+    if !shown.is_empty() {
+        let _ = write!(out, "\n{shown}");
     }
     out.truncate(out.trim_end().len());
     out
@@ -504,28 +531,37 @@ fn precision(precision: Precision) -> Option<String> {
     ))
 }
 
-/// Two lines or more for each: when, which event, what people decided and what would be done; then its text.
-fn samples(samples: &[Sample]) -> String {
-    let mut out = String::new();
-    for it in samples {
-        let event = plain(&format!("{} {}", it.source, it.id));
-        let judged = it
-            .judged
-            .map_or(String::new(), |it| format!("  people: {it}"));
-        let _ = writeln!(out, "\n  {}  {event}{judged}", minute(it.received_at));
-        for action in &it.actions {
-            let _ = writeln!(out, "    {}", plain(action));
+/// A line with when, which event, what people decided and what would be done; then its text. What does not fit the
+/// line has one of its own.
+fn sample(it: &Sample) -> String {
+    let event = plain(&format!("{} {}", it.source, it.id));
+    let judged = it
+        .judged
+        .map_or(String::new(), |it| format!("  people: {it}"));
+    let mut out = format!("  {}  {event}{judged}", minute(it.received_at));
+    let mut width = out.chars().count();
+    for action in &it.actions {
+        let action = plain(action);
+        width += 2 + action.chars().count();
+        if width <= COLUMNS {
+            let _ = write!(out, "  {action}");
+        } else {
+            let _ = write!(out, "\n    {action}");
         }
-        if let Some(text) = &it.text {
-            let _ = writeln!(out, "    “{}”", excerpt(text));
-        }
+    }
+    out.push('\n');
+    if let Some(text) = &it.text {
+        let _ = writeln!(out, "    “{}”", excerpt(text));
     }
     out
 }
 
 /// The beginning of a text, safe to print: nothing in it is obeyed by a terminal.
 fn excerpt(text: &str) -> String {
+    // What is hidden is named, which takes more room than it did.
     let shown: String = text.chars().take(EXCERPT_CHARS).collect();
-    let cut = if shown.len() < text.len() { "…" } else { "" };
-    format!("{}{cut}", plain(&shown))
+    let named = plain(&shown);
+    let fits: String = named.chars().take(EXCERPT_CHARS).collect();
+    let is_cut = shown.len() < text.len() || fits.len() < named.len();
+    format!("{fits}{}", if is_cut { "…" } else { "" })
 }
