@@ -397,6 +397,7 @@ async fn a_back_test_reads_well_in_a_terminal() {
     let quiet = r#"rule quiet { on post.created policy p reason "r" when content.text == "x" then remove(content) }"#;
     let data = data(&format!(
         r#"{quiet}
+        rule resting {{ mode off policy p reason "r" when content.text.size() > 5 then remove(content) }}
         rule all {{
           mode draft
           on post.created
