@@ -3,7 +3,7 @@
 use super::{Data, Done, operator, say, say_json, trial};
 use crate::clock;
 use crate::rule_schema::{self, compile_all};
-use crate::rulebook::{read_sources, with_builtin};
+use crate::rulebook::{BUILTIN_NAME, read_sources, with_builtin};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use manara_model::Name;
@@ -90,10 +90,10 @@ fn stops(data: &Data, json: bool) -> Result<Done> {
                 "decision": stop.decision.to_string(),
             }))?;
         } else {
-            say(format_args!(
-                "{rule}  since {}  {}",
-                stop.stopped_at, stop.why
-            ))?;
+            let since = stop.stopped_at.strftime("%Y-%m-%d %H:%M");
+            let subject = format!("rule {rule} ");
+            let why = stop.why.strip_prefix(&subject).unwrap_or(&stop.why);
+            say(format_args!("{rule}  since {since} UTC  {why}"))?;
         }
     }
     if stops.is_empty() && !json {
@@ -187,11 +187,15 @@ fn check(paths: &Paths) -> Result<Done> {
         return Ok(Done::Nothing);
     };
     if !paths.json {
-        say(format_args!(
-            "{} rules in {} files are in order",
-            rules.rules().len(),
-            sources.len()
-        ))?;
+        // What comes with Manara and the schema are not what was asked about.
+        let own = rules.rules().iter().filter(|it| it.source != BUILTIN_NAME);
+        let files = sources.iter().filter(|it| it.name.ends_with(".rules"));
+        let files = files.filter(|it| it.name != BUILTIN_NAME);
+        say(match (own.count(), files.count()) {
+            (1, 1) => "1 rule in 1 file is in order".to_owned(),
+            (rules, 1) => format!("{rules} rules in 1 file are in order"),
+            (rules, files) => format!("{rules} rules in {files} files are in order"),
+        })?;
     }
     Ok(Done::Found)
 }
