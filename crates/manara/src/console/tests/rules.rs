@@ -712,6 +712,25 @@ async fn what_each_rule_did_today_is_counted_once() {
 }
 
 #[tokio::test]
+async fn a_busy_day_is_counted_from_a_time_that_is_named() {
+    let it = desk(&[("links.rules", LINKS)], false);
+    let events: Vec<NewEvent> = (0..1_100)
+        .map(|n| event(&format!("p-{n}"), "same"))
+        .collect();
+    it.app
+        .store
+        .write_blocking(move |tx| tx.record_events(events))
+        .unwrap();
+    for (max, counted, is_named) in [(500, 500, true), (10_000, 1_100, false)] {
+        let counting = Counting::of_at_most(max);
+        let read = |reader: &Reader| Ok(counting.today(reader, clock::<0>()).unwrap());
+        let today = it.app.store.read(read).unwrap();
+        let did = &today.rules[&"slogan".parse().unwrap()];
+        assert_eq!((did.live, today.since.is_some()), (counted, is_named));
+    }
+}
+
+#[tokio::test]
 async fn rules_are_found_by_their_words_and_modes() {
     let it = desk(
         &[
