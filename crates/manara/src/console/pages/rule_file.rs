@@ -1,7 +1,7 @@
 //! One rule file: its editor, what is wrong with what is typed, its tests, and saving it.
 //!
 //! The page is complete without JavaScript: a text area, and buttons that answer with the page. With
-//! it, the text area becomes an editor that asks `check`, `complete` and `test` as one types.
+//! it, the text area becomes an editor that asks [`check`], [`complete`] and [`test()`] as one types.
 
 use super::ConsoleState;
 use super::rule_diff::{DiffView, diff, merged};
