@@ -202,6 +202,17 @@ impl Keeper {
         Arc::clone(&sets)
     }
 
+    /// Sets that the rules ask and nobody keeps: what is asked of them is unknown.
+    pub(crate) fn missing_sets(&self) -> Vec<String> {
+        let sets = self.sets();
+        let kept = self.kept();
+        let asked = kept.rules.sets();
+        asked
+            .filter(|asked| !sets.names().any(|name| name == *asked))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Takes up what was changed about sets.
     pub(crate) fn follow_sets(&self) -> Result<(), StoreError> {
         let sets = Arc::new(self.store.read(Reader::sets).map(sets_of)?);
@@ -319,6 +330,7 @@ impl Keeper {
         events: Vec<NewEvent>,
         pending: Vec<Pending>,
     ) -> Result<manara_store::Committed<Vec<manara_store::Recorded>>, StoreError> {
+        self.kept().state.warm(pending.iter().map(Pending::begun));
         let mut pending: Vec<Option<Pending>> = pending.into_iter().map(Some).collect();
         let mut undo = Undo::default();
         let mut last = None;

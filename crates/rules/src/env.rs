@@ -28,6 +28,8 @@ const FEW_MATCHES: usize = 16;
 pub(crate) struct Shared {
     /// Texts written in rules, by number.
     pub(crate) literals: Vec<Box<str>>,
+    /// Sets kept by operators that rules ask.
+    pub(crate) sets: std::collections::BTreeSet<Box<str>>,
     /// Phrases asked for with `containsPhrase`, all looked for in one pass over a text.
     phrases: PhraseIndex,
     phrases_len: u64,

@@ -255,6 +255,19 @@ impl State {
         }
     }
 
+    /// Brings near what these events will add to and read, so that the waits for memory overlap. Changes
+    /// nothing.
+    pub fn warm<'b>(&self, events: impl IntoIterator<Item = &'b Begun>) {
+        for begun in events {
+            let added = begun.inputs.iter().map(|(number, key, _)| (*number, *key));
+            for (number, key) in added.chain(begun.reads.iter().copied()) {
+                if let Some(kept) = self.declared.get(number) {
+                    kept.counter.warm([key]);
+                }
+            }
+        }
+    }
+
     /// Adds the event to the counters that count it, and reads those that its rules ask for. A count,
     /// a number of different values and a sum have the event in them; what was last has not.
     pub fn count(

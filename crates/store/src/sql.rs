@@ -444,6 +444,42 @@ pub(crate) const RULE: &str = "SELECT name, version, hash, text, file, mode, rec
   FROM rule_versions WHERE name = ?1 AND version = ?2";
 pub(crate) const RULE_HISTORY: &str = "SELECT name, version, hash, text, file, mode, recorded_at
   FROM rule_versions WHERE name = ?1 ORDER BY version DESC";
+/// From file to file by its index, then the newest version of each: no text is read.
+pub(crate) const RULE_FILES: &str = "
+  WITH RECURSIVE names (file) AS (
+    SELECT min(file) FROM rule_files
+    UNION ALL SELECT (SELECT min(file) FROM rule_files WHERE file > names.file)
+      FROM names WHERE names.file IS NOT NULL)
+  SELECT f.file, f.version, f.sha256, f.author, f.note, f.at, f.proposal
+  FROM names JOIN rule_files f ON f.file = names.file
+    AND f.version = (SELECT max(version) FROM rule_files WHERE file = names.file)
+  WHERE names.file IS NOT NULL ORDER BY f.file";
+pub(crate) const RULE_FILE_VERSIONS: &str =
+    "SELECT file, version, sha256, author, note, at, proposal FROM rule_files
+  WHERE file = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3";
+pub(crate) const RULE_FILE: &str = "SELECT file, version, sha256, author, note, at, proposal, text
+  FROM rule_files WHERE file = ?1 AND version = ?2";
+pub(crate) const RULE_FILE_OF: &str =
+    "SELECT file, version, sha256, author, note, at, proposal, text
+  FROM rule_files WHERE file = ?1 AND sha256 = ?2 ORDER BY version DESC LIMIT 1";
+/// Columns of a proposal, to be followed by a condition.
+macro_rules! proposals_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, file, base, author, note, proposed_at, state, decided_by, decided_at, answer, text ",
+            "FROM rule_proposals WHERE ",
+            $condition
+        )
+    };
+}
+pub(crate) const OPEN_PROPOSALS: &str = proposals_where!("state = 'proposed' ORDER BY id");
+pub(crate) const COUNT_OPEN_PROPOSALS: &str =
+    "SELECT count(*) FROM rule_proposals WHERE state = 'proposed'";
+pub(crate) const DECIDED_PROPOSALS: &str =
+    proposals_where!("state <> 'proposed' ORDER BY id DESC LIMIT ?1");
+pub(crate) const PROPOSAL: &str = proposals_where!("id = ?1");
+pub(crate) const DECISIONS_BETWEEN: &str = "SELECT leaf, body FROM decisions
+  WHERE leaf > ?1 AND leaf < ?2 ORDER BY leaf DESC LIMIT ?3";
 pub(crate) const PREVIEW: &str = "SELECT content_type, bytes FROM previews WHERE sha256 = ?1";
 pub(crate) const HAS_PREVIEW: &str = "SELECT 1 FROM previews WHERE sha256 = ?1";
 
@@ -486,6 +522,9 @@ mod tests {
                 "members_with_settings",
                 "member_changes_by_member",
                 "SCAN k",
+                // The recursion's own names, and proposals that wait for a person.
+                "SCAN names",
+                "rule_proposals_open",
             ];
             let reads_all =
                 step.starts_with("SCAN") && !small.iter().any(|name| step.contains(name));
@@ -575,6 +614,14 @@ mod tests {
             SESSIONS_OF,
             NEWEST_RULE,
             RULE,
+            RULE_FILES,
+            RULE_FILE_VERSIONS,
+            RULE_FILE,
+            RULE_FILE_OF,
+            OPEN_PROPOSALS,
+            COUNT_OPEN_PROPOSALS,
+            PROPOSAL,
+            DECISIONS_BETWEEN,
             PREVIEW,
             COUNT_LEAVES_BY_EDGE,
             LEAVES,

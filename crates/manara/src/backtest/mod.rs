@@ -181,10 +181,10 @@ fn look_at(
             })
             .collect();
         Looked {
+            seen,
             matches,
             begun,
             warms,
-            seen,
         }
     });
     Ok(looked.collect())

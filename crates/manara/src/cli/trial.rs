@@ -100,9 +100,8 @@ pub(crate) struct Diff {
 // ---- eval ----
 
 pub(super) fn eval(eval: &Eval) -> Result<Done> {
-    let rules = match rules_of(&eval.rules, &eval.data)? {
-        Some(rules) => rules,
-        None => return Ok(Done::Nothing),
+    let Some(rules) = rules_of(&eval.rules, &eval.data)? else {
+        return Ok(Done::Nothing);
     };
     let subject = subject(eval, &rules)?;
     let facts = Facts {
@@ -188,20 +187,16 @@ fn subject(eval: &Eval, rules: &RuleSet) -> Result<Subject> {
         (None, true) => eval.data.open().ok(),
         (None, false) => None,
     };
-    let (event, media, received_at) = match (&eval.source, &store) {
-        (Some(source), Some(store)) => {
-            let found = store.read(|reader| reader.event(source, &eval.event))?;
-            let found =
-                found.with_context(|| format!("there is no event {source} {}", eval.event))?;
-            (found.event, found.media, found.received_at)
-        }
-        _ => {
-            let event = read_event(&eval.event)?;
-            let media = event.media().iter();
-            let media = media.map(|it| MediaSignals::sent(it).facts).collect();
-            let received_at = event.time;
-            (event, media, received_at)
-        }
+    let (event, media, received_at) = if let (Some(source), Some(store)) = (&eval.source, &store) {
+        let found = store.read(|reader| reader.event(source, &eval.event))?;
+        let found = found.with_context(|| format!("there is no event {source} {}", eval.event))?;
+        (found.event, found.media, found.received_at)
+    } else {
+        let event = read_event(&eval.event)?;
+        let media = event.media().iter();
+        let media = media.map(|it| MediaSignals::sent(it).facts).collect();
+        let received_at = event.time;
+        (event, media, received_at)
     };
     let Some(store) = store else {
         eprintln!("no data directory: banks, sets, labels and strikes are empty");
