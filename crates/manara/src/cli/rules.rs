@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use manara_model::Name;
 use manara_rules::{Diagnostic, RuleSet, Source, render_colour};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Check and test rule files.
 #[derive(Debug, Subcommand)]
@@ -189,7 +189,8 @@ fn check(paths: &Paths) -> Result<Done> {
     if !paths.json {
         // What comes with Manara and the schema are not what was asked about.
         let own = rules.rules().iter().filter(|it| it.source != BUILTIN_NAME);
-        let files = sources.iter().filter(|it| it.name.ends_with(".rules"));
+        let is_rules = |it: &&Source| Path::new(&it.name).extension() == Some("rules".as_ref());
+        let files = sources.iter().filter(is_rules);
         let files = files.filter(|it| it.name != BUILTIN_NAME);
         say(match (own.count(), files.count()) {
             (1, 1) => "1 rule in 1 file is in order".to_owned(),
