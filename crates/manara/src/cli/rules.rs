@@ -6,17 +6,18 @@ use crate::rule_schema::{self, compile_all};
 use crate::rulebook::{BUILTIN_NAME, read_sources, with_builtin};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use indicatif::HumanCount;
 use manara_model::Name;
-use manara_rules::{Diagnostic, RuleSet, Source, render_colour};
+use manara_rules::{COST_MAX, Diagnostic, RuleSet, Source, render_colour};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Check and test rule files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Say everything that is wrong with the rules, and where.
     #[command(after_long_help = "Example:\n  manara rules check rules/")]
-    Check(Paths),
+    Check(Check),
     /// Run the `test` blocks inside the rule files.
     #[command(after_long_help = "Example:\n  manara rules test rules/")]
     Test(Paths),
@@ -59,6 +60,15 @@ pub(crate) enum Verb {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    paths: Paths,
+    /// List what each rule may cost for one event, the dearest first; with `--json`, always.
+    #[arg(long)]
+    costs: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Paths {
     /// Rule files or folders.
     #[arg(required = true, value_name = "PATH")]
@@ -70,7 +80,7 @@ pub(crate) struct Paths {
 
 pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
-        Verb::Check(paths) => check(&paths),
+        Verb::Check(asked) => check(&asked),
         Verb::Test(paths) => test(&paths),
         Verb::Eval(eval) => trial::eval(&eval),
         Verb::Backtest(backtest) => trial::backtest(&backtest),
@@ -181,7 +191,8 @@ fn print(diagnostics: &[Diagnostic], sources: &[Source], json: bool) -> Result<(
     Ok(())
 }
 
-fn check(paths: &Paths) -> Result<Done> {
+fn check(asked: &Check) -> Result<Done> {
+    let paths = &asked.paths;
     let sources = sources(&paths.paths)?;
     let Some(rules) = compiled(&sources, paths.json)? else {
         return Ok(Done::Nothing);
@@ -189,8 +200,7 @@ fn check(paths: &Paths) -> Result<Done> {
     if !paths.json {
         // What comes with Manara and the schema are not what was asked about.
         let own = rules.rules().iter().filter(|it| it.source != BUILTIN_NAME);
-        let is_rules = |it: &&Source| Path::new(&it.name).extension() == Some("rules".as_ref());
-        let files = sources.iter().filter(is_rules);
+        let files = sources.iter().filter(|it| !rule_schema::is_schema(it));
         let files = files.filter(|it| it.name != BUILTIN_NAME);
         say(match (own.count(), files.count()) {
             (1, 1) => "1 rule in 1 file is in order".to_owned(),
@@ -198,7 +208,35 @@ fn check(paths: &Paths) -> Result<Done> {
             (rules, files) => format!("{rules} rules in {files} files are in order"),
         })?;
     }
+    if asked.costs || paths.json {
+        costs(&rules, paths.json)?;
+    }
     Ok(Done::Found)
+}
+
+/// What each rule may cost for one event, in units of roughly a nanosecond.
+fn costs(rules: &RuleSet, json: bool) -> Result<()> {
+    let mut own: Vec<_> = rules.rules().iter().collect();
+    own.retain(|rule| rule.source != BUILTIN_NAME);
+    own.sort_by_key(|rule| std::cmp::Reverse(rule.cost));
+    for rule in own {
+        if json {
+            say_json(&serde_json::json!({
+                "rule": rule.name, "mode": rule.mode, "cost": rule.cost, "cost_max": COST_MAX,
+                "file": rule.source, "line": rule.line,
+            }))?;
+        } else {
+            let cost = HumanCount(rule.cost.into()).to_string();
+            say(format_args!(
+                "{cost:>8} of {}  {} ({}:{})",
+                HumanCount(u64::from(COST_MAX)),
+                rule.name,
+                rule.source,
+                rule.line
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 fn test(paths: &Paths) -> Result<Done> {

@@ -40,8 +40,18 @@ pub(super) struct Today {
 }
 
 /// The count, kept from page to page.
-#[derive(Debug, Default)]
-pub(super) struct Counting(Mutex<Counted>);
+#[derive(Debug)]
+pub(super) struct Counting {
+    counted: Mutex<Counted>,
+    /// Most decisions read at once.
+    decisions_max: usize,
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self::of_at_most(DECISIONS_MAX)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Counted {
@@ -53,9 +63,17 @@ struct Counted {
 }
 
 impl Counting {
+    /// A count that reads at most so many decisions at once, rounded up to whole pages of 500.
+    pub(super) fn of_at_most(decisions_max: usize) -> Self {
+        Self {
+            counted: Mutex::default(),
+            decisions_max,
+        }
+    }
+
     /// What was done since midnight, as of a moment ago. Blocks.
     pub(super) fn today(&self, reader: &Reader, now: Timestamp) -> Result<Arc<Today>, Error> {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let midnight = midnight(now);
         if counted.midnight != Some(midnight) {
             counted.midnight = Some(midnight);
@@ -66,7 +84,7 @@ impl Counting {
             .read_at
             .is_some_and(|at| now.duration_since(at).abs() < FRESH);
         if !is_fresh {
-            let newer = newer(reader, counted.newest, midnight)?;
+            let newer = newer(reader, counted.newest, midnight, self.decisions_max)?;
             let today = Arc::make_mut(&mut counted.today);
             newer.decisions.iter().for_each(|it| today.add(it));
             today.since = today.since.or(newer.since);
@@ -84,8 +102,13 @@ struct Newer {
     since: Option<Timestamp>,
 }
 
-/// The decisions of today after leaf `after`.
-fn newer(reader: &Reader, after: Option<u64>, midnight: Timestamp) -> Result<Newer, Error> {
+/// The decisions of today after leaf `after`, about `max` of them, the newest.
+fn newer(
+    reader: &Reader,
+    after: Option<u64>,
+    midnight: Timestamp,
+    max: usize,
+) -> Result<Newer, Error> {
     let mut found = Newer {
         decisions: Vec::new(),
         newest: None,
@@ -110,7 +133,7 @@ fn newer(reader: &Reader, after: Option<u64>, midnight: Timestamp) -> Result<New
         if is_last || found.decisions.len() == had {
             break;
         }
-        if found.decisions.len() >= DECISIONS_MAX {
+        if found.decisions.len() >= max {
             found.since = found.decisions.iter().map(|it| it.at).min();
             break;
         }

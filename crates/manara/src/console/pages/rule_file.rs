@@ -468,7 +468,7 @@ fn read(
         may_change: session.role.may_change_rules(),
         read_only: book.read_only(),
         approval: book.approval(),
-        not_in_force: not_in_force(&state.overview(), newest.as_ref(), &is),
+        not_in_force: not_in_force(&state.overview(), newest.as_ref(), now.as_deref()),
         base: hex::encode(rule_text_sha256(&is)),
         plain: text::verbatim(&text),
         line,
@@ -490,12 +490,13 @@ fn read(
 fn not_in_force(
     extra: &OverviewExtra,
     newest: Option<&RuleFileVersion>,
-    is: &str,
+    now: Option<&str>,
 ) -> Option<&'static str> {
     if extra.rule_problems.is_empty() {
         return None;
     }
-    let changed = newest.is_none_or(|it| it.sha256 != rule_text_sha256(is));
+    let is_new = |now| newest.is_none_or(|it| it.sha256 != rule_text_sha256(now));
+    let changed = now.is_some_and(is_new);
     Some(if changed {
         "This file as it is on disk is not in force: somebody changed it outside the console, or saved it half-way, and the rules do not check. What it held before goes on working; it is in the history."
     } else {

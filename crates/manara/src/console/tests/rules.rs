@@ -506,6 +506,10 @@ async fn a_half_saved_file_is_told_of_and_mended_here() {
         ],
     );
     noor.get("/").await.is(StatusCode::OK, &["not in force"]);
+    noor.get("/rules/files/more.rules")
+        .await
+        .is(StatusCode::OK, &["Another file does not check"])
+        .says_not(&["saved it half-way"]);
     let page = noor.get(FILE).await.is(
         StatusCode::OK,
         &[
@@ -709,6 +713,49 @@ async fn what_each_rule_did_today_is_counted_once() {
     noor.get("/rules")
         .await
         .is(StatusCode::OK, &["remove 2", "enqueue 2"]);
+}
+
+#[tokio::test]
+async fn a_busy_day_is_counted_from_a_time_that_is_named() {
+    let it = desk(&[("links.rules", LINKS)], false);
+    let events: Vec<NewEvent> = (0..1_100)
+        .map(|n| event(&format!("p-{n}"), "same"))
+        .collect();
+    it.app
+        .store
+        .write_blocking(move |tx| tx.record_events(events))
+        .unwrap();
+    for (max, counted, is_named) in [(500, 500, true), (10_000, 1_100, false)] {
+        let counting = Counting::of_at_most(max);
+        let read = |reader: &Reader| Ok(counting.today(reader, clock::<0>()).unwrap());
+        let today = it.app.store.read(read).unwrap();
+        let did = &today.rules[&"slogan".parse().unwrap()];
+        assert_eq!((did.live, today.since.is_some()), (counted, is_named));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_comes_back_from_its_history() {
+    let it = desk(&[("links.rules", LINKS)], false);
+    let mut noor = it.person("noor", Role::Policy);
+    std::fs::remove_file(it.folder.join("links.rules")).unwrap();
+    it.book.look(&it.app.store).await;
+    noor.get("/rules").await.is(
+        StatusCode::OK,
+        &["not there any more", "/rules/files/links.rules/history"],
+    );
+    let back = "/rules/files/links.rules/return";
+    let version = noor.get("/rules/files/links.rules/versions/1").await;
+    let fields = hidden(&version.body, back);
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    noor.post(back, &fields)
+        .await
+        .is(StatusCode::SEE_OTHER, &[]);
+    assert_eq!(it.on_disk("links.rules"), LINKS);
+    it.verify();
 }
 
 #[tokio::test]
