@@ -551,8 +551,11 @@ fn quantifier(
     })
 }
 
+/// The element of a list by its place.
+type ElementFn = fn(usize) -> Bound<'static>;
+
 /// The event's links or media, which are by far the most common lists, and how an element is bound.
-fn own_list(list: &Typed) -> Option<(Field, fn(usize) -> Bound<'static>)> {
+fn own_list(list: &Typed) -> Option<(Field, ElementFn)> {
     match list.kind {
         Kind::Field(field @ Field::ContentLinks) => Some((field, Bound::Link)),
         Kind::Field(field @ Field::ContentMedia) => Some((field, Bound::Medium)),
@@ -564,7 +567,7 @@ fn own_list(list: &Typed) -> Option<(Field, fn(usize) -> Bound<'static>)> {
 fn quantifier_over(
     which: Macro,
     field: Field,
-    element: fn(usize) -> Bound<'static>,
+    element: ElementFn,
     slot: usize,
     body: BoolFn,
 ) -> BoolFn {

@@ -182,6 +182,7 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
         banks: BTreeMap::new(),
         names: HashMap::new(),
         counters: BTreeMap::new(),
+        counter_hashes: Vec::new(),
         lexicons: Lexicons::default(),
     };
     let mut found: Vec<Diagnostic> = Vec::new();
