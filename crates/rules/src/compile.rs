@@ -551,11 +551,11 @@ fn quantifier(
     })
 }
 
-/// The element of a list by its place.
-type ElementFn = fn(usize) -> Bound<'static>;
+/// Binds the element of a list by its place.
+type BindFn = fn(usize) -> Bound<'static>;
 
 /// The event's links or media, which are by far the most common lists, and how an element is bound.
-fn own_list(list: &Typed) -> Option<(Field, ElementFn)> {
+fn own_list(list: &Typed) -> Option<(Field, BindFn)> {
     match list.kind {
         Kind::Field(field @ Field::ContentLinks) => Some((field, Bound::Link)),
         Kind::Field(field @ Field::ContentMedia) => Some((field, Bound::Medium)),
@@ -567,7 +567,7 @@ fn own_list(list: &Typed) -> Option<(Field, ElementFn)> {
 fn quantifier_over(
     which: Macro,
     field: Field,
-    element: ElementFn,
+    element: BindFn,
     slot: usize,
     body: BoolFn,
 ) -> BoolFn {
