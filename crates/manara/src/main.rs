@@ -17,6 +17,7 @@ mod evaluate;
 mod flood;
 mod forms;
 mod guard;
+mod lsp;
 mod matcher;
 mod media;
 mod past;

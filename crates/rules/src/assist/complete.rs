@@ -50,7 +50,7 @@ pub fn complete(text: &str, offset: usize, around: &Around<'_>) -> Vec<Completio
     if situation.place == Place::Nothing {
         return Vec::new();
     }
-    let known = Known::of(&read, around);
+    let known = Known::of(&read, around, Some(situation.before));
     let on = situation.item.as_ref();
     let scope = Scope {
         read: &read,
@@ -366,12 +366,20 @@ fn members(dot: usize, floor: usize, scope: &Scope<'_, '_>) -> Vec<Candidate> {
         Receiver::Named(on) => methods(on).collect(),
         Receiver::Value(Type::Entity(EntityType::Media)) => of_path("m").collect(),
         Receiver::Value(ty) => On::of(&ty).map_or_else(Vec::new, |on| methods(on).collect()),
-        Receiver::Unknown => [On::Text, On::List, On::Time, On::Duration]
-            .into_iter()
-            .flat_map(methods)
-            .chain(of_path("m"))
-            .collect(),
+        Receiver::Unknown => of_anything(),
     }
+}
+
+/// What could stand behind something that cannot be read.
+fn of_anything() -> Vec<Candidate> {
+    let receivers = [On::Text, On::List, On::Time, On::Duration];
+    let mut found: Vec<Candidate> = Vec::new();
+    for candidate in receivers.into_iter().flat_map(methods).chain(of_path("m")) {
+        if found.iter().all(|other| other.label != candidate.label) {
+            found.push(candidate);
+        }
+    }
+    found
 }
 
 fn of_root(root: &str, scope: &Scope<'_, '_>) -> Vec<Candidate> {

@@ -40,7 +40,7 @@ pub fn definition(text: &str, offset: usize, around: &Around<'_>) -> Option<Defi
     let read = Read::of(text)?;
     let cursor = read.cursor(offset);
     let (kind, name, _) = named_at(&read, &cursor)?;
-    let known = Known::of(&read, around);
+    let known = Known::of(&read, around, None);
     let declared = known.find(kind, &name)?;
     let source = match declared.source {
         None => None,

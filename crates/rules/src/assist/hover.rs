@@ -50,7 +50,7 @@ pub fn hover(text: &str, offset: usize, around: &Around<'_>) -> Option<Hover> {
     if read.token(at) == Token::Word {
         (cursor.before, cursor.word) = (at, read.span(at));
     }
-    let known = Known::of(&read, around);
+    let known = Known::of(&read, around, None);
     let situation = situate(&read, &cursor);
     let item = situation.item.as_ref();
     let scope = Scope {

@@ -28,7 +28,6 @@ pub(super) struct Declared {
     pub(super) kind: ItemKind,
     pub(super) name: String,
     pub(super) name_span: Span,
-    pub(super) span: Span,
     /// Its number among the other files; `None` for the text itself.
     pub(super) source: Option<usize>,
     /// As written.
@@ -36,12 +35,12 @@ pub(super) struct Declared {
 }
 
 impl Known {
-    /// Everything named in the text and in the other files.
-    pub(super) fn of(read: &Read<'_>, around: &Around<'_>) -> Self {
+    /// Everything named in the text and in the other files, but for the token that is being written.
+    pub(super) fn of(read: &Read<'_>, around: &Around<'_>, written: Option<usize>) -> Self {
         let mut known = Self::default();
         known.banks.extend(around.banks.iter().cloned());
         known.sets.extend(around.sets.iter().cloned());
-        known.take(read, None);
+        known.take(read, None, written);
         let mut room = OTHERS_BYTES_MAX;
         for (number, source) in around.other_sources.iter().enumerate() {
             let Some(left) = room.checked_sub(source.text.len()) else {
@@ -49,7 +48,7 @@ impl Known {
             };
             room = left;
             if let Some(read) = Read::of(&source.text) {
-                known.take(&read, Some(number));
+                known.take(&read, Some(number), None);
             }
         }
         known
@@ -64,41 +63,39 @@ impl Known {
         self.of_kind(kind).find(|declared| declared.name == name)
     }
 
-    fn take(&mut self, read: &Read<'_>, source: Option<usize>) {
+    fn take(&mut self, read: &Read<'_>, source: Option<usize>, written: Option<usize>) {
         let items = read.items();
         let declared = items.iter().filter_map(|item| declared(read, item, source));
         self.declared.extend(declared);
+        let named = Named { read, written };
         for at in 0..read.len() {
             match read.token(at) {
-                Token::Word => self.take_word(read, at),
+                Token::Word => self.take_word(&named, at),
                 // A find that a test asserts: `"bank": "…"`.
                 Token::Colon if at > 0 && matches!(read.text_of(at - 1), "\"bank\"" | "'bank'") => {
-                    self.banks.extend(name_at(read, at + 1));
+                    self.banks.extend(named.text(at + 1));
                 }
                 _ => {}
             }
         }
     }
 
-    fn take_word(&mut self, read: &Read<'_>, at: usize) {
+    fn take_word(&mut self, named: &Named<'_, '_>, at: usize) {
+        let read = named.read;
         let called = read.token(at + 1) == Token::OpenParen;
-        let argument = || name_at(read, at + 2);
+        let argument = || named.text(at + 2);
+        let is_given = || read.previous_word(at) == "given";
         match read.word(at) {
             "bank" if called => self.banks.extend(argument()),
             "set" if called => self.sets.extend(argument()),
-            "set" if read.previous_word(at) == "given" => self.sets.extend(name_at(read, at + 1)),
+            "set" if is_given() => self.sets.extend(named.text(at + 1)),
             "hasLabel" if called => self.labels.extend(argument()),
-            "members" => self.banks.extend(name_at(read, at + 1)),
-            "policy" => {
-                let name = read.name(at + 1).map(|name| name.node);
-                self.policies.extend(name.filter(|name| is_name(name)));
-            }
-            "label" if read.previous_word(at) == "given" => {
-                self.labels.extend(name_at(read, at + 2));
-            }
-            "label" if called => self.labels.extend(first_text(read, at + 2)),
-            "enqueue" if called => self.queues.extend(first_text(read, at + 2)),
-            "refer" | "notify" if called => self.receivers.extend(first_text(read, at + 2)),
+            "members" => self.banks.extend(named.text(at + 1)),
+            "policy" => self.policies.extend(named.name(at + 1)),
+            "label" if is_given() => self.labels.extend(named.text(at + 2)),
+            "label" if called => self.labels.extend(named.first_text(at + 2)),
+            "enqueue" if called => self.queues.extend(named.first_text(at + 2)),
+            "refer" | "notify" if called => self.receivers.extend(named.first_text(at + 2)),
             _ => {}
         }
     }
@@ -111,22 +108,45 @@ fn declared(read: &Read<'_>, item: &Item, source: Option<usize>) -> Option<Decla
         kind: item.kind,
         name: name.node,
         name_span: name.span,
-        span,
         source,
         text: span.of(read.text).to_owned(),
     })
 }
 
-fn name_at(read: &Read<'_>, at: usize) -> Option<String> {
-    read.value_of(at).filter(|name| is_name(name))
+/// The names a text uses.
+struct Named<'a, 't> {
+    read: &'a Read<'t>,
+    /// The token that is being written.
+    written: Option<usize>,
 }
 
-/// The first text among an effect's arguments, with or without a target before it.
-fn first_text(read: &Read<'_>, at: usize) -> Option<String> {
-    let has_target = read.token(at) == Token::Word && read.token(at + 1) == Token::Comma;
-    name_at(read, if has_target { at + 2 } else { at })
+impl Named<'_, '_> {
+    /// The name that is this text.
+    fn text(&self, at: usize) -> Option<String> {
+        let is_written = self.written == Some(at);
+        let value = if is_written {
+            None
+        } else {
+            self.read.value_of(at)
+        };
+        value.filter(|name| is_name(name))
+    }
+
+    /// The name that begins here, with quotes or without.
+    fn name(&self, at: usize) -> Option<String> {
+        let is_written = self.written == Some(at);
+        let name = if is_written { None } else { self.read.name(at) };
+        name.map(|name| name.node).filter(|name| is_name(name))
+    }
+
+    /// The first text among an effect's arguments, with or without a target before it.
+    fn first_text(&self, at: usize) -> Option<String> {
+        let read = self.read;
+        let has_target = read.token(at) == Token::Word && read.token(at + 1) == Token::Comma;
+        self.text(if has_target { at + 2 } else { at })
+    }
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 64 && !name.contains(char::is_control)
+    !name.is_empty() && name.len() <= 64 && !name.contains(|c: char| c.is_control() || c == '$')
 }

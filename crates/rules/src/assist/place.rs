@@ -4,7 +4,7 @@ use super::read::{Cursor, Inside, Item, ItemKind, Read};
 use super::words::WordPlace;
 use crate::diagnostic::Span;
 use crate::lexer::Token;
-use crate::parser::{COUNTER_CLAUSES, RULE_CLAUSES, TEST_PARTS};
+use crate::parser::{COUNTER_CLAUSES, ITEMS, RULE_CLAUSES, TEST_PARTS};
 
 /// What may be written at the cursor, and what it replaces.
 #[derive(Debug)]
@@ -104,7 +104,10 @@ pub(super) fn situate(read: &Read<'_>, cursor: &Cursor) -> Situation {
         Inside::Code => {}
     }
     let Some(item) = situation.item.clone() else {
-        situation.place = Place::Words(WordPlace::Item);
+        // Behind the word itself comes a name of the author's choice.
+        if !ITEMS.contains(&read.previous_word(cursor.before)) {
+            situation.place = Place::Words(WordPlace::Item);
+        }
         return situation;
     };
     let within = Within {
