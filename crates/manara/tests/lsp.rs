@@ -233,7 +233,7 @@ fn completion_hover_definition_and_outline_know_the_other_files() {
         &this,
         "rule r {\n  when \"راية\" == \"\" and bursts > 3 and ha\n}\n",
     );
-    let completed = editor.at("textDocument/completion", &this, 1, 40);
+    let completed = editor.at("textDocument/completion", &this, 1, 41);
     let first = &completed["items"][0];
     assert_eq!(
         (
@@ -244,7 +244,7 @@ fn completion_hover_definition_and_outline_know_the_other_files() {
         (
             &json!("has"),
             &json!(2),
-            &json!({ "newText": "has(${1:field})", "range": range(1, 38, 40) })
+            &json!({ "newText": "has(${1:field})", "range": range(1, 39, 41) })
         )
     );
     let hover = editor.at("textDocument/hover", &this, 1, 26);

@@ -449,9 +449,10 @@ fn call(function: &Function) -> String {
         .enumerate()
         .map(|(at, param)| {
             let place = at + 1;
-            match library::is_text(param) {
-                true => format!("\"${{{place}:{}}}\"", param.name),
-                false => format!("${{{place}:{}}}", param.name),
+            if library::is_text(param) {
+                format!("\"${{{place}:{}}}\"", param.name)
+            } else {
+                format!("${{{place}:{}}}", param.name)
             }
         })
         .collect();

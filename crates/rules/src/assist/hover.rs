@@ -307,25 +307,23 @@ impl<'t> Pointed<'_, 't> {
 
 /// What a counter reads, and how exactly.
 fn reads(counter: &Counter) -> String {
-    let (span, bucket) = (counter.window.span(), counter.window.bucket());
-    let (span, bucket) = (show_duration(span), show_duration(bucket));
-    let ty = &counter.ty;
-    match counter.function {
+    let (window, ty) = (counter.window, &counter.ty);
+    let span = show_duration(window.span());
+    let what = match counter.function {
+        CounterFunction::Count => "events",
+        CounterFunction::Distinct => "different values",
+        CounterFunction::Sum => "the sum",
         CounterFunction::Last => {
-            format!("`{ty}`: the value of the event before, if it is no older than {span}")
+            return format!("`{ty}`: the value of the event before, if it is no older than {span}");
         }
-        _ => {
-            let what = match counter.function {
-                CounterFunction::Distinct => "different values",
-                CounterFunction::Sum => "the sum",
-                _ => "events",
-            };
-            let late = show_duration(counter.window.lateness());
-            format!(
-                "`{ty}`: {what} over {span}, in buckets of {bucket}: up to {bucket} more than was asked for is counted. Events may come {late} late"
-            )
-        }
-    }
+    };
+    let (bucket, late) = (
+        show_duration(window.bucket()),
+        show_duration(window.lateness()),
+    );
+    format!(
+        "`{ty}`: {what} over {span}, in buckets of {bucket}: up to {bucket} more than was asked for is counted. Events may come {late} late"
+    )
 }
 
 fn lexicon(declared: &Declared, place: &str) -> String {

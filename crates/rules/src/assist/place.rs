@@ -361,7 +361,7 @@ impl<'t> Within<'_, 't> {
             (_, "label") if before_that == "given" => {
                 Place::Plain(&["account", "content", "space"])
             }
-            (Token::Text, _) | (Token::Int | Token::Float | Token::Duration, _) => {
+            (Token::Text | Token::Int | Token::Float | Token::Duration, _) => {
                 Place::Clauses(WordPlace::Test)
             }
             _ => Place::Nothing,

@@ -2,7 +2,7 @@
 
 use super::{Around, Offsets, complete, definition, hover, outline};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A question about a text. Offsets are in UTF-16 units.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,5 +95,5 @@ pub fn answer(question: &Question, around: &Around<'_>) -> Value {
 
 fn value(found: &impl Serialize) -> Value {
     // These are texts, numbers and lists, which JSON has.
-    serde_json::to_value(found).unwrap_or_else(|_| json!(null))
+    serde_json::to_value(found).unwrap_or(Value::Null)
 }

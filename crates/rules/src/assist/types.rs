@@ -256,25 +256,26 @@ fn is_value_word(word: &str) -> bool {
     !matches!(word, "" | "and" | "or" | "not" | "in")
 }
 
-/// The names an expression begins with, each part of which nests as deep as the parser allows.
+/// The names an expression begins with. It nests no deeper than the parser allows.
 fn names_in<'e>(expr: &'e Expr, names: &mut Vec<&'e str>) {
-    match &expr.kind {
-        ExprKind::Name(name) => names.push(name),
+    let parts: Vec<&Expr> = match &expr.kind {
+        ExprKind::Name(name) => {
+            names.push(name);
+            return;
+        }
         ExprKind::List(items) | ExprKind::And(items) | ExprKind::Or(items) => {
-            items.iter().for_each(|item| names_in(item, names));
+            items.iter().collect()
         }
-        ExprKind::Field(inner, _) | ExprKind::Not(inner) | ExprKind::Negate(inner) => {
-            names_in(inner, names);
-        }
-        ExprKind::Index(left, right) | ExprKind::Binary(_, left, right) => {
-            names_in(left, names);
-            names_in(right, names);
-        }
-        ExprKind::Choose(a, b, c) => [a, b, c].into_iter().for_each(|e| names_in(e, names)),
+        ExprKind::Field(inner, _) | ExprKind::Not(inner) | ExprKind::Negate(inner) => vec![inner],
+        ExprKind::Index(left, right) | ExprKind::Binary(_, left, right) => vec![left, right],
+        ExprKind::Choose(a, b, c) => vec![a, b, c],
         ExprKind::Call { receiver, args, .. } => {
-            receiver.iter().for_each(|e| names_in(e, names));
-            args.iter().for_each(|arg| names_in(&arg.value, names));
+            let args = args.iter().map(|arg| &arg.value);
+            receiver.as_deref().into_iter().chain(args).collect()
         }
-        _ => {}
+        _ => return,
+    };
+    for part in parts {
+        names_in(part, names);
     }
 }
