@@ -419,7 +419,7 @@ fn words_are_explained_where_they_stand() {
     );
     hovers(
         "rule r { o|n post.created }",
-        "`on type, …`\n\nThe event types it is about; without it, every event.",
+        "`on type, …`\n\nThe event types it is about, at most 64; without it, every event.",
     );
     hovers(
         "rule r { on post.cre|ated }",
@@ -451,7 +451,7 @@ fn words_are_explained_where_they_stand() {
     );
     hovers(
         "test \"x\" { ex|pect nothing }",
-        "`expect …`\n\nWhat the rules are to do: exactly these actions of live rules (details left out may be anything), `nothing`, `verdict NAME`, `no verdict NAME`.",
+        "`expect …`\n\nWhat the rules are to do: exactly these actions, of rules that are `live` on all events or a share (details left out may be anything), or what is listed below.",
     );
     hovers("rule r { // wh|en", "nothing");
     hovers("rule r { reason \"wh|en\" }", "nothing");
