@@ -49,6 +49,40 @@ pub(crate) fn load(store: &Store, matcher: &Matcher) -> Result<BankCursor, Store
     Ok(cursor)
 }
 
+/// Loads these banks, and those that forbid their matches.
+pub(crate) fn load_for(
+    store: &Store,
+    matcher: &Matcher,
+    asked: &[BankName],
+) -> Result<(), StoreError> {
+    let mut batch: Vec<Change> = Vec::new();
+    store.read(|reader| {
+        let wanted: Vec<BankName> = reader
+            .banks()?
+            .into_iter()
+            .filter(|bank| asked.contains(&bank.name) || bank.settings.is_negative())
+            .map(|bank| bank.name)
+            .collect();
+        reader.bank_changes(&BankCursor::default(), &mut |change| {
+            let bank = match &change {
+                BankChange::Bank { name: bank, .. }
+                | BankChange::Member { bank, .. }
+                | BankChange::Settings { bank, .. }
+                | BankChange::Removed { bank, .. } => bank,
+            };
+            if wanted.contains(bank) {
+                put(matcher, &mut batch, change);
+            }
+            if batch.len() >= BATCH {
+                matcher.apply(batch.drain(..));
+            }
+        })
+    })?;
+    matcher.apply(batch);
+    matcher.tend();
+    Ok(())
+}
+
 /// The same, with the image hashes from the file that an earlier run left, as far as it goes.
 pub(crate) fn load_with(
     store: &Store,

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     /// Empty: `rules` in the data directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rules: Option<PathBuf>,
+    /// Whether what goes live from the console waits for a second person.
+    pub(crate) rules_approval: bool,
     pub(crate) origin: String,
     pub(crate) limits: Limits,
     pub(crate) media: Media,
@@ -101,6 +103,7 @@ impl Default for Config {
             listen: "127.0.0.1:8080".into(),
             public_url: None,
             rules: None,
+            rules_approval: false,
             origin: "manara.example/audit".into(),
             limits: Limits {
                 body_bytes: 32 * 1024 * 1024,

@@ -16,6 +16,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+/// How often, and how far apart, a lock that somebody holds is tried again.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// A data directory that exists.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir(PathBuf);
@@ -74,7 +78,17 @@ impl DataDir {
             .truncate(false)
             .open(&path);
         let mut file = opened.with_context(|| format!("opening {}", path.display()))?;
-        match file.try_lock() {
+        // A server that was killed a moment ago may have been starting a media worker, which has the lock until it
+        // has begun; that takes milliseconds.
+        let mut locked = file.try_lock();
+        for _ in 0..LOCK_TRIES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();

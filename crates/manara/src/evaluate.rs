@@ -63,6 +63,11 @@ impl Pending {
         self.begun.is_done() && self.with_withheld.as_ref().is_none_or(Begun::is_done)
     }
 
+    /// What was begun for the matches that count.
+    pub(crate) fn begun(&self) -> &Begun {
+        &self.begun
+    }
+
     /// All matches, in the order in which they were found.
     pub(crate) fn matches(&self) -> &[Match] {
         &self.matches

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 found nothing, or refused; 2 error.
 
 mod api;
+mod backtest;
 mod bankfile;
 mod banks;
 mod bits;
@@ -23,6 +24,7 @@ mod media;
 mod past;
 mod pipeline;
 mod recent;
+mod rule_schema;
 mod rulebook;
 mod scan;
 mod server;

@@ -255,7 +255,9 @@ async fn load(
             .context("loading banks")?
             .context("loading banks")?;
     let follower = Follower::new(store.clone(), Arc::clone(&matcher), cursor, index);
-    let rulebook = Arc::new(Rulebook::open(rules, &store).await?);
+    let approval = shared.config.rules_approval;
+    let rulebook = Rulebook::open(rules, &store).await?;
+    let rulebook = Arc::new(rulebook.with_approval(approval));
     let keeper = {
         let (store, matcher, rules) = (store.clone(), Arc::clone(&matcher), rulebook.rules());
         let settings = shared
@@ -269,6 +271,11 @@ async fn load(
         .context("reading the log for counters")??
     };
     let keeper = Arc::new(keeper);
+    for set in keeper.missing_sets() {
+        tracing::warn!(
+            "a rule asks set {set}, which does not exist, so that the answer is unknown and the rule may not fire until somebody makes it (`manara set create {set}`)"
+        );
+    }
     rulebook.remember_with(Arc::clone(&keeper));
     for bank in rulebook.missing_banks(|name| matcher.knows(name)) {
         tracing::warn!(
@@ -457,7 +464,8 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
     let link = token
         .as_ref()
         .map(|token| format!("{}/setup?token={token}", public.trim_end_matches('/')));
-    let (extra, searched) = (Arc::clone(shared), Arc::clone(shared));
+    let (extra, ruled) = (Arc::clone(shared), Arc::clone(shared));
+    let searched = Arc::clone(shared);
     let recent = shared.config.recent;
     let state = console::ConsoleState::new(console::ConsoleOptions {
         store: shared.store.clone(),
@@ -466,6 +474,7 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
         now: clock::now,
         random: clock::random::<32>,
         overview: Arc::new(move || overview(&extra)),
+        rulebook: Arc::new(move || Some(Arc::clone(&ruled.pipeline()?.rulebook))),
         recent,
         similar: Arc::new(move || similar_uploads(&searched, recent)),
     });

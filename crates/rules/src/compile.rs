@@ -9,6 +9,7 @@ use crate::env::{self, Bound, Ctx, Shared};
 use crate::library::{Answer, EachText, Function, How, Input, Operand, Prepared, Run};
 use crate::memory::Remembered;
 use crate::ops;
+use crate::schema::Field;
 use crate::typed::{Kind, LIST_MAX, Literal, Macro, Place, TextFunction, Typed};
 use crate::types::Type;
 use jiff::{SignedDuration, Timestamp};
@@ -147,6 +148,17 @@ fn bool_fn(typed: &Typed, shared: &mut Shared) -> BoolFn {
             receiver,
             arg: Some(arg),
         } => text_test(*function, receiver, arg, shared),
+        // The function that most rules of one set ask, of a text that is looked through once: worth a
+        // closure without further calls.
+        Kind::Call {
+            subject: Some(subject),
+            prepared: Prepared::Phrase(phrase),
+            ..
+        } => {
+            let (place, phrase) = (subject.place(), *phrase);
+            let text = text_fn(subject, shared);
+            Box::new(move |ctx| Some(ctx.contains_phrase(place.now(ctx), &text(ctx)?, phrase)))
+        }
         Kind::Call { function, .. } => match function.how {
             How::Run {
                 run: Run::Bool(run),
@@ -404,9 +416,11 @@ fn membership(item: &Typed, list: &Typed, shared: &mut Shared) -> BoolFn {
     };
     let (ty, list) = (of.clone(), list_fn(list, shared));
     let equal = equal_to_element(item, &ty, shared);
+    let item_is_known = has(item, shared);
     Box::new(move |ctx| {
-        let mut found = Some(false);
+        let (mut found, mut is_empty) = (Some(false), true);
         list(ctx, &mut |ctx, element| {
+            is_empty = false;
             match element.and_then(|element| equal(ctx, element)) {
                 Some(true) => {
                     found = Some(true);
@@ -417,7 +431,12 @@ fn membership(item: &Typed, list: &Typed, shared: &mut Shared) -> BoolFn {
             }
             ControlFlow::Continue(())
         })?;
-        found
+        // Where there was nothing to compare it with, an unknown item is still unknown.
+        if is_empty {
+            found.filter(|_| item_is_known(ctx) == Some(true))
+        } else {
+            found
+        }
     })
 }
 
@@ -531,6 +550,22 @@ fn quantifier(
 
 fn list_fn(typed: &Typed, shared: &mut Shared) -> ListFn {
     match &typed.kind {
+        Kind::Field(field @ (Field::ContentLinks | Field::ContentMedia)) => {
+            let field = *field;
+            let element = if field == Field::ContentMedia {
+                Bound::Medium
+            } else {
+                Bound::Link
+            };
+            Box::new(move |ctx, visit| {
+                for index in 0..ctx.len(field)? {
+                    if visit(ctx, Some(element(index))).is_break() {
+                        break;
+                    }
+                }
+                Some(())
+            })
+        }
         Kind::Field(field) => {
             let field = *field;
             Box::new(move |ctx, visit| {

@@ -28,6 +28,8 @@ const FEW_MATCHES: usize = 16;
 pub(crate) struct Shared {
     /// Texts written in rules, by number.
     pub(crate) literals: Vec<Box<str>>,
+    /// Sets kept by operators that rules ask.
+    pub(crate) sets: std::collections::BTreeSet<Box<str>>,
     /// Phrases asked for with `containsPhrase`, all looked for in one pass over a text.
     phrases: PhraseIndex,
     phrases_len: u64,
@@ -46,11 +48,7 @@ impl Shared {
     /// Numbers a phrase; the number is what [`Ctx::contains_phrase`] asks for.
     pub(crate) fn add_phrase(&mut self, phrase: &Phrase, level: Level) -> Result<u64, TermError> {
         let number = self.phrases_len;
-        let options = TermOptions {
-            level,
-            ..TermOptions::default()
-        };
-        self.phrases.insert_with(number, phrase, &options)?;
+        insert_at(&mut self.phrases, number, phrase, level)?;
         self.phrases_len += 1;
         Ok(number)
     }
@@ -63,6 +61,20 @@ impl Shared {
         numbers.dedup();
         numbers
     }
+}
+
+/// Adds a phrase that is looked for at a level.
+pub(crate) fn insert_at(
+    index: &mut PhraseIndex,
+    key: u64,
+    phrase: &Phrase,
+    level: Level,
+) -> Result<(), TermError> {
+    let options = TermOptions {
+        level,
+        ..TermOptions::default()
+    };
+    index.insert_with(key, phrase, &options)
 }
 
 /// What of the event a value is, for which costly things are computed once.
@@ -377,8 +389,8 @@ impl<'a> Ctx<'a> {
                     <= lookup
                         .distance_max
                         .unwrap_or_else(|| m.signal_type.default_distance())
-                && reaches(m, lookup.quality_min)
                 && ctx.is_in(&m.field, lookup.target)
+                && reaches(m, lookup.quality_min)
         })
     }
 
@@ -460,16 +472,11 @@ impl<'a> Ctx<'a> {
     // ---- what is computed once ----
 
     pub(crate) fn contains_phrase(&self, origin: Origin, text: &str, phrase: u64) -> bool {
-        match self.text_memo(origin) {
-            Some(memo) => memo
-                .phrases(|text| self.shared.phrases_in(text))
-                .binary_search(&phrase)
-                .is_ok(),
-            None => self
-                .shared
-                .phrases_in(&normalise(text))
-                .binary_search(&phrase)
-                .is_ok(),
+        let find = |text: &Normalised| self.shared.phrases_in(text);
+        let kept = kept_at(origin).and_then(|place| self.memo.phrases(place, text, find));
+        match kept {
+            Some(found) => found.binary_search(&phrase).is_ok(),
+            None => find(&normalise(text)).binary_search(&phrase).is_ok(),
         }
     }
 
@@ -478,14 +485,7 @@ impl<'a> Ctx<'a> {
         let Origin::Field(field) = origin else {
             return None;
         };
-        let place = match field {
-            Field::ContentText => 0,
-            Field::AccountHandle => 1,
-            Field::AccountDisplayName => 2,
-            Field::SpaceName => 3,
-            _ => return None,
-        };
-        self.memo.text(place, self.text(field)?)
+        self.memo.text(kept_at(origin)?, self.text(field)?)
     }
 
     fn content_memo(&self) -> Option<TextMemo<'a>> {
@@ -500,6 +500,17 @@ impl<'a> Ctx<'a> {
             Origin::Found(index) => self.memo.found(content).get(index),
             _ => None,
         }
+    }
+}
+
+/// The place at which what is known of a text is kept, for the event's own texts.
+fn kept_at(origin: Origin) -> Option<usize> {
+    match origin {
+        Origin::Field(Field::ContentText) => Some(0),
+        Origin::Field(Field::AccountHandle) => Some(1),
+        Origin::Field(Field::AccountDisplayName) => Some(2),
+        Origin::Field(Field::SpaceName) => Some(3),
+        _ => None,
     }
 }
 

@@ -3,7 +3,9 @@
 
 use crate::env::{Ctx, Memo};
 use crate::explain::explain_fully;
+use crate::memory::{Memory, Nothing};
 use crate::ruleset::RuleSet;
+use crate::state::{OfEvent, Past, Readings};
 use manara_model::{Facts, Name};
 use serde::Serialize;
 
@@ -59,9 +61,35 @@ impl RuleSet {
     /// assert_eq!(line(4), "2 account.age = unknown (account.created_at is missing)");
     /// ```
     pub fn explain(&self, facts: &Facts<'_>, rule_name: &str) -> Option<Explained> {
+        self.explain_remembering(facts, rule_name, &Nothing)
+    }
+
+    /// The same with what is known of what happened before: labels, strikes and sets, and what counters
+    /// read for this event.
+    pub fn explain_with(
+        &self,
+        facts: &Facts<'_>,
+        rule_name: &str,
+        readings: &Readings,
+        past: &dyn Past,
+    ) -> Option<Explained> {
+        let memory = OfEvent {
+            facts,
+            readings,
+            past,
+        };
+        self.explain_remembering(facts, rule_name, &memory)
+    }
+
+    fn explain_remembering(
+        &self,
+        facts: &Facts<'_>,
+        rule_name: &str,
+        memory: &dyn Memory,
+    ) -> Option<Explained> {
         let (rule, program) = self.rule_named(rule_name)?;
         let memo = Memo::default();
-        let ctx = Ctx::new(facts, self.shared(), &memo);
+        let ctx = Ctx::new(facts, self.shared(), &memo).remembering(memory);
         let full = explain_fully(&program.when, program.start, &rule.text, &ctx);
         let line = |line: crate::explain::FullLine| ExplainedLine {
             depth: line.depth,

@@ -17,7 +17,7 @@ use crate::explain::{Explanation, explain};
 use crate::memory::{Memory, Nothing, Remembered, Sets};
 use crate::ruleset::{CounterFunction, Program, Rule, RuleSet};
 use crate::state::{OfEvent, Past, Readings};
-use manara_model::{Effect, EntityType, Facts, Mode, Verdict};
+use manara_model::{Effect, EntityType, Facts, Mode, RuleMode, Verdict};
 use std::sync::Arc;
 
 /// What the rules make of an event before it is known what happened earlier. Made by [`RuleSet::begin`].
@@ -57,6 +57,15 @@ impl RuleSet {
         self.begin_those(facts, sets, keys, running)
     }
 
+    /// The same with drafts, as if they were running; rules that are off stay so.
+    pub fn begin_all(&self, facts: &Facts<'_>, sets: &Sets, keys: &KeyHasher) -> Begun {
+        let rules = self.rules().iter().enumerate();
+        let seeing = rules
+            .filter(|(_, rule)| rule.mode != RuleMode::Off && rule.sees(&facts.event.r#type))
+            .map(|(index, _)| index);
+        self.begin_those(facts, sets, keys, seeing)
+    }
+
     /// The same for rules of these numbers.
     pub(crate) fn begin_those(
         &self,
@@ -90,6 +99,20 @@ impl RuleSet {
     /// What the event adds to counters, and nothing else: for a log that is read again.
     pub fn begin_counting(&self, facts: &Facts<'_>, sets: &Sets, keys: &KeyHasher) -> Begun {
         self.begin_those(facts, sets, keys, std::iter::empty())
+    }
+
+    /// What the event adds to counters, and under which keys every counter is read for it, whichever rules
+    /// ask: to look at rules one by one.
+    pub fn begin_reading(&self, facts: &Facts<'_>, sets: &Sets, keys: &KeyHasher) -> Begun {
+        let mut begun = self.begin_counting(facts, sets, keys);
+        let memo = Memo::default();
+        let ctx = Ctx::new(facts, &self.shared, &memo).remembering(sets);
+        let mut buffer = Vec::new();
+        for (number, program) in self.counter_programs.iter().enumerate() {
+            let key = key(&program.by, &ctx, keys, &mut buffer);
+            begun.reads.extend(key.map(|key| (number, key)));
+        }
+        begun
     }
 
     /// The verdicts on an event with labels, strikes and sets, but without counters and whatever fired once.
@@ -191,12 +214,11 @@ impl RuleSet {
         };
         match (counter.function, value) {
             (CounterFunction::Count, _) => Some(Input::Event),
-            (_, None) => None,
             (CounterFunction::Distinct, Some(value)) => Some(Input::Distinct(hashed(&value, keys))),
             (CounterFunction::Sum, Some(Remembered::Int(value))) => Some(Input::Int(value)),
             (CounterFunction::Sum, Some(Remembered::Float(value))) => Some(Input::Float(value)),
-            (CounterFunction::Sum, _) => None,
             (CounterFunction::Last, Some(value)) => kept(value).map(Input::Last),
+            (CounterFunction::Sum, _) | (_, None) => None,
         }
     }
 }

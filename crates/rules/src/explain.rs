@@ -946,6 +946,9 @@ fn negated<'e>(value: &Value<'e>) -> Value<'e> {
 
 fn binary<'e>(op: Binary, left: &Value<'e>, right: &Value<'e>) -> Value<'e> {
     use Binary::{Equal, Greater, GreaterEqual, In, Less, LessEqual, NotEqual};
+    if matches!(left, Value::Unknown(_)) || matches!(right, Value::Unknown(_)) {
+        return Value::Unknown(Why::Part);
+    }
     if op == In {
         let Value::List(items) = right else {
             return Value::Unknown(Why::Part);
@@ -954,9 +957,6 @@ fn binary<'e>(op: Binary, left: &Value<'e>, right: &Value<'e>) -> Value<'e> {
             .iter()
             .map(|item| order(left, item).map(Ordering::is_eq));
         return Value::of_bool(ops::any(equal));
-    }
-    if matches!(left, Value::Unknown(_)) || matches!(right, Value::Unknown(_)) {
-        return Value::Unknown(Why::Part);
     }
     if matches!(
         op,

@@ -7,12 +7,12 @@
 
 use crate::ast;
 use crate::diagnostic::Problems;
-use crate::env::Shared;
+use crate::env::{Shared, insert_at};
 use crate::lexer::shown;
 use crate::library;
 use manara_model::Name;
 use manara_signal::Phrase;
-use manara_signal::text::{Level, PhraseIndex, TermOptions};
+use manara_signal::text::{Level, PhraseIndex};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 
@@ -100,10 +100,6 @@ fn level_of(lexicon: &ast::Lexicon, problems: &mut Problems<'_>) -> Level {
 }
 
 fn index_of(lexicon: &ast::Lexicon, level: Level, problems: &mut Problems<'_>) -> PhraseIndex {
-    let options = TermOptions {
-        level,
-        ..TermOptions::default()
-    };
     let mut index = PhraseIndex::new();
     let mut seen: HashSet<String> = HashSet::new();
     for (number, written) in lexicon.phrases.iter().enumerate() {
@@ -126,7 +122,7 @@ fn index_of(lexicon: &ast::Lexicon, level: Level, problems: &mut Problems<'_>) -
             problems.error_hint(written.span, message, hint);
             continue;
         }
-        if let Err(problem) = index.insert_with(number as u64, &phrase, &options) {
+        if let Err(problem) = insert_at(&mut index, number as u64, &phrase, level) {
             problems.refused(written.span, "", &problem.to_string());
         }
     }

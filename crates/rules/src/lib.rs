@@ -69,6 +69,7 @@ mod testing;
 mod typed;
 mod types;
 
+pub use check::RULE_COST_MAX as COST_MAX;
 pub use diagnostic::{Diagnostic, Severity, Source, render_colour, render_plain};
 pub use eval::{Explained, ExplainedLine};
 pub use evaluation::Begun;
@@ -80,3 +81,13 @@ pub use schema::{AttributeDoc, FieldDoc, Schema, fields};
 pub use state::{Breakers, Judged, Opened, Past, Readings, Settings, State, Stopped, Undo};
 pub use testing::TestOutcome;
 pub use types::Type;
+
+/// Reads a length of time as rules write it: `24h`, `1h30m`, `7d`.
+///
+/// ```
+/// assert_eq!(manara_rules::duration("7d"), Some(jiff::SignedDuration::from_hours(168)));
+/// assert_eq!(manara_rules::duration("7 days"), None);
+/// ```
+pub fn duration(text: &str) -> Option<jiff::SignedDuration> {
+    literal::parse_duration(text)
+}

@@ -29,6 +29,18 @@ impl Memo {
         Some(TextMemo { text, kept })
     }
 
+    /// The numbers of the phrases in that text, as `find` finds them.
+    pub(crate) fn phrases(
+        &self,
+        place: usize,
+        text: &str,
+        find: impl FnOnce(&Normalised) -> Vec<u64>,
+    ) -> Option<&[u64]> {
+        let kept = self.texts.get(place)?.get_or_init(Box::default);
+        let normalised = || kept.normalised.get_or_init(|| normalise(text));
+        Some(kept.phrases.get_or_init(|| find(normalised())))
+    }
+
     /// A link listed in the event; nothing when it is no web address.
     pub(crate) fn listed(&self, content: &Content, index: usize) -> Option<&Link> {
         let make = || content.links.iter().map(|_| OnceCell::new()).collect();
@@ -148,11 +160,6 @@ pub(crate) struct TextMemo<'a> {
 impl<'a> TextMemo<'a> {
     pub(crate) fn normalised(&self) -> &'a Normalised {
         self.kept.normalised.get_or_init(|| normalise(self.text))
-    }
-
-    /// The numbers of the phrases in it, as `find` finds them.
-    pub(crate) fn phrases(&self, find: impl FnOnce(&Normalised) -> Vec<u64>) -> &'a [u64] {
-        self.kept.phrases.get_or_init(|| find(self.normalised()))
     }
 
     /// What the lexicon of this number, of these, has in it.

@@ -2,7 +2,7 @@
 
 use crate::memory::Sets;
 use crate::state::{Past, Stopped};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use manara_model::{ActionKind, Entity, EntityType, Event, Mode, Name, Verdict};
 use std::collections::HashMap;
 
@@ -81,15 +81,6 @@ impl Recollection {
             }
         }
     }
-
-    /// Forgets what has ended or can no longer be asked about.
-    pub fn forget_before(&mut self, now: Timestamp, longest: SignedDuration) {
-        let oldest = now.checked_sub(longest).unwrap_or(Timestamp::MIN);
-        self.labels.retain(|_, carried| {
-            carried.retain(|it| it.ends_at.is_none_or(|ends_at| ends_at > oldest));
-            !carried.is_empty()
-        });
-    }
 }
 
 impl Past for Recollection {
@@ -117,7 +108,7 @@ impl Past for Recollection {
         self.sets.holds(set, item)
     }
 
-    fn stopped(&self, _: Option<&Name>) -> Stopped {
+    fn stopped(&self, _: Option<&Name>, _: Timestamp) -> Stopped {
         Stopped::default()
     }
 }

@@ -314,6 +314,11 @@ impl RuleSet {
             .collect()
     }
 
+    /// The sets that rules ask, so that an operator can be told of those that nobody keeps.
+    pub fn sets(&self) -> impl Iterator<Item = &str> {
+        self.shared.sets.iter().map(|name| &**name)
+    }
+
     /// What the authors probably did not mean, in the order of the files.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings

@@ -81,7 +81,7 @@ pub struct Settings {
 pub struct Stopped {
     /// Whether it is open now.
     pub is_open: bool,
-    /// How often it has opened. What was counted before a reset does not count again.
+    /// How often it had opened. What was counted before a reset does not count again.
     pub times: u64,
 }
 
@@ -93,8 +93,9 @@ pub trait Past: fmt::Debug {
     fn strikes(&self, account: &str, since: Option<Timestamp>, until: Timestamp) -> Option<u64>;
     /// Whether a set kept by operators holds a text.
     fn in_set(&self, set: &str, item: &str) -> Option<bool>;
-    /// The circuit breaker of a rule, or, with `None`, of all.
-    fn stopped(&self, rule: Option<&Name>) -> Stopped;
+    /// The circuit breaker of a rule, or, with `None`, of all: whether it is open now, and how often it had opened
+    /// up to a time.
+    fn stopped(&self, rule: Option<&Name>, at: Timestamp) -> Stopped;
 }
 
 /// A rule that fires, before it is known whether it may act.
@@ -254,6 +255,19 @@ impl State {
         }
     }
 
+    /// Brings near what these events will add to and read, so that the waits for memory overlap. Changes
+    /// nothing.
+    pub fn warm<'b>(&self, events: impl IntoIterator<Item = &'b Begun>) {
+        for begun in events {
+            let added = begun.inputs.iter().map(|(number, key, _)| (*number, *key));
+            for (number, key) in added.chain(begun.reads.iter().copied()) {
+                if let Some(kept) = self.declared.get(number) {
+                    kept.counter.warm([key]);
+                }
+            }
+        }
+    }
+
     /// Adds the event to the counters that count it, and reads those that its rules ask for. A count,
     /// a number of different values and a sum have the event in them; what was last has not.
     pub fn count(
@@ -409,8 +423,8 @@ impl State {
             self.add(What::Once(rule), key, at, Input::Event, undo);
         }
         if verdict.mode == Mode::Live {
-            let received = facts.received_at.as_millisecond();
-            self.acted(&verdict.rule, is_severe(verdict), received, past, undo);
+            let received_at = facts.received_at;
+            self.acted(&verdict.rule, is_severe(verdict), received_at, past, undo);
         }
     }
 
@@ -515,14 +529,14 @@ impl State {
         let has_opened =
             |opened: &[Opened], of: Option<&Name>| opened.iter().any(|it| it.rule.as_ref() == of);
         let is_severe = is_severe(verdict);
-        if is_severe && (past.stopped(None).is_open || has_opened(opened, None)) {
+        if is_severe && (past.stopped(None, received_at).is_open || has_opened(opened, None)) {
             return Some(Held::ServerLimit);
         }
-        if past.stopped(Some(&rule.name)).is_open || has_opened(opened, Some(&rule.name)) {
+        if past.stopped(Some(&rule.name), received_at).is_open
+            || has_opened(opened, Some(&rule.name))
+        {
             return Some(Held::RuleLimit);
         }
-        // By the server's own clock: a platform's cannot open or close a breaker.
-        let at = received_at.as_millisecond();
         let of_rule = (
             Some(&rule.name),
             rule_limits(rule, is_severe, self.settings.breakers),
@@ -530,7 +544,7 @@ impl State {
         let breakers = self.settings.breakers;
         let of_server = is_severe.then_some((None, [breakers.server_hour, breakers.server_day]));
         for (name, limits) in std::iter::once(of_rule).chain(of_server) {
-            if let Some(why) = self.over(name, limits, at, past) {
+            if let Some(why) = self.over(name, limits, received_at, past) {
                 opened.push(Opened {
                     rule: name.cloned(),
                     policy: rule.policy.clone(),
@@ -539,7 +553,7 @@ impl State {
                 return Some(name.map_or(Held::ServerLimit, |_| Held::RuleLimit));
             }
         }
-        self.acted(&rule.name, is_severe, at, past, undo);
+        self.acted(&rule.name, is_severe, received_at, past, undo);
         None
     }
 
@@ -548,10 +562,12 @@ impl State {
         &self,
         rule: Option<&Name>,
         limits: [u32; 2],
-        at: i64,
+        received_at: Timestamp,
         past: &dyn Past,
     ) -> Option<String> {
-        let key = self.breaker_key(rule, past);
+        let key = self.breaker_key(rule, received_at, past);
+        // By the server's own clock: a platform's cannot open or close a breaker.
+        let at = received_at.as_millisecond();
         let windows = [(&self.hour, "hour"), (&self.day, "day")];
         for ((counter, span), limit) in windows.into_iter().zip(limits) {
             let Reading::Count(acted) = counter.read(key, at) else {
@@ -568,17 +584,25 @@ impl State {
     }
 
     /// Remembers that a rule has acted.
-    fn acted(&mut self, rule: &Name, is_severe: bool, at: i64, past: &dyn Past, undo: &mut Undo) {
+    fn acted(
+        &mut self,
+        rule: &Name,
+        is_severe: bool,
+        received_at: Timestamp,
+        past: &dyn Past,
+        undo: &mut Undo,
+    ) {
+        let at = received_at.as_millisecond();
         let rule = Some(Some(rule));
         for who in rule.into_iter().chain(is_severe.then_some(None)) {
-            let key = self.breaker_key(who, past);
+            let key = self.breaker_key(who, received_at, past);
             self.add(What::Hour, key, at, Input::Event, undo);
             self.add(What::Day, key, at, Input::Event, undo);
         }
     }
 
-    fn breaker_key(&self, rule: Option<&Name>, past: &dyn Past) -> Key {
-        let times = past.stopped(rule).times.to_le_bytes();
+    fn breaker_key(&self, rule: Option<&Name>, at: Timestamp, past: &dyn Past) -> Key {
+        let times = past.stopped(rule, at).times.to_le_bytes();
         let rule = rule.map_or("*", Name::as_str);
         self.settings
             .keys
@@ -668,8 +692,9 @@ pub(crate) struct OfEvent<'a> {
 }
 
 impl OfEvent<'_> {
+    /// Labels and strikes are what they are when the event comes, whenever it says that it happened.
     fn at(&self) -> Timestamp {
-        self.facts.event.time.min(self.facts.received_at)
+        self.facts.received_at
     }
 }
 

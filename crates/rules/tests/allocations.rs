@@ -1,5 +1,8 @@
 //! Nothing is allocated for an event on which no rule fires: most events, at every large host.
 
+#[path = "speed/mod.rs"]
+mod speed;
+
 use manara_model::{Event, Facts, Match, Origin};
 use manara_rules::{Schema, Source, Type, compile};
 
@@ -103,6 +106,40 @@ fn what_is_kept_is_made_once() {
         let (first, both) = (steady_allocations(once), steady_allocations(twice));
         assert!(first > 0 && first == both, "{twice}: {first} and {both}");
     }
+}
+
+/// Two hundred varied rules on every kind of event, but for those that ask for another form of a
+/// text: phrases, and lower case where a text has capitals.
+#[test]
+fn nothing_is_allocated_for_two_hundred_rules() {
+    let text = speed::rules(Some(speed::About::Phrases));
+    let plain: Vec<&str> = text
+        .lines()
+        .filter(|rule| !rule.contains(".lower()"))
+        .collect();
+    assert!(plain.len() > 150);
+    let source = Source {
+        name: "t".into(),
+        text: plain.join("\n"),
+    };
+    let rules = compile(&[source], &Schema::builtin()).expect("the rules check");
+    let mut quiet = 0;
+    for number in 0..500 {
+        let case = speed::case(number);
+        let facts = Facts {
+            event: &case.event,
+            media: &case.media,
+            matches: &case.matches,
+            received_at: case.event.time,
+        };
+        let mut fired = 0;
+        let counted = allocation_counter::measure(|| fired = rules.evaluate(&facts).len());
+        if fired == 0 {
+            quiet += 1;
+            assert_eq!(counted.count_total, 0, "event {number}");
+        }
+    }
+    assert!(quiet > 400, "{quiet}");
 }
 
 /// The counter counts: a rule that fires has a verdict to allocate.

@@ -16,7 +16,7 @@ const EVENT: &str = r#"{
             { "id": "m-3", "kind": "image", "url": "https://example.com/3" }
         ]
     },
-    "attributes": { "country": "xx", "score": 0.5, "reports": 3, "tags": ["a", "b"], "wait": "90m", "mixed": ["a", 1] }
+    "attributes": { "country": "xx", "score": 0.5, "reports": 3, "tags": ["a", "b"], "wait": "90m", "mixed": ["a", 1], "no_numbers": [] }
 }"#;
 
 fn media() -> Vec<MediaFacts> {
@@ -54,6 +54,7 @@ fn schema() -> Schema {
         .with_attribute(None, "score", Type::Float)
         .with_attribute(None, "reports", Type::Int)
         .with_attribute(None, "absent", Type::Int)
+        .with_attribute(None, "no_numbers", Type::list(Type::Int))
         .with_attribute(None, "tags", Type::list(Type::String))
         .with_attribute(None, "mixed", Type::list(Type::String))
         .with_attribute(None, "wait", Type::Duration)
@@ -180,6 +181,8 @@ fn lists() {
     check("account.id in ['a-18', 'a-19']", true);
     check("account.followers in [1, 2]", false);
     check("attributes.country in []", false);
+    check("attributes.absent in []", None);
+    check("attributes.absent in attributes.no_numbers", None);
     check("'b' in attributes.tags and !('c' in attributes.tags)", true);
     check("'https://b.example/y' in content.links", true);
     check("content.links.exists(l, l.endsWith('/y'))", true);

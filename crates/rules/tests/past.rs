@@ -391,7 +391,7 @@ impl Past for Stops {
     fn in_set(&self, _: &str, _: &str) -> Option<bool> {
         None
     }
-    fn stopped(&self, rule: Option<&Name>) -> Stopped {
+    fn stopped(&self, rule: Option<&Name>, _: Timestamp) -> Stopped {
         let mut stops = self.0.iter();
         let found = stops.find(|(of, _)| of.as_ref() == rule);
         found.map_or(Stopped::default(), |(_, stopped)| *stopped)

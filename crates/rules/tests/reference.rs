@@ -93,14 +93,13 @@ fn the_tables_are_fresh() {
     let found = std::fs::read_to_string(page()).expect("docs/rules.md");
     let fresh = with(&found, "fields", &field_table());
     let fresh = with(&fresh, "functions", &function_tables());
-    let clauses = [
-        (WordPlace::Rule, "part of a rule"),
-        (WordPlace::Mode, "mode"),
-        (WordPlace::Item, "beside rules"),
-        (WordPlace::CounterFunction, "what a counter reads"),
-        (WordPlace::Counter, "part of a counter"),
-    ];
+    let clauses = [(WordPlace::Rule, "part")];
     let fresh = with(&fresh, "clauses", &word_tables(&clauses));
+    let counters = [
+        (WordPlace::CounterFunction, "write"),
+        (WordPlace::Counter, "then"),
+    ];
+    let fresh = with(&fresh, "counters", &word_tables(&counters));
     let effects = [(WordPlace::Effect, "write")];
     let fresh = with(&fresh, "effects", &word_tables(&effects));
     let parts = [

@@ -49,17 +49,25 @@ pub struct ApiKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Decide cases.
+    /// Decide cases, and read everything.
     Reviewer,
+    /// That, and change rules, and approve what others propose.
+    Policy,
     /// That, and manage reviewers, dead letters and everything else the console offers.
     Admin,
 }
 
 impl Role {
+    /// Whether it may change rules, and approve what others propose.
+    pub fn may_change_rules(self) -> bool {
+        matches!(self, Self::Policy | Self::Admin)
+    }
+
     /// The word in the database and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reviewer => "reviewer",
+            Self::Policy => "policy",
             Self::Admin => "admin",
         }
     }
@@ -76,9 +84,10 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "reviewer" => Ok(Self::Reviewer),
+            "policy" => Ok(Self::Policy),
             "admin" => Ok(Self::Admin),
             _ => Err(format!(
-                "`{}` is not a role: use reviewer or admin",
+                "`{}` is not a role: use reviewer, policy or admin",
                 text.chars().take(64).collect::<String>()
             )),
         }

@@ -1,6 +1,7 @@
 //! Labels on entities: who carries which, since when and until when, so that rules can ask.
 
 use crate::error::StoreError;
+use crate::overview::Strike;
 use crate::reader::{Reader, get, maybe_time, parsed, time};
 use crate::sql;
 use crate::tables::{LABELS, int, maybe, maybe_text, text};
@@ -117,6 +118,18 @@ impl Reader {
     /// Every label that was carried at that time, whatever has become of it since.
     pub fn labels_at(&self, at: Timestamp) -> Result<Vec<EntityLabel>, StoreError> {
         self.all(LABEL, sql::LABELS_AT, [at.as_microsecond()], label)
+    }
+
+    /// Every strike given before a time that nobody has taken back, the newest million, oldest first.
+    pub fn strikes_before(&self, at: Timestamp) -> Result<Vec<Strike>, StoreError> {
+        let mut strikes = self.all(
+            "strikes",
+            sql::STRIKES_BEFORE,
+            [at.as_microsecond()],
+            crate::overview::strike,
+        )?;
+        strikes.reverse();
+        Ok(strikes)
     }
 
     /// The weight of an account's strikes after `since` up to `until` that nobody has taken back.

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | `store` `writer` `reader` | the threads and connections |
 //! | `tx` `log` `tables` | rows, commitments, leaves, the log's edge |
-//! | `events` `later` `cases` `outbox` `banks` `members` `access` `rules` `evidence` `overview` `audit` | the operations, by noun |
+//! | `events` `later` `cases` `outbox` `banks` `members` `access` `rules` `rulefiles` `evidence` `overview` `audit` | the operations, by noun |
 //! | `verify` | the check of everything against the log |
 //! | `sql` `migrations/` | the statements |
 //!
@@ -63,6 +63,7 @@ mod overview;
 mod progress;
 mod reader;
 mod replay;
+mod rulefiles;
 mod rules;
 mod sets;
 mod sql;
@@ -89,6 +90,10 @@ pub use outbox::{Attempt, Delivery, DeliveryState, Lease, OutboxItem, ReceiverCo
 pub use overview::{Strike, Totals};
 pub use reader::Reader;
 pub use replay::LogRow;
+pub use rulefiles::{
+    NewProposal, NewRuleFile, Proposal, ProposalState, RULE_FILE_BYTES_MAX, RuleFileVersion,
+    rule_text_sha256,
+};
 pub use rules::{RuleText, RuleVersion};
 pub use sets::{KeptSet, SetItem};
 pub use stops::{NewStop, RuleStop};

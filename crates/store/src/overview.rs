@@ -124,7 +124,7 @@ impl Reader {
 const TOTALS: &str = "totals";
 const STRIKE: &str = "a strike";
 
-fn strike(row: &Row<'_>) -> Result<Strike, StoreError> {
+pub(crate) fn strike(row: &Row<'_>) -> Result<Strike, StoreError> {
     Ok(Strike {
         account: get(row, 0, STRIKE)?,
         weight: get(row, 1, STRIKE)?,

@@ -227,6 +227,9 @@ pub(crate) const STRIKES_OF_DECISION: &str = strikes_where!("decision = ?1 ORDER
 pub(crate) const STRIKES_WEIGHT: &str =
     "SELECT coalesce(sum(weight), 0) FROM strikes WHERE account = ?1 AND withdrawn IS NULL";
 
+/// A long scan, for back-tests only.
+pub(crate) const STRIKES_BEFORE: &str =
+    strikes_where!("at < ?1 AND withdrawn IS NULL ORDER BY id DESC LIMIT 1000000");
 pub(crate) const STRIKES_SINCE: &str = "SELECT coalesce(sum(weight), 0) FROM strikes
   WHERE account = ?1 AND withdrawn IS NULL AND at > ?2 AND at <= ?3";
 
@@ -287,7 +290,8 @@ pub(crate) const STOP_OPEN: &str = rule_stops!("WHERE rule = ?1 AND reset_at IS 
 pub(crate) const STOPS_OPEN: &str =
     rule_stops!("WHERE rule >= '' AND reset_at IS NULL ORDER BY rule");
 pub(crate) const STOPS_OF: &str = rule_stops!("WHERE rule = ?1 ORDER BY id DESC LIMIT ?2");
-pub(crate) const STOPS_COUNT: &str = "SELECT count(*) FROM rule_stops WHERE rule = ?1";
+pub(crate) const STOPS_UNTIL: &str =
+    "SELECT count(*) FROM rule_stops WHERE rule = ?1 AND stopped_at <= ?2";
 
 // --- What rules did -----------------------------------------------------------------------------
 
@@ -440,6 +444,42 @@ pub(crate) const RULE: &str = "SELECT name, version, hash, text, file, mode, rec
   FROM rule_versions WHERE name = ?1 AND version = ?2";
 pub(crate) const RULE_HISTORY: &str = "SELECT name, version, hash, text, file, mode, recorded_at
   FROM rule_versions WHERE name = ?1 ORDER BY version DESC";
+/// From file to file by its index, then the newest version of each: no text is read.
+pub(crate) const RULE_FILES: &str = "
+  WITH RECURSIVE names (file) AS (
+    SELECT min(file) FROM rule_files
+    UNION ALL SELECT (SELECT min(file) FROM rule_files WHERE file > names.file)
+      FROM names WHERE names.file IS NOT NULL)
+  SELECT f.file, f.version, f.sha256, f.author, f.note, f.at, f.proposal
+  FROM names JOIN rule_files f ON f.file = names.file
+    AND f.version = (SELECT max(version) FROM rule_files WHERE file = names.file)
+  WHERE names.file IS NOT NULL ORDER BY f.file";
+pub(crate) const RULE_FILE_VERSIONS: &str =
+    "SELECT file, version, sha256, author, note, at, proposal FROM rule_files
+  WHERE file = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3";
+pub(crate) const RULE_FILE: &str = "SELECT file, version, sha256, author, note, at, proposal, text
+  FROM rule_files WHERE file = ?1 AND version = ?2";
+pub(crate) const RULE_FILE_OF: &str =
+    "SELECT file, version, sha256, author, note, at, proposal, text
+  FROM rule_files WHERE file = ?1 AND sha256 = ?2 ORDER BY version DESC LIMIT 1";
+/// Columns of a proposal, to be followed by a condition.
+macro_rules! proposals_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, file, base, author, note, proposed_at, state, decided_by, decided_at, answer, text ",
+            "FROM rule_proposals WHERE ",
+            $condition
+        )
+    };
+}
+pub(crate) const OPEN_PROPOSALS: &str = proposals_where!("state = 'proposed' ORDER BY id");
+pub(crate) const COUNT_OPEN_PROPOSALS: &str =
+    "SELECT count(*) FROM rule_proposals WHERE state = 'proposed'";
+pub(crate) const DECIDED_PROPOSALS: &str =
+    proposals_where!("state <> 'proposed' ORDER BY id DESC LIMIT ?1");
+pub(crate) const PROPOSAL: &str = proposals_where!("id = ?1");
+pub(crate) const DECISIONS_BETWEEN: &str = "SELECT leaf, body FROM decisions
+  WHERE leaf > ?1 AND leaf < ?2 ORDER BY leaf DESC LIMIT ?3";
 pub(crate) const PREVIEW: &str = "SELECT content_type, bytes FROM previews WHERE sha256 = ?1";
 pub(crate) const HAS_PREVIEW: &str = "SELECT 1 FROM previews WHERE sha256 = ?1";
 
@@ -482,6 +522,9 @@ mod tests {
                 "members_with_settings",
                 "member_changes_by_member",
                 "SCAN k",
+                // The recursion's own names, and proposals that wait for a person.
+                "SCAN names",
+                "rule_proposals_open",
             ];
             let reads_all =
                 step.starts_with("SCAN") && !small.iter().any(|name| step.contains(name));
@@ -545,7 +588,7 @@ mod tests {
             STOP_OPEN,
             STOPS_OPEN,
             STOPS_OF,
-            STOPS_COUNT,
+            STOPS_UNTIL,
             TALLIES_OF,
             CASE_JUDGEMENTS,
             BANK,
@@ -571,6 +614,14 @@ mod tests {
             SESSIONS_OF,
             NEWEST_RULE,
             RULE,
+            RULE_FILES,
+            RULE_FILE_VERSIONS,
+            RULE_FILE,
+            RULE_FILE_OF,
+            OPEN_PROPOSALS,
+            COUNT_OPEN_PROPOSALS,
+            PROPOSAL,
+            DECISIONS_BETWEEN,
             PREVIEW,
             COUNT_LEAVES_BY_EDGE,
             LEAVES,

@@ -165,9 +165,10 @@ impl Reader {
         self.all(STOP, sql::STOPS_OF, (stored_rule(rule), limit as i64), stop)
     }
 
-    /// How often it has opened. What was counted before it was reset does not count again.
-    pub fn stops_count(&self, rule: Option<&Name>) -> Result<u64, StoreError> {
-        self.number(STOP, sql::STOPS_COUNT, [stored_rule(rule)])
+    /// How often it had opened up to a time. What was counted before it was reset does not count again.
+    pub fn stops_until(&self, rule: Option<&Name>, at: Timestamp) -> Result<u64, StoreError> {
+        let params = (stored_rule(rule), at.as_microsecond());
+        self.number(STOP, sql::STOPS_UNTIL, params)
     }
 }
 

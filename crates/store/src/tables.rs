@@ -110,6 +110,15 @@ tables! {
         Plain("id"), Plain("set_name"), Plain("item"), Plain("note"), Plain("author"),
         Plain("added_at"), Plain("removed_at"), Plain("removed_by"),
     ];
+    RULE_FILES = "rule_files" [
+        Plain("id"), Plain("file"), Plain("version"), Plain("sha256"), Plain("author"),
+        Plain("note"), Plain("at"), Plain("proposal"), Plain("text"),
+    ];
+    RULE_PROPOSALS = "rule_proposals" [
+        Plain("id"), Plain("file"), Plain("base"), Plain("author"), Plain("note"),
+        Plain("proposed_at"), Plain("state"), Plain("decided_by"), Plain("decided_at"),
+        Plain("answer"), Plain("text"),
+    ];
     PREVIEWS = "previews" [
         Plain("sha256"), Plain("content_type"), Plain("added_at"), Digested("bytes"),
     ] ignore "sha256";

@@ -13,6 +13,7 @@ mod rules;
 mod scan;
 mod serve;
 mod set;
+mod trial;
 mod user;
 
 use crate::data_dir::DataDir;

@@ -1,13 +1,15 @@
 //! `manara rules check|test|stops|reset`.
 
-use super::{Data, Done, operator, say, say_json};
+use super::{Data, Done, operator, say, say_json, trial};
 use crate::clock;
 use crate::data_dir::DataDir;
-use crate::rulebook::{read_sources, with_builtin};
+use crate::rule_schema::{self, compile_all};
+use crate::rulebook::{BUILTIN_NAME, read_sources, with_builtin};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use indicatif::HumanCount;
 use manara_model::Name;
-use manara_rules::{Diagnostic, RuleSet, Schema, Source, compile, render_colour};
+use manara_rules::{COST_MAX, Diagnostic, RuleSet, Source, render_colour};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +18,25 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Verb {
     /// Say everything that is wrong with the rules, and where.
     #[command(after_long_help = "Example:\n  manara rules check rules/")]
-    Check(Paths),
+    Check(Check),
     /// Run the `test` blocks inside the rule files.
     #[command(after_long_help = "Example:\n  manara rules test rules/")]
     Test(Paths),
+    /// Say what each rule makes of one event, with the value of every part of its condition.
+    #[command(
+        after_long_help = "Examples:\n  manara rules eval event.json --rules rules/\n  manara rules eval --data /var/lib/manara --source forum.example post-81723"
+    )]
+    Eval(Box<trial::Eval>),
+    /// Say what rules would have done with the events that are kept.
+    #[command(
+        after_long_help = "Examples:\n  manara rules backtest --since 7d\n  manara rules backtest new.rules --since 7d --json\n\nRules in draft and in shadow are taken as if they were live. Without PATH, the rules of the data directory."
+    )]
+    Backtest(trial::Backtest),
+    /// Say what other rules would do differently with the events that are kept.
+    #[command(
+        after_long_help = "Example:\n  manara rules diff rules/ new-rules/ --since 7d\n\nModes count: a rule in shadow does nothing on either side."
+    )]
+    Diff(trial::Diff),
     /// List the circuit breakers that are open: rules that acted too often and are in shadow.
     Stops {
         #[command(flatten)]
@@ -54,6 +71,15 @@ pub(crate) enum Verb {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    paths: Paths,
+    /// List what each rule may cost for one event, the dearest first; with `--json`, always.
+    #[arg(long)]
+    costs: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Paths {
     /// Rule files or folders.
     #[arg(required = true, value_name = "PATH")]
@@ -65,8 +91,11 @@ pub(crate) struct Paths {
 
 pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
-        Verb::Check(paths) => check(&paths),
+        Verb::Check(asked) => check(&asked),
         Verb::Test(paths) => test(&paths),
+        Verb::Eval(eval) => trial::eval(&eval),
+        Verb::Backtest(backtest) => trial::backtest(&backtest),
+        Verb::Diff(diff) => trial::diff(&diff),
         Verb::Stops { data, json } => stops(&data, json),
         Verb::Lsp { path, data } => lsp(path, data),
         Verb::Reset { data, rule, note } => reset(&data, &rule, note),
@@ -112,10 +141,10 @@ fn stops(data: &Data, json: bool) -> Result<Done> {
                 "decision": stop.decision.to_string(),
             }))?;
         } else {
-            say(format_args!(
-                "{rule}  since {}  {}",
-                stop.stopped_at, stop.why
-            ))?;
+            let since = stop.stopped_at.strftime("%Y-%m-%d %H:%M");
+            let subject = format!("rule {rule} ");
+            let why = stop.why.strip_prefix(&subject).unwrap_or(&stop.why);
+            say(format_args!("{rule}  since {since} UTC  {why}"))?;
         }
     }
     if stops.is_empty() && !json {
@@ -144,29 +173,40 @@ fn reset(data: &Data, rule: &str, note: String) -> Result<Done> {
     Ok(Done::Nothing)
 }
 
-fn sources(paths: &Paths) -> Result<Vec<Source>> {
+pub(super) fn sources(paths: &[PathBuf]) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
-    for path in &paths.paths {
+    let mut schema: Option<Source> = None;
+    for path in paths {
         if !path.exists() {
             bail!("there is no {}", path.display());
         }
         sources.extend(read_sources(path)?);
+        if let Some(found) = rule_schema::read(path)? {
+            match &schema {
+                Some(first) if first.name != found.name => bail!(
+                    "there are two schemas, {} and {}: keep one",
+                    first.name,
+                    found.name
+                ),
+                _ => schema = Some(found),
+            }
+        }
     }
     if sources.is_empty() {
         bail!("no *.rules file in the given folders");
     }
-    Ok(with_builtin(sources))
+    Ok(with_builtin(sources).into_iter().chain(schema).collect())
 }
 
 /// Compiles, printing what is wrong; `None` when anything is.
-fn compiled(paths: &Paths, sources: &[Source]) -> Result<Option<RuleSet>> {
-    match compile(sources, &Schema::builtin()) {
+pub(super) fn compiled(sources: &[Source], json: bool) -> Result<Option<RuleSet>> {
+    match compile_all(sources) {
         Ok(rules) => {
-            print(rules.warnings(), sources, paths.json)?;
+            print(rules.warnings(), sources, json)?;
             Ok(Some(rules))
         }
         Err(diagnostics) => {
-            print(&diagnostics, sources, paths.json)?;
+            print(&diagnostics, sources, json)?;
             Ok(None)
         }
     }
@@ -192,24 +232,57 @@ fn print(diagnostics: &[Diagnostic], sources: &[Source], json: bool) -> Result<(
     Ok(())
 }
 
-fn check(paths: &Paths) -> Result<Done> {
-    let sources = sources(paths)?;
-    let Some(rules) = compiled(paths, &sources)? else {
+fn check(asked: &Check) -> Result<Done> {
+    let paths = &asked.paths;
+    let sources = sources(&paths.paths)?;
+    let Some(rules) = compiled(&sources, paths.json)? else {
         return Ok(Done::Nothing);
     };
     if !paths.json {
-        say(format_args!(
-            "{} rules in {} files are in order",
-            rules.rules().len(),
-            sources.len()
-        ))?;
+        // What comes with Manara and the schema are not what was asked about.
+        let own = rules.rules().iter().filter(|it| it.source != BUILTIN_NAME);
+        let files = sources.iter().filter(|it| !rule_schema::is_schema(it));
+        let files = files.filter(|it| it.name != BUILTIN_NAME);
+        say(match (own.count(), files.count()) {
+            (1, 1) => "1 rule in 1 file is in order".to_owned(),
+            (rules, 1) => format!("{rules} rules in 1 file are in order"),
+            (rules, files) => format!("{rules} rules in {files} files are in order"),
+        })?;
+    }
+    if asked.costs || paths.json {
+        costs(&rules, paths.json)?;
     }
     Ok(Done::Found)
 }
 
+/// What each rule may cost for one event, in units of roughly a nanosecond.
+fn costs(rules: &RuleSet, json: bool) -> Result<()> {
+    let mut own: Vec<_> = rules.rules().iter().collect();
+    own.retain(|rule| rule.source != BUILTIN_NAME);
+    own.sort_by_key(|rule| std::cmp::Reverse(rule.cost));
+    for rule in own {
+        if json {
+            say_json(&serde_json::json!({
+                "rule": rule.name, "mode": rule.mode, "cost": rule.cost, "cost_max": COST_MAX,
+                "file": rule.source, "line": rule.line,
+            }))?;
+        } else {
+            let cost = HumanCount(rule.cost.into()).to_string();
+            say(format_args!(
+                "{cost:>8} of {}  {} ({}:{})",
+                HumanCount(u64::from(COST_MAX)),
+                rule.name,
+                rule.source,
+                rule.line
+            ))?;
+        }
+    }
+    Ok(())
+}
+
 fn test(paths: &Paths) -> Result<Done> {
-    let sources = sources(paths)?;
-    let Some(rules) = compiled(paths, &sources)? else {
+    let sources = sources(&paths.paths)?;
+    let Some(rules) = compiled(&sources, paths.json)? else {
         return Ok(Done::Nothing);
     };
     let outcomes = rules.run_tests();

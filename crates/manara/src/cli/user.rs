@@ -5,6 +5,7 @@ use crate::clock;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use comfy_table::Table;
+use manara_store::Role;
 use std::io::{BufRead, IsTerminal};
 
 /// Add and list reviewers.
@@ -19,8 +20,11 @@ pub(crate) enum Verb {
         data: Data,
         /// The name to log in with.
         login: String,
-        /// Give administrator rights.
-        #[arg(long)]
+        /// What they may do: reviewer, policy or admin.
+        #[arg(long, default_value = "reviewer")]
+        role: Role,
+        /// The same as `--role admin`.
+        #[arg(long, conflicts_with = "role")]
         admin: bool,
     },
     /// List reviewers.
@@ -35,12 +39,17 @@ pub(crate) enum Verb {
 
 pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
-        Verb::Add { data, login, admin } => add(&data, &login, admin),
+        Verb::Add {
+            data,
+            login,
+            role,
+            admin,
+        } => add(&data, &login, if admin { Role::Admin } else { role }),
         Verb::List { data, json } => list(&data, json),
     }
 }
 
-fn add(data: &Data, login: &str, admin: bool) -> Result<Done> {
+fn add(data: &Data, login: &str, role: Role) -> Result<Done> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         eprintln!(
@@ -52,7 +61,7 @@ fn add(data: &Data, login: &str, admin: bool) -> Result<Done> {
         .read_line(&mut password)
         .context("reading the password from stdin")?;
     let password = password.trim_end_matches(['\r', '\n']);
-    let reviewer = crate::console::new_reviewer(login, password, admin, clock::random::<16>())
+    let reviewer = crate::console::new_reviewer(login, password, role, clock::random::<16>())
         .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
     let store = data.open_or_create()?;
     if store.read(|r| r.reviewer(login))?.is_some() {

@@ -1,4 +1,4 @@
-//! Style sheet and icon, embedded in the binary.
+//! Style sheet, icon and the editor of rules, embedded in the binary.
 
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -13,10 +13,15 @@ struct Files;
 
 /// Where pages find the style sheet. The address changes with its content, so that browsers may
 /// keep it for good and still see the next one.
-pub(super) static STYLESHEET: LazyLock<String> = LazyLock::new(|| {
-    let version = Files::get("console.css").map_or_else(String::new, |file| version_of(&file));
-    format!("/static/console.css?v={version}")
-});
+pub(super) static STYLESHEET: LazyLock<String> = LazyLock::new(|| address("console.css"));
+
+/// The same for the editor of rules, which `scripts/editor-bundle` makes.
+pub(super) static EDITOR: LazyLock<String> = LazyLock::new(|| address("editor.js"));
+
+fn address(name: &str) -> String {
+    let version = Files::get(name).map_or_else(String::new, |file| version_of(&file));
+    format!("/static/{name}?v={version}")
+}
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Version {
@@ -54,6 +59,29 @@ fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map(|(_, extension)| extension) {
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn the_editor_is_made_from_the_sources_beside_it() {
+        let digest = Sha256::new()
+            .chain_update(include_str!("editor/editor.mjs"))
+            .chain_update(include_str!("editor/package-lock.json"))
+            .finalize();
+        let bundle = Files::get("editor.js").unwrap().data;
+        let begins = String::from_utf8_lossy(&bundle[..300]).into_owned();
+        let says = format!("Sources: {}", hex::encode(digest));
+        assert!(
+            begins.contains(&says),
+            "run scripts/editor-bundle: {begins}"
+        );
     }
 }

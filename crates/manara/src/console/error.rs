@@ -33,6 +33,8 @@ pub(super) enum Error {
     /// The setup link was used, or was never right.
     SetupOver,
     TooManyAttempts(SignedDuration),
+    /// Rules and banks are still being loaded.
+    Loading,
     Store(StoreError),
     /// A fault of ours; the log has the detail.
     Internal(String),
@@ -145,6 +147,12 @@ impl Error {
                 "Too many attempts",
                 format!("Wait {} and try again.", super::view::span(*wait + SignedDuration::from_secs(1))),
                 vec![LOGIN],
+            ),
+            Self::Loading => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Not yet",
+                "The server is still loading its rules and banks. Try again in a moment.".into(),
+                vec![OVERVIEW],
             ),
             Self::Store(error @ (StoreError::Busy | StoreError::Full { .. } | StoreError::Closed)) => (
                 StatusCode::SERVICE_UNAVAILABLE,

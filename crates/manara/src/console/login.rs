@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{Author, CaseId};
-use manara_store::{NewSession, StoreError};
+use manara_store::{NewSession, Role, StoreError};
 use serde::Deserialize;
 
 /// A session ends after this long however much it is used: two shifts.
@@ -425,8 +425,9 @@ pub(super) async fn set_up(
     }
     let salt = state.random().first_chunk().copied().unwrap_or_default();
     let login = form.login.trim().to_owned();
-    let hashing =
-        tokio::task::spawn_blocking(move || new_reviewer(&login, &form.password, true, salt));
+    let hashing = tokio::task::spawn_blocking(move || {
+        new_reviewer(&login, &form.password, Role::Admin, salt)
+    });
     let reviewer = match hashing
         .await
         .map_err(|error| Error::Internal(error.to_string()))?

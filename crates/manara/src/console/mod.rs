@@ -1,7 +1,8 @@
 //! The console: where people decide.
 //!
-//! Server-rendered pages that are complete without JavaScript; there is none. The address bar, the
-//! back button and a text browser all work, and the content security policy allows no script.
+//! Server-rendered pages that are complete without JavaScript. The address bar, the back button and a
+//! text browser all work, and the content security policy allows no script but on one page: that of a
+//! rule file, whose text area becomes an editor.
 //!
 //! ```text
 //! request ─ headers ─┬─ static files
@@ -15,7 +16,8 @@
 //! | `text` | how somebody else's text is put on a page; the only way to print it |
 //! | `view` `shell` `error` | times, counts, bars; the frame; what is said when something fails |
 //! | `session` `login` `password` `throttle` `memory` | who is here, and what is remembered of them |
-//! | `headers` `assets` | what the browser may do; the style sheet |
+//! | `language` `today` | what the editor of rules is told; what each rule did today |
+//! | `headers` `assets` | what the browser may do; the style sheet and the editor |
 //!
 //! Media are never part of a page until the reviewer asks: the reveal is a form, its audit leaf is
 //! written first, and only then does a page hold an `<img>`.
@@ -23,6 +25,7 @@
 mod assets;
 mod error;
 mod headers;
+mod language;
 mod login;
 mod memory;
 mod pages;
@@ -33,9 +36,11 @@ mod shell;
 mod tests;
 pub(crate) mod text;
 mod throttle;
+mod today;
 mod view;
 
 use crate::recent::Recent;
+use crate::rulebook::Rulebook;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri, header};
@@ -45,13 +50,14 @@ use axum::routing::{get, post};
 use error::Error;
 use jiff::Timestamp;
 use manara_model::DecisionId;
-use manara_rules::{Rule, RuleSet};
+use manara_rules::{Rule, RuleSet, TestOutcome};
 use manara_store::{Reader, Store};
 use memory::Memory;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 use throttle::Throttle;
+use today::Counting;
 use tokio::sync::Semaphore;
 
 pub(crate) use pages::similar::SimilarCluster;
@@ -74,6 +80,8 @@ pub(crate) struct ConsoleOptions {
     pub(crate) random: fn() -> [u8; 32],
     /// What the database does not know.
     pub(crate) overview: Arc<dyn Fn() -> OverviewExtra + Send + Sync>,
+    /// The rules as they are kept and changed; `None` while they are being loaded.
+    pub(crate) rulebook: Arc<dyn Fn() -> Option<Arc<Rulebook>> + Send + Sync>,
     /// How far back "recently seen" goes.
     pub(crate) recent: Recent,
     /// Near-identical uploads among what was recently seen, the largest clusters first. Takes seconds.
@@ -114,7 +122,16 @@ struct Inner {
     checking: Arc<Semaphore>,
     /// Who may read all that was recently seen: one at a time.
     looking: Semaphore,
+    /// How many texts of rules are checked at once.
+    checking_rules: Semaphore,
+    /// What each rule did today.
+    today: Counting,
+    /// What the tests of these rules came to.
+    tested: Mutex<Option<Tested>>,
 }
+
+/// Rules, and what their tests came to.
+type Tested = (Arc<RuleSet>, Arc<Vec<TestOutcome>>);
 
 impl ConsoleState {
     pub(crate) fn new(options: ConsoleOptions) -> Self {
@@ -129,6 +146,9 @@ impl ConsoleState {
             memory: Memory::default(),
             checking: Arc::new(Semaphore::new(2)),
             looking: Semaphore::new(1),
+            checking_rules: Semaphore::new(2),
+            today: Counting::default(),
+            tested: Mutex::default(),
             options,
         }))
     }
@@ -151,6 +171,38 @@ impl ConsoleState {
 
     fn overview(&self) -> OverviewExtra {
         (self.0.options.overview)()
+    }
+
+    fn rulebook(&self) -> Option<Arc<Rulebook>> {
+        (self.0.options.rulebook)()
+    }
+
+    /// Works on texts of rules without holding up other requests, a few at a time.
+    async fn check_rules<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let turn = self.0.checking_rules.acquire().await;
+        let _turn = turn.map_err(|error| Error::Internal(format!("checking rules: {error}")))?;
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.map_err(|error| Error::Internal(format!("checking rules: {error}")))?;
+        done.map_err(|error| Error::Internal(format!("{error:#}")))
+    }
+
+    /// What the tests of the rules in force come to, played once for each set of rules. Blocks.
+    fn test_outcomes(&self, extra: &OverviewExtra) -> Arc<Vec<TestOutcome>> {
+        let Some(rules) = &extra.rules else {
+            return Arc::default();
+        };
+        let mut tested = self.0.tested.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*tested {
+            Some((of, outcomes)) if Arc::ptr_eq(of, rules) => Arc::clone(outcomes),
+            _ => {
+                let outcomes = Arc::new(rules.run_tests());
+                *tested = Some((Arc::clone(rules), Arc::clone(&outcomes)));
+                outcomes
+            }
+        }
     }
 
     fn decision_id(&self, now: Timestamp) -> DecisionId {
@@ -190,6 +242,7 @@ impl ConsoleState {
 /// The console's routes. Serve with `into_make_service_with_connect_info`, or the back-off after
 /// failed logins cannot tell addresses apart.
 pub(crate) fn router(state: ConsoleState) -> Router {
+    let files = DefaultBodyLimit::max(pages::rule_file::FILE_FORM_BYTES_MAX);
     Router::new()
         .route("/", get(pages::overview::show))
         .route("/setup", get(login::setup_form).post(login::set_up))
@@ -230,6 +283,37 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         )
         .route("/similar", get(pages::similar::show))
         .route("/rules", get(pages::rules::show))
+        .route("/rules/find", post(pages::rules::find))
+        .route("/rules/files", post(pages::rules::make))
+        .route(
+            "/rules/files/{file}",
+            get(pages::rule_file::show)
+                .post(pages::rule_file::save)
+                .layer(files),
+        )
+        .route(
+            "/rules/files/{file}/history",
+            get(pages::rule_history::show),
+        )
+        .route(
+            "/rules/files/{file}/versions/{version}",
+            get(pages::rule_history::version),
+        )
+        .route(
+            "/rules/files/{file}/return",
+            post(pages::rule_file::go_back),
+        )
+        .route("/rules/check", post(pages::rule_file::check).layer(files))
+        .route(
+            "/rules/complete",
+            post(pages::rule_file::complete).layer(files),
+        )
+        .route("/rules/test", post(pages::rule_file::test).layer(files))
+        .route("/rules/proposals", get(pages::proposals::list))
+        .route(
+            "/rules/proposals/{id}",
+            get(pages::proposals::show).post(pages::proposals::decide),
+        )
         .route("/audit", get(pages::audit::show))
         .route("/static/{*path}", get(assets::serve))
         .fallback(nothing_here)

@@ -35,7 +35,7 @@ pub(crate) enum Refusal {
 pub(crate) fn new_reviewer(
     login: &str,
     password: &str,
-    admin: bool,
+    role: Role,
     salt: [u8; 16],
 ) -> Result<NewReviewer, Refusal> {
     let name: Name = login
@@ -50,7 +50,7 @@ pub(crate) fn new_reviewer(
         password_hash: hash
             .map_err(|error| Refusal::Hashing(error.to_string()))?
             .to_string(),
-        role: if admin { Role::Admin } else { Role::Reviewer },
+        role,
     })
 }
 
@@ -116,8 +116,13 @@ pub(super) async fn verify(
 fn verify_blocking(hash: Option<&str>, password: &str) -> bool {
     // Made once with a fixed salt; nothing is ever compared with it successfully.
     static NOBODY: LazyLock<String> = LazyLock::new(|| {
-        new_reviewer("nobody", "no password matches this", false, [0; 16])
-            .map_or_else(|_| String::new(), |r| r.password_hash)
+        new_reviewer(
+            "nobody",
+            "no password matches this",
+            Role::Reviewer,
+            [0; 16],
+        )
+        .map_or_else(|_| String::new(), |r| r.password_hash)
     });
     let known = hash.is_some();
     let Ok(hash) = PasswordHash::new(hash.unwrap_or(&NOBODY)) else {
@@ -134,7 +139,7 @@ mod tests {
 
     #[track_caller]
     fn refused(login: &str, password: &str, says: &str) {
-        let error = new_reviewer(login, password, false, [1; 16])
+        let error = new_reviewer(login, password, Role::Reviewer, [1; 16])
             .unwrap_err()
             .to_string();
         assert!(error.contains(says), "{error}");
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_password_opens_its_own_hash_only() {
-        let reviewer = new_reviewer("noor", "correct horse battery", true, [1; 16]).unwrap();
+        let reviewer = new_reviewer("noor", "correct horse battery", Role::Admin, [1; 16]).unwrap();
         assert!(
             reviewer
                 .password_hash

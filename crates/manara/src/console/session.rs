@@ -153,11 +153,12 @@ fn unreadable(error: &FormRejection) -> Error {
     let too_large = error.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE;
     Error::BadForm(if too_large {
         format!(
-            "It is larger than {} KiB; shorten the note",
-            super::FORM_BYTES_MAX / 1024
+            "It is larger than {} KiB, or than {} MiB with a rule file in it; shorten what you typed",
+            super::FORM_BYTES_MAX / 1024,
+            super::pages::rule_file::FILE_FORM_BYTES_MAX / 1024 / 1024
         )
     } else {
-        "Its fields are not those of a form of this console".into()
+        "Its fields are not those of a form of this console".to_owned()
     })
 }
 

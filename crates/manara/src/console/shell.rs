@@ -81,6 +81,17 @@ impl Notice {
                 good("The member is changed. It holds for new events within a moment.")
             }
             "member_removed" => good("The member is out of its bank and matches no more."),
+            "rules_saved" => good("The file is saved, and its rules are in force."),
+            "rules_kept" => Some(Self {
+                tone: "warn",
+                text: "The file is saved. It is not in force yet: another file does not check, and the earlier rules work on until it does.",
+            }),
+            "proposed" => Some(Self {
+                tone: "warn",
+                text: "This would go live, so it waits for a second person. Nothing has changed yet.",
+            }),
+            "proposal_approved" => good("The proposal is approved, and its rules are in force."),
+            "proposal_declined" => good("The proposal is closed. Nothing has changed by it."),
             "opinion_added" => good("Your opinion is recorded."),
             "unchanged" => good("Nothing is different from how it was."),
             "replayed" => good("The action goes out again, under the same idempotency key."),
@@ -104,6 +115,7 @@ impl Shell {
     ) -> Result<Self, StoreError> {
         let totals = reader.totals()?;
         let problems = state.overview().rule_problems.len() as u64;
+        let proposals = reader.count_open_proposals()?;
         let item = |page: Here, href, name, count: Option<u64>, alarm| NavItem {
             href,
             name,
@@ -138,7 +150,13 @@ impl Shell {
                     alarming(totals.conflicts),
                     false,
                 ),
-                item(Here::Rules, "/rules", "Rules", alarming(problems), true),
+                item(
+                    Here::Rules,
+                    "/rules",
+                    "Rules",
+                    alarming(problems).or(alarming(proposals)),
+                    problems > 0,
+                ),
                 item(Here::Audit, "/audit", "Audit log", None, false),
             ],
             session: Some(SessionView {

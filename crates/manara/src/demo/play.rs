@@ -154,8 +154,13 @@ fn prepare(path: &Path, banks: Vec<super::world::BankPlan>) -> Result<(String, S
         })?;
     }
     let password = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(clock::random::<12>());
-    let reviewer = console::new_reviewer("noor", &password, true, clock::random::<16>())
-        .map_err(|e| anyhow::anyhow!("{e}"))?;
+    let reviewer = console::new_reviewer(
+        "noor",
+        &password,
+        manara_store::Role::Admin,
+        clock::random::<16>(),
+    )
+    .map_err(|e| anyhow::anyhow!("{e}"))?;
     store.write_blocking(move |tx| tx.create_reviewer(&reviewer, &Author::System, clock::now()))?;
     store.close_blocking()?;
     Ok(("noor".into(), password))

@@ -134,6 +134,7 @@ impl Checker<'_, '_> {
         match name {
             Some(_) if item.is_wrong() => Typed::wrong(span),
             Some(name) => {
+                self.shared.sets.insert(name.as_str().into());
                 let kind = Kind::InSet(name.as_str().into(), Box::new(item));
                 Typed::new(kind, Type::Bool, span)
             }

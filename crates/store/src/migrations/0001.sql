@@ -347,6 +347,42 @@ CREATE TABLE set_items (
 CREATE UNIQUE INDEX set_items_now ON set_items (set_name, item) WHERE removed_at IS NULL;
 CREATE INDEX set_items_by_set ON set_items (set_name, id);
 CREATE INDEX set_items_by_leaf ON set_items (leaf);
+-- Append-only: every text a rule file has had. The newest is what lies in the rules folder, or lay
+-- there when it last checked. `text` comes last, so that lists need not read past it.
+CREATE TABLE rule_files (
+  id       INTEGER PRIMARY KEY,
+  file     TEXT NOT NULL,
+  version  INTEGER NOT NULL,
+  sha256   BLOB NOT NULL,
+  author   TEXT NOT NULL,
+  note     TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  proposal INTEGER REFERENCES rule_proposals (id),
+  salt     BLOB NOT NULL,
+  leaf     INTEGER NOT NULL,
+  text     TEXT NOT NULL,
+  UNIQUE (file, version)
+) STRICT;
+CREATE INDEX rule_files_by_leaf ON rule_files (leaf);
+
+-- Changes of rule files that take effect when a second person approves them.
+CREATE TABLE rule_proposals (
+  id          INTEGER PRIMARY KEY,
+  file        TEXT NOT NULL,
+  base        BLOB NOT NULL,
+  author      TEXT NOT NULL,
+  note        TEXT NOT NULL,
+  proposed_at INTEGER NOT NULL,
+  state       TEXT NOT NULL
+    CHECK (state IN ('proposed', 'approved', 'rejected', 'withdrawn', 'superseded')),
+  decided_by  TEXT,
+  decided_at  INTEGER,
+  answer      TEXT NOT NULL,
+  salt        BLOB NOT NULL,
+  leaf        INTEGER NOT NULL,
+  text        TEXT NOT NULL
+) STRICT;
+CREATE INDEX rule_proposals_open ON rule_proposals (id) WHERE state = 'proposed';
 
 -- Small pictures for reviewers. The commitment covers the SHA-256 of `bytes`.
 CREATE TABLE previews (

@@ -8,8 +8,9 @@ use manara_model::{
 };
 use manara_signal::{Signal, SignalType};
 use manara_store::{
-    Attempt, CaseFilter, CaseStage, Committed, Later, MemberHits, NewApiKey, NewEvent, NewReviewer,
-    NewSession, NewStop, Options, Preview, Recorded, Role, RuleText, Store, StoreError, Tx,
+    Attempt, CaseFilter, CaseStage, Committed, Later, MemberHits, NewApiKey, NewEvent, NewProposal,
+    NewReviewer, NewRuleFile, NewSession, NewStop, Options, Preview, Recorded, Role, RuleText,
+    Store, StoreError, Tx, rule_text_sha256,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -344,7 +345,14 @@ pub(crate) fn furnished() -> Fixture {
             file: "images.rules".into(),
             mode: RuleMode::Live,
         };
-        tx.record_rules(&[rule], &by, at(9))
+        let _ = tx.record_rules(&[rule], &by, at(9))?;
+        let _ = tx.record_rule_files(&[rule_file("rule known_image { … }")], &by, at(9))?;
+        let noor = Author::Reviewer("noor".into());
+        for text in ["// a draft", "// better"] {
+            let _ = tx.propose_rules(&rule_proposal(text), &noor, at(10))?;
+        }
+        let _ = tx.approve_rules(2, &Author::Reviewer("sam".into()), "good", at(11))?;
+        tx.propose_rules(&rule_proposal("// more"), &noor, at(12))
     });
     it.record(plain("post-1"));
     it.record(other_body(&plain("post-1")));
@@ -442,6 +450,25 @@ pub(crate) fn stop(rule: &str) -> NewStop {
         queue: name("rules"),
         policy: name("tvec_known"),
         priority: 9,
+    }
+}
+
+/// A text of the file `images.rules`.
+pub(crate) fn rule_file(text: &str) -> NewRuleFile {
+    NewRuleFile {
+        file: "images.rules".into(),
+        text: text.into(),
+        note: "as agreed".into(),
+    }
+}
+
+/// A proposal for the file `images.rules`, which had no text.
+pub(crate) fn rule_proposal(text: &str) -> NewProposal {
+    NewProposal {
+        file: "images.rules".into(),
+        base: rule_text_sha256(""),
+        text: text.into(),
+        note: "as agreed".into(),
     }
 }
 

@@ -10,6 +10,7 @@ mod later;
 mod members;
 mod opening;
 mod outbox;
+mod rulefiles;
 mod stops;
 mod tamper;
 mod writing;

@@ -220,7 +220,7 @@ fn one_flipped_bit_in_any_column_of_any_row_is_named() {
 fn a_deleted_row_is_named_in_every_table() {
     let original = Original::of(furnished());
     let tables = original.audited();
-    assert!(tables.len() >= 18, "{tables:?}");
+    assert!(tables.len() >= 20, "{tables:?}");
     for table in tables {
         original.check(&[&format!("record {table}/"), "is gone"], |conn| {
             let sql = format!("DELETE FROM {table} WHERE rowid = (SELECT min(rowid) FROM {table})");

@@ -11,7 +11,10 @@ pub(super) mod decision;
 pub(super) mod media;
 pub(super) mod member;
 pub(super) mod overview;
+pub(super) mod proposals;
 pub(super) mod queues;
+pub(super) mod rule_file;
+pub(super) mod rule_history;
 pub(super) mod rules;
 pub(super) mod similar;
 
@@ -19,6 +22,7 @@ mod bank_words;
 mod parts;
 mod radius;
 mod reading;
+mod rule_diff;
 mod typed;
 
 use super::{ConsoleState, Error};

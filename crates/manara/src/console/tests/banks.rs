@@ -59,7 +59,7 @@ fn phrase(text: &str) -> NewMember {
 }
 
 impl App {
-    fn bank(&self, bank: &str) {
+    pub(super) fn bank(&self, bank: &str) {
         let (bank, settings) = (name(bank), BankSettings::default());
         self.store
             .write_blocking(move |tx| {
@@ -122,7 +122,7 @@ impl App {
 }
 
 /// The hidden fields of the form that goes there, as a browser would send them.
-fn hidden(page: &str, action: &str) -> Vec<(String, String)> {
+pub(super) fn hidden(page: &str, action: &str) -> Vec<(String, String)> {
     let (_, form) = page
         .split_once(&format!("action=\"{action}\""))
         .expect("a form");
