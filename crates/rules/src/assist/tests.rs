@@ -558,18 +558,21 @@ fn what_is_larger_than_a_rule_file_has_no_answer() {
     assert_eq!(outline(&text), []);
 }
 
-/// Rule files that ship with Manara, and the texts of these tests.
-fn examples() -> Vec<String> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    let mut texts = vec![OTHER.to_owned()];
-    for part in ["rules", "demo"] {
-        for entry in std::fs::read_dir(folder.join(part)).unwrap() {
-            let path = entry.unwrap().path();
-            texts.push(std::fs::read_to_string(path).unwrap());
-        }
-    }
-    texts
-}
+/// Rule files that ship with Manara, and the other file of these tests.
+const EXAMPLES: &[&str] = &[
+    OTHER,
+    include_str!("../../../../examples/rules/goods_and_invites.rules"),
+    include_str!("../../../../examples/rules/known_images.rules"),
+    include_str!("../../../../examples/rules/links.rules"),
+    include_str!("../../../../examples/rules/names.rules"),
+    include_str!("../../../../examples/rules/new_accounts.rules"),
+    include_str!("../../../../examples/rules/slogans.rules"),
+    include_str!("../../../../examples/rules/unreadable_media.rules"),
+    include_str!("../../../../examples/demo/images.rules"),
+    include_str!("../../../../examples/demo/links.rules"),
+    include_str!("../../../../examples/demo/names.rules"),
+    include_str!("../../../../examples/demo/slogans.rules"),
+];
 
 fn nothing_panics(text: &str, offset: usize) {
     let schema = schema();
@@ -617,8 +620,7 @@ proptest! {
         (from, to, at) in (0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.1_f64),
         between in "[ -~«ر😀\n\"{}().|]{0,8}",
     ) {
-        let examples = examples();
-        let text = which.get(&examples);
+        let text = *which.get(EXAMPLES);
         let cut = |share: f64| {
             let mut at = (share * text.len() as f64) as usize;
             while !text.is_char_boundary(at) { at -= 1; }
