@@ -612,7 +612,7 @@ fn nothing_panics(text: &str, offset: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn cut_examples_do_no_harm(

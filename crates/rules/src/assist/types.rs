@@ -8,7 +8,7 @@ use crate::diagnostic::{Problems, Source, Span};
 use crate::env::Shared;
 use crate::lexer::Token;
 use crate::library::On;
-use crate::parser::{parse, parse_expression};
+use crate::parser::{DEPTH_MAX, parse, parse_expression};
 use crate::schema::{ROOTS, Schema};
 use crate::types::Type;
 use std::collections::BTreeMap;
@@ -114,13 +114,14 @@ impl Scope<'_, '_> {
     /// The names bound around a token, outermost first.
     pub(super) fn locals(&self, end: usize, floor: usize) -> Vec<Local> {
         let mut locals: Vec<Local> = Vec::new();
-        for open in self.open_before(end, floor) {
-            let Some(local) = self.local_of(open, end, floor, &locals) else {
-                continue;
-            };
-            if locals.len() < LOCALS_MAX {
-                locals.push(local);
+        let open = self.open_before(end, floor);
+        // Expressions nest no deeper than this.
+        let nearest = open.len().saturating_sub(DEPTH_MAX as usize);
+        for open in open.into_iter().skip(nearest) {
+            if locals.len() >= LOCALS_MAX {
+                break;
             }
+            locals.extend(self.local_of(open, end, floor, &locals));
         }
         locals
     }
