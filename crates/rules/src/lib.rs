@@ -41,6 +41,7 @@
 
 #[cfg(test)]
 mod agree;
+pub mod assist;
 mod ast;
 mod check;
 mod compile;

@@ -8,8 +8,10 @@ mod expr;
 mod past;
 
 pub(crate) use counter::{CounterProgram, check_counter};
-pub(crate) use effects::{Plan, PlanTarget, Use};
-pub(crate) use expr::Checker;
+#[cfg(test)]
+pub(crate) use effects::EFFECTS;
+pub(crate) use effects::{Plan, PlanTarget, Use, allowed_targets};
+pub(crate) use expr::{Checker, forms};
 
 use crate::ast::{self, Spanned};
 use crate::compile::compile_condition;
