@@ -17,7 +17,7 @@ use crate::rule_schema;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use manara_model::{Author, BankName};
-use manara_rules::{Diagnostic, Rule, RuleSet, Severity, Source};
+use manara_rules::{Diagnostic, Rule, RuleSet, Schema, Severity, Source};
 use manara_store::{
     Committed, NewProposal, NewRuleFile, ProposalState, RuleText, Store, StoreError, Tx,
     rule_text_sha256,
@@ -528,6 +528,16 @@ impl Rulebook {
             .into_iter()
             .find(|it| it.name == source)
             .map(|it| it.text))
+    }
+
+    /// What stands beside this file: the schema, and the other rule files with the built-in rules. A schema
+    /// that has a mistake, which diagnostics name, is as none. Blocks.
+    pub(crate) fn beside(&self, file: &FileName) -> Result<(Schema, Vec<Source>)> {
+        let own = self.source_name(file);
+        let mut files = read_folder(&self.folder)?;
+        let schema = rule_schema::schema_of(&files).unwrap_or_else(|_| Schema::builtin());
+        files.retain(|it| it.name != own && !rule_schema::is_schema(it));
+        Ok((schema, with_builtin(files)))
     }
 
     /// Checks all rules as they would be with this text in this file. Blocks.

@@ -4,7 +4,7 @@
 // the editor writes it back before the form is sent. All of it lives in a shadow root, so that its
 // styles are constructed sheets and the page's policy needs no exception for styles.
 
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, snippet } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { HighlightStyle, StreamLanguage, bracketMatching, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { lintGutter, lintKeymap, linter, setDiagnostics } from "@codemirror/lint";
@@ -253,12 +253,27 @@ async function suggest(context, ask) {
   try {
     const answer = await ask("/rules/complete", { text: context.state.doc.toString(), offset: String(context.pos) });
     if (context.aborted || answer.items.length === 0) return null;
-    const options = answer.items.map((it) => ({ label: it.label, type: it.kind, detail: it.detail, info: it.doc || undefined }));
-    return { from: answer.from, options, validFor: /^\w*$/ };
+    const options = answer.items.map((it, at) => ({
+      label: it.label,
+      type: it.kind,
+      detail: it.detail,
+      info: it.doc ? () => described(it.doc) : undefined,
+      apply: it.insert === it.plain ? it.plain : snippet(it.insert),
+      // The server's order, which knows the place.
+      boost: Math.max(-99, 99 - at),
+    }));
+    return { from: answer.from, to: Math.max(answer.to, context.pos), options, validFor: /^\w*$/ };
   } catch {
     // Completion is a convenience: what is wrong is said by the next check.
     return null;
   }
+}
+
+/** What a completion says of itself, in as much of Markdown as it is written in: code between backticks. */
+function described(doc) {
+  const made = element("div");
+  doc.split("`").forEach((part, at) => made.append(at % 2 ? element("code", "", part) : part));
+  return made;
 }
 
 function element(name, className, words) {

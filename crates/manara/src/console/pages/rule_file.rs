@@ -8,7 +8,7 @@ use super::rule_diff::{DiffView, diff, merged};
 use super::typed::{Fields, Typed, sentence};
 use crate::console::assets::EDITOR;
 use crate::console::headers;
-use crate::console::language::{self, Completions, Known, Marked};
+use crate::console::language::{self, Completions, Marked};
 use crate::console::session::{OwnForm, Sent, Session, WithCsrf, session_of};
 use crate::console::shell::{Here, Notice, Shell, page};
 use crate::console::text::{self, Html};
@@ -20,10 +20,10 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use manara_rules::assist::Around;
 use manara_rules::{Diagnostic, Severity, TestOutcome};
 use manara_store::{Proposal, Reader, RuleFileVersion, rule_text_sha256};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Largest form with a rule file in it, in bytes: 1 MiB in which every byte is percent-encoded.
@@ -742,20 +742,25 @@ pub(in crate::console) async fn complete(
     Sent { session, form }: Sent<Edited>,
 ) -> Result<Json<Completions>, Error> {
     may_change(&session)?;
-    file_name(&form.file)?;
     let offset = form.offset.parse();
     let offset: usize =
         offset.map_err(|_| Error::BadForm("`offset` is not a whole number".into()))?;
-    let extra = state.overview();
-    let banks = state.read(|reader| Ok(reader.banks()?)).await?;
-    let rules = extra.rules();
-    let policies: BTreeSet<String> = rules.iter().map(|it| it.policy.to_string()).collect();
-    let known = Known {
-        rules: rules.iter().map(|it| it.name.to_string()).collect(),
-        policies: policies.into_iter().collect(),
-        banks: banks.iter().map(|it| it.name.to_string()).collect(),
+    let (book, file) = (book(&state)?, file_name(&form.file)?);
+    let read = |reader: &Reader| Ok((reader.banks()?, reader.set_list()?));
+    let (banks, sets) = state.read(read).await?;
+    let completing = move || {
+        let (schema, other_sources) = book.beside(&file)?;
+        let banks: Vec<String> = banks.iter().map(|it| it.name.to_string()).collect();
+        let sets: Vec<String> = sets.iter().map(|it| it.name.to_string()).collect();
+        let around = Around {
+            schema: &schema,
+            banks: &banks,
+            sets: &sets,
+            other_sources: &other_sources,
+        };
+        Ok(language::complete(&form.text, offset, &around))
     };
-    Ok(Json(language::complete(&known, &form.text, offset)))
+    state.check_rules(completing).await.map(Json)
 }
 
 // --- Returning to an earlier version ----------------------------------------------------------------

@@ -411,13 +411,24 @@ async fn the_editor_is_told_what_is_wrong_and_what_fits() {
     assert!(answer.body.contains("links.rules:1:"), "{}", answer.body);
     let fields = [
         ("file", "a.rules"),
-        ("text", "x bank(\"SL"),
-        ("offset", "10"),
+        ("text", "rule r { when bank(\"SL"),
+        ("offset", "22"),
     ];
     let answer = ask(&mut noor, "noor", "/rules/complete", &fields)
         .await
         .is(StatusCode::OK, &["SLOGANS"]);
-    assert!(answer.body.contains("\"from\":8"), "{}", answer.body);
+    assert!(answer.body.contains("\"from\":20"), "{}", answer.body);
+    // The other files are known: their rules may be expected by a test.
+    let text = "test \"t\" { expect verdict li";
+    let offset = text.len().to_string();
+    let fields = [
+        ("file", "a.rules"),
+        ("text", text),
+        ("offset", offset.as_str()),
+    ];
+    ask(&mut noor, "noor", "/rules/complete", &fields)
+        .await
+        .is(StatusCode::OK, &["\"label\":\"links\""]);
     let fields = [("file", "a.rules"), ("text", "x"), ("offset", "-1")];
     ask(&mut noor, "noor", "/rules/complete", &fields)
         .await
