@@ -16,13 +16,14 @@
 //! | `text` | how somebody else's text is put on a page; the only way to print it |
 //! | `view` `shell` `error` | times, counts, bars; the frame; what is said when something fails |
 //! | `session` `login` `password` `throttle` `memory` | who is here, and what is remembered of them |
-//! | `language` `today` | what the editor of rules is told; what each rule did today |
+//! | `language` `did` | what the editor of rules is told; what each rule did |
 //! | `headers` `assets` | what the browser may do; the style sheet and the editor |
 //!
 //! Media are never part of a page until the reviewer asks: the reveal is a form, its audit leaf is
 //! written first, and only then does a page hold an `<img>`.
 
 mod assets;
+mod did;
 mod error;
 mod headers;
 mod language;
@@ -36,7 +37,6 @@ mod shell;
 mod tests;
 pub(crate) mod text;
 mod throttle;
-mod today;
 mod view;
 
 use crate::recent::Recent;
@@ -57,7 +57,6 @@ use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 use throttle::Throttle;
-use today::Counting;
 use tokio::sync::Semaphore;
 
 pub(crate) use pages::similar::SimilarCluster;
@@ -124,8 +123,6 @@ struct Inner {
     looking: Semaphore,
     /// How many texts of rules are checked at once.
     checking_rules: Semaphore,
-    /// What each rule did today.
-    today: Counting,
     /// What the tests of these rules came to.
     tested: Mutex<Option<Tested>>,
 }
@@ -147,7 +144,6 @@ impl ConsoleState {
             checking: Arc::new(Semaphore::new(2)),
             looking: Semaphore::new(1),
             checking_rules: Semaphore::new(2),
-            today: Counting::default(),
             tested: Mutex::default(),
             options,
         }))
@@ -285,6 +281,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/rules", get(pages::rules::show))
         .route("/rules/find", post(pages::rules::find))
         .route("/rules/files", post(pages::rules::make))
+        .route("/rules/reset", post(pages::stops::reset))
         .route(
             "/rules/files/{file}",
             get(pages::rule_file::show)

@@ -92,6 +92,15 @@ impl Notice {
             }),
             "proposal_approved" => good("The proposal is approved, and its rules are in force."),
             "proposal_declined" => good("The proposal is closed. Nothing has changed by it."),
+            "rule_reset" => {
+                good("The circuit breaker is closed. From the next event on, it acts again.")
+            }
+            "rule_let_act" => {
+                good("The decision is recorded. The rule acts again from the next event on.")
+            }
+            "rule_left" => good(
+                "The decision is recorded. The rule stays without effect until somebody lets it act again, on the page of rules.",
+            ),
             "opinion_added" => good("Your opinion is recorded."),
             "unchanged" => good("Nothing is different from how it was."),
             "replayed" => good("The action goes out again, under the same idempotency key."),

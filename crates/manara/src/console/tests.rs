@@ -3,6 +3,7 @@
 mod banks;
 mod reading;
 mod rules;
+mod stops;
 
 use super::session::{SESSION_COOKIE, encode_token, hash_of};
 use super::{ConsoleOptions, ConsoleState, OverviewExtra, new_reviewer, router};
@@ -212,6 +213,12 @@ impl App {
         let leaves = self.store.read(|reader| reader.leaves(0, 1_000)).unwrap();
         leaves.into_iter().map(|stored| stored.leaf.kind).collect()
     }
+}
+
+/// A new identifier of a decision of that time.
+fn decision_at(at: Timestamp) -> DecisionId {
+    let random = u128::from_be_bytes(*random().first_chunk().unwrap());
+    DecisionId::new(at.as_millisecond().unsigned_abs(), random)
 }
 
 fn csrf_of(login: &str) -> String {

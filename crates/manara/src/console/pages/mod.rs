@@ -17,6 +17,7 @@ pub(super) mod rule_file;
 pub(super) mod rule_history;
 pub(super) mod rules;
 pub(super) mod similar;
+pub(super) mod stops;
 
 mod bank_words;
 mod parts;
