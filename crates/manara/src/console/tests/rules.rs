@@ -41,6 +41,7 @@ pub(super) fn desk(files: &[(&str, &str)], approval: bool) -> Desk {
         let opened = waited(Rulebook::open(folder.clone(), store)).unwrap();
         let opened = Arc::new(opened.with_approval(approval));
         let (of, shown) = (Arc::clone(&opened), Arc::clone(&opened));
+        options.settings = Arc::new(|| Some(super::tryouts::settings()));
         options.rulebook = Arc::new(move || Some(Arc::clone(&of)));
         options.overview = Arc::new(move || {
             let status = shown.status();
@@ -75,7 +76,7 @@ impl Desk {
     }
 
     /// Somebody changes a file behind the console's back, and the server looks.
-    async fn put(&self, file: &str, text: &str) {
+    pub(super) async fn put(&self, file: &str, text: &str) {
         std::fs::write(self.folder.join(file), text).unwrap();
         self.book.look(&self.app.store).await;
     }
