@@ -272,28 +272,39 @@ impl Keeper {
         mut last: Option<DecisionId>,
         new: &[usize],
     ) {
-        if let Some(decision) = last {
-            let after = self.store.read(|reader| reader.leaf_of_event(decision));
-            let read = after.map_err(anyhow::Error::from).and_then(|after| {
-                let sets = self.sets();
-                replay(
-                    &self.store,
-                    &self.matcher,
-                    rules,
-                    &sets,
-                    &mut filled,
-                    after,
-                    &mut last,
-                )
-            });
-            if let Err(error) = read {
-                tracing::error!("new counters begin too low: the log could not be read: {error:#}");
-            }
+        if !new.is_empty()
+            && let Err(error) = self.catch_up(rules, &mut filled, &mut last)
+        {
+            tracing::error!("new counters begin too low: the log could not be read: {error:#}");
         }
         let mut kept = self.kept();
         kept.state.adopt(rules);
         kept.state.take(&filled, new);
         kept.rules = Arc::clone(rules);
+    }
+
+    /// Remembers what came after the event that was remembered last.
+    fn catch_up(
+        &self,
+        rules: &RuleSet,
+        filled: &mut State,
+        last: &mut Option<DecisionId>,
+    ) -> Result<()> {
+        let after = match *last {
+            Some(decision) => self.store.read(|reader| reader.leaf_of_event(decision))?,
+            None => start_of(&self.store, filled)?,
+        };
+        let sets = self.sets();
+        replay(
+            &self.store,
+            &self.matcher,
+            rules,
+            &sets,
+            filled,
+            after,
+            last,
+        )?;
+        Ok(())
     }
 
     /// The second stage for events that are kept together, called within their transaction. What is
@@ -687,4 +698,162 @@ fn restored(file: &Path, state: &mut State, store: &Store) -> Result<Option<u64>
         Ok(state.restore(parts)?.then_some(leaf))
     };
     read().with_context(|| format!("reading {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Subject;
+    use manara_model::{Author, Decision, Event, Mode, Origin};
+    use manara_rules::{Schema, Source, compile};
+    use manara_store::{Committed, Options, Recorded};
+
+    const RULES: &str = r#"
+        counter burst = count(post.created) by account.id over 1h
+        rule flood { on post.created policy p reason "r" when burst > 2 then restrict(content) }"#;
+
+    struct Server {
+        _dir: tempfile::TempDir,
+        store: Store,
+        keeper: Arc<Keeper>,
+        rules: Arc<RuleSet>,
+    }
+
+    fn compiled(text: &str) -> Arc<RuleSet> {
+        let source = Source {
+            name: "t.rules".into(),
+            text: text.into(),
+        };
+        Arc::new(compile(&[source], &Schema::builtin()).unwrap())
+    }
+
+    fn server() -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            audit_seed: [7; 32],
+            origin: "manara.example/audit".into(),
+            max_bytes: None,
+            readers: 2,
+        };
+        let store = Store::open(&dir.path().join("m.db"), options).unwrap();
+        let rules = compiled(RULES);
+        let (matcher, file) = (Arc::default(), dir.path().join("counters.state"));
+        let settings = Limits::default().settings(Counters::default(), [1; 16]);
+        let keeper = Keeper::open(&store, &matcher, Arc::clone(&rules), settings, file).unwrap();
+        Server {
+            _dir: dir,
+            store,
+            keeper: Arc::new(keeper),
+            rules,
+        }
+    }
+
+    impl Server {
+        fn event(&self, id: u32) -> (NewEvent, Pending) {
+            let now = clock::now();
+            let body = format!(
+                r#"{{"id":"{id}","source":"s","type":"post.created","time":"{now}","account":{{"id":"a"}},"content":{{"id":"c"}}}}"#
+            );
+            let (event, _) = Event::from_json(body.as_bytes(), Origin::Http).unwrap();
+            let subject = Subject {
+                event: &event,
+                media: &[],
+                received_at: now,
+            };
+            let (sets, keys) = (self.keeper.sets(), self.keeper.keys());
+            let pending = Pending::begin(Arc::clone(&self.rules), subject, Vec::new(), &sets, keys);
+            let decision = Decision {
+                id: clock::decision_id(now),
+                author: Author::Rules,
+                at: now,
+                event: Some(("s".into(), id.to_string())),
+                case: None,
+                verdicts: Vec::new(),
+                actions: Vec::new(),
+                note: String::new(),
+            };
+            let new = NewEvent {
+                media: Vec::new(),
+                fingerprint: [id as u8; 32],
+                received_at: now,
+                decision,
+                previews: Vec::new(),
+                event,
+                body,
+            };
+            (new, pending)
+        }
+
+        /// Keeps events in one write, which may fail after it has remembered them; says which rules fired.
+        fn keep(&self, ids: std::ops::Range<u32>, fails: bool) -> Option<Vec<usize>> {
+            let (events, pending) = ids.map(|id| self.event(id)).unzip();
+            let keeper = Arc::clone(&self.keeper);
+            let kept = self.store.write_blocking(move |tx| {
+                let recorded: Committed<Vec<Recorded>> = keeper.record(tx, events, pending)?;
+                if fails {
+                    return Err(StoreError::Aborted("changed my mind".into()));
+                }
+                Ok(recorded)
+            });
+            let fired = |recorded: Recorded| match recorded {
+                Recorded::New(decision) => {
+                    let live = decision.verdicts.iter().filter(|it| it.mode == Mode::Live);
+                    live.count()
+                }
+                _ => 0,
+            };
+            Some(kept.ok()?.into_iter().map(fired).collect())
+        }
+    }
+
+    #[test]
+    fn what_was_not_kept_is_not_remembered() {
+        let server = server();
+        assert_eq!(server.keep(0..2, false), Some(vec![0, 0]));
+        for _ in 0..5 {
+            assert_eq!(server.keep(2..9, true), None);
+        }
+        assert_eq!(server.keep(2..4, false), Some(vec![1, 1]));
+    }
+
+    #[test]
+    fn rules_that_changed_since_an_event_was_begun_decide_on_it_all_the_same() {
+        let server = server();
+        server.keep(0..2, false);
+        let begun = server.event(2);
+        let stricter = compiled(&RULES.replace("burst > 2", "burst > 3"));
+        server.keeper.adopt(&stricter).unwrap();
+        let (keeper, (event, pending)) = (Arc::clone(&server.keeper), begun);
+        let recorded = server
+            .store
+            .write_blocking(move |tx| keeper.record(tx, vec![event], vec![pending]))
+            .unwrap();
+        let Recorded::New(decision) = &recorded[0] else {
+            panic!("{recorded:?}")
+        };
+        assert_eq!(decision.verdicts, [], "three are not too many any more");
+    }
+
+    #[test]
+    fn a_snapshot_and_the_log_after_it_are_what_was_remembered() {
+        let server = server();
+        server.keep(0..2, false);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(server.keeper.keep()).unwrap();
+        server.keep(2..3, false);
+        let reopened = |file: PathBuf| {
+            let settings = Limits::default().settings(Counters::default(), [1; 16]);
+            let (rules, matcher) = (Arc::clone(&server.rules), Arc::default());
+            let keeper = Keeper::open(&server.store, &matcher, rules, settings, file).unwrap();
+            let parts: Vec<u8> = keeper.kept().state.parts().flatten().collect();
+            parts
+        };
+        let now: Vec<u8> = server.keeper.kept().state.parts().flatten().collect();
+        assert_eq!(reopened(server.keeper.file.clone()), now);
+        assert_eq!(
+            reopened("/nowhere/counters.state".into()),
+            now,
+            "from the log alone"
+        );
+    }
 }

@@ -49,6 +49,10 @@ impl Data {
 }
 
 /// A post by an account, so many seconds ago.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's clock is the machine's"
+)]
 fn post(id: &str, account: &str, ago: i64) -> Value {
     let time = Timestamp::now() - SignedDuration::from_secs(ago);
     json!({
@@ -93,8 +97,14 @@ async fn counters_survive_a_crash_and_a_restart() {
     server.kill();
     let server = Server::start(&data.path).await;
     // What was sent again does not count again.
-    assert_eq!(send(&server, &first[..1]).await, [nothing.clone()]);
-    assert_eq!(send(&server, &posts(10..11, "b")).await, [nothing.clone()]);
+    assert_eq!(
+        send(&server, &first[..1]).await,
+        std::slice::from_ref(&nothing)
+    );
+    assert_eq!(
+        send(&server, &posts(10..11, "b")).await,
+        std::slice::from_ref(&nothing)
+    );
     assert_eq!(
         send(&server, &posts(3..4, "a")).await,
         [["flood live".to_owned()]]
@@ -390,6 +400,64 @@ async fn an_event_is_looked_at_part_by_part() {
     };
     wrong("{", "EOF");
     wrong(r#"{"id":"1"}"#, "source");
+}
+
+#[tokio::test]
+async fn a_back_test_reads_well_in_a_terminal() {
+    let quiet = r#"rule quiet { on post.created policy p reason "r" when content.text == "x" then remove(content) }"#;
+    let data = data(&format!(
+        r#"{quiet}
+        rule resting {{ mode off policy p reason "r" when content.text.size() > 5 then remove(content) }}
+        rule all {{
+          mode draft
+          on post.created
+          policy spam
+          reason "r"
+          when content.text.size() > 5
+          then restrict(content, for: 1h), label(content, "looked_at_by_the_rule"), enqueue("spam", priority: 3)
+        }}"#
+    ));
+    let server = Server::start(&data.path).await;
+    let aged = |id: &str, days: Option<i64>| {
+        let mut event = post(id, &format!("a-{id}"), 60);
+        event["content"]["text"] = json!("\u{1b}[31mtea at four ".repeat(20));
+        if let Some(days) = days {
+            let created_at = Timestamp::now() - SignedDuration::from_hours(24 * days);
+            event["account"]["created_at"] = json!(created_at.to_string());
+        }
+        event
+    };
+    let ages = [None, Some(3), Some(400), Some(0), Some(10), Some(3)]
+        .into_iter()
+        .enumerate();
+    let events: Vec<Value> = ages.map(|(id, days)| aged(&id.to_string(), days)).collect();
+    send(&server, &events).await;
+    let shown = data.run(&["rules", "backtest", "--since", "1d"]);
+    for line in shown.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    let ages =
+        "  account age  under 1 day 1, 1 to 7 days 2, 7 to 30 days 1, over 365 days 1, unknown 1";
+    let says = |line: &str| {
+        assert!(
+            shown.lines().any(|it| it == line),
+            "no `{line}` in\n{shown}"
+        )
+    };
+    says("rule all (draft): on 6 of 6 events, of 6 accounts");
+    says(ages);
+    says("    enqueue(content p-0, \"spam\", priority: 3)");
+    says("fires on no event: undecodable_media, unavailable_media, quiet, resting (off)");
+    let json = data.run(&["rules", "backtest", "--since", "1d", "--json"]);
+    let in_order = "{\"under 1 day\":1,\"1 to 7 days\":2,\"7 to 30 days\":1,\"over 365 days\":1,\"unknown\":1}";
+    assert!(json.contains(in_order), "{json}");
+    let none = data.run(&["rules", "backtest", "--since", "1d", "--samples", "0"]);
+    assert!(!none.contains("p-0"), "{none}");
+    // What comes with Manara is not counted among one's own files.
+    let rules = data.path.join("rules");
+    let checked = run_ok(&["rules", "check", rules.to_str().unwrap()]);
+    assert_eq!(checked, "3 rules in 1 file are in order\n");
 }
 
 #[test]

@@ -214,12 +214,11 @@ impl RuleSet {
         };
         match (counter.function, value) {
             (CounterFunction::Count, _) => Some(Input::Event),
-            (_, None) => None,
             (CounterFunction::Distinct, Some(value)) => Some(Input::Distinct(hashed(&value, keys))),
             (CounterFunction::Sum, Some(Remembered::Int(value))) => Some(Input::Int(value)),
             (CounterFunction::Sum, Some(Remembered::Float(value))) => Some(Input::Float(value)),
-            (CounterFunction::Sum, _) => None,
             (CounterFunction::Last, Some(value)) => kept(value).map(Input::Last),
+            (CounterFunction::Sum, _) | (_, None) => None,
         }
     }
 }

@@ -68,6 +68,7 @@ mod testing;
 mod typed;
 mod types;
 
+pub use check::RULE_COST_MAX as COST_MAX;
 pub use diagnostic::{Diagnostic, Severity, Source, render_colour, render_plain};
 pub use eval::{Explained, ExplainedLine};
 pub use evaluation::Begun;

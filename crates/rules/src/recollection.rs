@@ -2,7 +2,7 @@
 
 use crate::memory::Sets;
 use crate::state::{Past, Stopped};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use manara_model::{ActionKind, Entity, EntityType, Event, Mode, Name, Verdict};
 use std::collections::HashMap;
 
@@ -80,15 +80,6 @@ impl Recollection {
                 _ => {}
             }
         }
-    }
-
-    /// Forgets what has ended or can no longer be asked about.
-    pub fn forget_before(&mut self, now: Timestamp, longest: SignedDuration) {
-        let oldest = now.checked_sub(longest).unwrap_or(Timestamp::MIN);
-        self.labels.retain(|_, carried| {
-            carried.retain(|it| it.ends_at.is_none_or(|ends_at| ends_at > oldest));
-            !carried.is_empty()
-        });
     }
 }
 

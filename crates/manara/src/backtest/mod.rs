@@ -13,7 +13,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use report::{Difference, Precision, Report, Sample, Tallied};
+pub(crate) use report::{Difference, Precision, Report, RuleReport, Sample, Tallied};
 
 use crate::banks;
 use crate::matcher::Matcher;
@@ -181,10 +181,10 @@ fn look_at(
             })
             .collect();
         Looked {
+            seen,
             matches,
             begun,
             warms,
-            seen,
         }
     });
     Ok(looked.collect())

@@ -332,10 +332,13 @@ fn written(action: &Action) -> String {
     let mut arguments = vec![format!("{} {}", action.target.r#type, action.target.id)];
     arguments.extend(names.into_iter().flatten().map(|it| format!("\"{it}\"")));
     arguments.extend(detail.weight.map(|it| it.to_string()));
+    arguments.extend(detail.priority.map(|it| format!("priority: {it}")));
     arguments.extend(detail.duration_s.map(|it| {
         let lasting = SignedDuration::from_secs(i64::try_from(it).unwrap_or(i64::MAX));
         format!("for: {lasting:#}")
     }));
+    let until = detail.until.map(|it| format!("until: timestamp(\"{it}\")"));
+    arguments.extend(until);
     format!("{}({})", action.kind, arguments.join(", "))
 }
 

@@ -3,11 +3,12 @@
 use super::{Data, Done, operator, say, say_json, trial};
 use crate::clock;
 use crate::rule_schema::{self, compile_all};
-use crate::rulebook::{read_sources, with_builtin};
+use crate::rulebook::{BUILTIN_NAME, read_sources, with_builtin};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use indicatif::HumanCount;
 use manara_model::Name;
-use manara_rules::{Diagnostic, RuleSet, Source, render_colour};
+use manara_rules::{COST_MAX, Diagnostic, RuleSet, Source, render_colour};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 pub(crate) enum Verb {
     /// Say everything that is wrong with the rules, and where.
     #[command(after_long_help = "Example:\n  manara rules check rules/")]
-    Check(Paths),
+    Check(Check),
     /// Run the `test` blocks inside the rule files.
     #[command(after_long_help = "Example:\n  manara rules test rules/")]
     Test(Paths),
@@ -59,6 +60,15 @@ pub(crate) enum Verb {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    paths: Paths,
+    /// List what each rule may cost for one event, the dearest first; with `--json`, always.
+    #[arg(long)]
+    costs: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Paths {
     /// Rule files or folders.
     #[arg(required = true, value_name = "PATH")]
@@ -70,7 +80,7 @@ pub(crate) struct Paths {
 
 pub(super) fn run(verb: Verb) -> Result<Done> {
     match verb {
-        Verb::Check(paths) => check(&paths),
+        Verb::Check(asked) => check(&asked),
         Verb::Test(paths) => test(&paths),
         Verb::Eval(eval) => trial::eval(&eval),
         Verb::Backtest(backtest) => trial::backtest(&backtest),
@@ -90,10 +100,10 @@ fn stops(data: &Data, json: bool) -> Result<Done> {
                 "decision": stop.decision.to_string(),
             }))?;
         } else {
-            say(format_args!(
-                "{rule}  since {}  {}",
-                stop.stopped_at, stop.why
-            ))?;
+            let since = stop.stopped_at.strftime("%Y-%m-%d %H:%M");
+            let subject = format!("rule {rule} ");
+            let why = stop.why.strip_prefix(&subject).unwrap_or(&stop.why);
+            say(format_args!("{rule}  since {since} UTC  {why}"))?;
         }
     }
     if stops.is_empty() && !json {
@@ -181,19 +191,52 @@ fn print(diagnostics: &[Diagnostic], sources: &[Source], json: bool) -> Result<(
     Ok(())
 }
 
-fn check(paths: &Paths) -> Result<Done> {
+fn check(asked: &Check) -> Result<Done> {
+    let paths = &asked.paths;
     let sources = sources(&paths.paths)?;
     let Some(rules) = compiled(&sources, paths.json)? else {
         return Ok(Done::Nothing);
     };
     if !paths.json {
-        say(format_args!(
-            "{} rules in {} files are in order",
-            rules.rules().len(),
-            sources.len()
-        ))?;
+        // What comes with Manara and the schema are not what was asked about.
+        let own = rules.rules().iter().filter(|it| it.source != BUILTIN_NAME);
+        let files = sources.iter().filter(|it| !rule_schema::is_schema(it));
+        let files = files.filter(|it| it.name != BUILTIN_NAME);
+        say(match (own.count(), files.count()) {
+            (1, 1) => "1 rule in 1 file is in order".to_owned(),
+            (rules, 1) => format!("{rules} rules in 1 file are in order"),
+            (rules, files) => format!("{rules} rules in {files} files are in order"),
+        })?;
+    }
+    if asked.costs || paths.json {
+        costs(&rules, paths.json)?;
     }
     Ok(Done::Found)
+}
+
+/// What each rule may cost for one event, in units of roughly a nanosecond.
+fn costs(rules: &RuleSet, json: bool) -> Result<()> {
+    let mut own: Vec<_> = rules.rules().iter().collect();
+    own.retain(|rule| rule.source != BUILTIN_NAME);
+    own.sort_by_key(|rule| std::cmp::Reverse(rule.cost));
+    for rule in own {
+        if json {
+            say_json(&serde_json::json!({
+                "rule": rule.name, "mode": rule.mode, "cost": rule.cost, "cost_max": COST_MAX,
+                "file": rule.source, "line": rule.line,
+            }))?;
+        } else {
+            let cost = HumanCount(rule.cost.into()).to_string();
+            say(format_args!(
+                "{cost:>8} of {}  {} ({}:{})",
+                HumanCount(u64::from(COST_MAX)),
+                rule.name,
+                rule.source,
+                rule.line
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 fn test(paths: &Paths) -> Result<Done> {

@@ -1,19 +1,19 @@
 //! `manara rules eval|backtest|diff`: what rules make of events before they act.
 
 use super::{Data, Done, say, say_json};
-use crate::backtest::{self, Difference, Precision, Report, Sample, Tallied, Trial};
+use crate::backtest::{self, Difference, Precision, Report, RuleReport, Sample, Tallied, Trial};
 use crate::clock;
 use crate::console::text::plain;
 use crate::data_dir::DataDir;
 use crate::matcher::MediaSignals;
 use crate::past::counters_secret;
+use crate::rulebook::BUILTIN_NAME;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use comfy_table::Table;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{Event, Facts, Match, MediaFacts, Origin};
-use manara_rules::{Readings, Recollection, RuleSet, Settings};
+use manara_rules::{Explained, Readings, Recollection, Rule, RuleSet, Settings};
 use manara_store::Store;
 use std::fmt::Write as _;
 use std::io::Read;
@@ -24,8 +24,14 @@ use std::time::Instant;
 
 /// Largest event read, in bytes.
 const EVENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// Rows of a table shown; the rest is in `--json`.
+/// Values of a group shown; the rest is in `--json`.
 const ROWS_MAX: usize = 12;
+/// Samples are shown of so many rules at once; of more, each is asked for with `--rule`.
+const SAMPLED_MAX: usize = 3;
+/// How wide lines are.
+const COLUMNS: usize = 100;
+/// Characters of a sample's text shown, so that they fit a line with what stands around them.
+const EXCERPT_CHARS: usize = COLUMNS - 8;
 
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
@@ -58,6 +64,9 @@ pub(crate) struct Span {
     /// Up to when; now, when left out.
     #[arg(long)]
     until: Option<Timestamp>,
+    /// Samples shown of each thing, at most 20; `--json` has all of them.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    samples: usize,
     /// One object.
     #[arg(long)]
     json: bool,
@@ -91,9 +100,8 @@ pub(crate) struct Diff {
 // ---- eval ----
 
 pub(super) fn eval(eval: &Eval) -> Result<Done> {
-    let rules = match rules_of(&eval.rules, &eval.data)? {
-        Some(rules) => rules,
-        None => return Ok(Done::Nothing),
+    let Some(rules) = rules_of(&eval.rules, &eval.data)? else {
+        return Ok(Done::Nothing);
     };
     let subject = subject(eval, &rules)?;
     let facts = Facts {
@@ -102,14 +110,10 @@ pub(super) fn eval(eval: &Eval) -> Result<Done> {
         matches: &subject.matches,
         received_at: subject.received_at,
     };
-    let mut fired = 0;
-    let mut shown = 0;
+    let (mut fired, mut shown, mut quiet) = (0, 0, 0);
     for rule in rules.rules() {
-        if eval
-            .rule
-            .as_deref()
-            .is_some_and(|only| only != rule.name.as_str())
-        {
+        let only = eval.rule.as_deref();
+        if only.is_some_and(|only| only != rule.name.as_str()) {
             continue;
         }
         let Some(explained) =
@@ -117,29 +121,22 @@ pub(super) fn eval(eval: &Eval) -> Result<Done> {
         else {
             continue;
         };
-        if !explained.sees_event && eval.rule.is_none() {
+        if !explained.sees_event && only.is_none() {
             continue;
         }
+        let fires = explained.sees_event && explained.value == Some(true);
         shown += 1;
-        fired += u32::from(explained.sees_event && explained.value == Some(true));
+        fired += u32::from(fires);
         if eval.json {
-            say_json(&serde_json::to_value(&explained)?)?;
-            continue;
+            say_json(&explained)?;
+        } else if !fires && only.is_none() && rule.source == BUILTIN_NAME {
+            quiet += 1;
+        } else {
+            say(in_words(rule, &explained))?;
         }
-        let outcome = match (explained.sees_event, explained.value) {
-            (false, _) => "is not about events of this type",
-            (true, Some(true)) => "fires",
-            (true, Some(false)) => "does not fire",
-            (true, None) => "does not fire: its condition is unknown",
-        };
-        say(format_args!("rule {} ({}) {outcome}", rule.name, rule.mode))?;
-        for line in &explained.lines {
-            let indent = "  ".repeat(usize::from(line.depth) + 1);
-            say(format_args!("{indent}{} = {}", line.expression, line.value))?;
-        }
-        if explained.cut {
-            say("  …")?;
-        }
+    }
+    if quiet > 0 {
+        eprintln!("the built-in rules that do not fire are left out ({quiet})");
     }
     if shown == 0 {
         match &eval.rule {
@@ -152,6 +149,25 @@ pub(super) fn eval(eval: &Eval) -> Result<Done> {
     } else {
         Done::Nothing
     })
+}
+
+/// What a rule makes of the event: a line, and under it the value of every part of the condition.
+fn in_words(rule: &Rule, explained: &Explained) -> String {
+    let outcome = match (explained.sees_event, explained.value) {
+        (false, _) => "is not about events of this type",
+        (true, Some(true)) => "fires",
+        (true, Some(false)) => "does not fire",
+        (true, None) => "does not fire: its condition is unknown",
+    };
+    let mut out = format!("rule {} ({}) {outcome}", rule.name, rule.mode);
+    for line in &explained.lines {
+        let indent = "  ".repeat(usize::from(line.depth) + 1);
+        let _ = write!(out, "\n{indent}{} = {}", line.expression, line.value);
+    }
+    if explained.cut {
+        out.push_str("\n  …");
+    }
+    out
 }
 
 struct Subject {
@@ -171,20 +187,16 @@ fn subject(eval: &Eval, rules: &RuleSet) -> Result<Subject> {
         (None, true) => eval.data.open().ok(),
         (None, false) => None,
     };
-    let (event, media, received_at) = match (&eval.source, &store) {
-        (Some(source), Some(store)) => {
-            let found = store.read(|reader| reader.event(source, &eval.event))?;
-            let found =
-                found.with_context(|| format!("there is no event {source} {}", eval.event))?;
-            (found.event, found.media, found.received_at)
-        }
-        _ => {
-            let event = read_event(&eval.event)?;
-            let media = event.media().iter();
-            let media = media.map(|it| MediaSignals::sent(it).facts).collect();
-            let received_at = event.time;
-            (event, media, received_at)
-        }
+    let (event, media, received_at) = if let (Some(source), Some(store)) = (&eval.source, &store) {
+        let found = store.read(|reader| reader.event(source, &eval.event))?;
+        let found = found.with_context(|| format!("there is no event {source} {}", eval.event))?;
+        (found.event, found.media, found.received_at)
+    } else {
+        let event = read_event(&eval.event)?;
+        let media = event.media().iter();
+        let media = media.map(|it| MediaSignals::sent(it).facts).collect();
+        let received_at = event.time;
+        (event, media, received_at)
     };
     let Some(store) = store else {
         eprintln!("no data directory: banks, sets, labels and strikes are empty");
@@ -272,22 +284,34 @@ pub(super) fn backtest(it: &Backtest) -> Result<Done> {
         .iter()
         .any(|rule| wanted(rule.rule.as_str()) && rule.fired.events > 0);
     if it.span.json {
-        say_json(&serde_json::to_value(&report)?)?;
+        say_json(&report)?;
     } else {
         say(head(&report, took))?;
-        for rule in report
-            .rules
-            .iter()
-            .filter(|rule| wanted(rule.rule.as_str()))
-        {
-            let title = format!("rule {} ({}, {})", rule.rule, rule.mode, rule.policy);
-            say(tallied(
-                &title,
-                &rule.fired,
-                it.rule.is_some() || report.rules.len() <= 3,
-            ))?;
+        let rules = report.rules.iter();
+        let rules: Vec<_> = rules.filter(|it| wanted(it.rule.as_str())).collect();
+        let (acting, idle): (Vec<&RuleReport>, Vec<&RuleReport>) =
+            rules.into_iter().partition(|it| it.fired.events > 0);
+        for rule in &acting {
+            let title = format!("rule {} ({})", rule.rule, rule.mode);
+            let samples_max = if acting.len() > SAMPLED_MAX {
+                0
+            } else {
+                it.span.samples
+            };
+            say(tallied(&title, &rule.fired, report.events, samples_max))?;
         }
         stopped(&report)?;
+        if acting.len() > SAMPLED_MAX {
+            say("\nwith `--rule NAME`, samples of one of them")?;
+        }
+        let named = |it: &&RuleReport| {
+            let off = if it.mode == "off" { " (off)" } else { "" };
+            format!("{}{off}", it.rule)
+        };
+        let idle: Vec<_> = idle.iter().map(named).collect();
+        if !idle.is_empty() {
+            say(format_args!("\nfires on no event: {}", at_most(&idle)))?;
+        }
     }
     Ok(if fired { Done::Found } else { Done::Nothing })
 }
@@ -304,19 +328,20 @@ pub(super) fn diff(it: &Diff) -> Result<Done> {
     let nothing = Difference::default();
     let difference = report.difference.as_ref().unwrap_or(&nothing);
     if it.span.json {
-        say_json(&serde_json::to_value(&report)?)?;
+        say_json(&report)?;
     } else {
         say(head(&report, took))?;
-        say(tallied("would be done besides", &difference.added, true))?;
+        let (added, removed) = (&difference.added, &difference.removed);
         say(tallied(
-            "would not be done any more",
-            &difference.removed,
-            true,
+            "+ would be done",
+            added,
+            report.events,
+            it.span.samples,
         ))?;
-        say(format_args!(
-            "the same on {} events",
-            HumanCount(difference.same)
-        ))?;
+        let title = "- would no longer be done";
+        say(tallied(title, removed, report.events, it.span.samples))?;
+        let same = many(difference.same, "event");
+        say(format_args!("\n= both do the same: on {same}"))?;
         stopped(&report)?;
     }
     let differs = difference.added.events + difference.removed.events > 0;
@@ -394,100 +419,144 @@ pub(crate) fn since(text: &str, until: Timestamp) -> Result<Timestamp> {
 }
 
 fn head(report: &Report, took: std::time::Duration) -> String {
-    let rate = report.events as f64 / took.as_secs_f64().max(1e-9);
+    let took = match took.as_secs_f64() {
+        ..0.1 => "under 0.1 s".to_owned(),
+        seconds if seconds < 1.0 => format!("{seconds:.1} s"),
+        seconds => {
+            let rate = report.events as f64 / seconds;
+            format!("{seconds:.1} s, {} a second", HumanCount(rate as u64))
+        }
+    };
     format!(
-        "{} events of {} accounts from {} to {}, looked at in {:.1} s ({} a second){}",
-        HumanCount(report.events),
-        HumanCount(report.accounts),
-        report.since,
-        report.until,
-        took.as_secs_f64(),
-        HumanCount(rate as u64),
+        "{} of {}, received {} to {} UTC{} ({took})",
+        many(report.events, "event"),
+        many(report.accounts, "account"),
+        minute(report.since),
+        minute(report.until),
         if report.cut { ", ended early" } else { "" }
     )
 }
 
+fn many(number: u64, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {what}{ending}", HumanCount(number))
+}
+
+/// A time as people read it; times in full are in `--json`.
+fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 fn stopped(report: &Report) -> Result<()> {
     for (rule, at, why) in &report.stopped {
+        let rule = if rule == "*" { "all rules" } else { rule };
         say(format_args!(
-            "circuit breaker of {rule} would have opened at {at}: {why}"
+            "\nthe circuit breaker of {rule} would have opened at {} UTC: {why}",
+            minute(*at)
         ))?;
     }
     Ok(())
 }
 
-fn tallied(title: &str, tallied: &Tallied, with_samples: bool) -> String {
-    let mut out = format!("\n{title}: {} events", HumanCount(tallied.events));
+/// A heading with the number of events, how they are spread, and samples.
+fn tallied(title: &str, tallied: &Tallied, of: u64, samples_max: usize) -> String {
     if tallied.events == 0 {
-        return out;
+        return format!("\n{title}: nothing");
     }
-    let _ = write!(out, " of {} accounts", HumanCount(tallied.accounts));
-    if let Some(precision) = precision(tallied.precision) {
-        let _ = write!(out, "; {precision}");
-    }
-    out.push('\n');
-    let ages = tallied
-        .by_account_age
-        .iter()
-        .map(|(age, n)| (age.as_str().to_owned(), *n));
+    let mut out = format!(
+        "\n{title}: on {} of {}, of {}\n",
+        HumanCount(tallied.events),
+        many(of, "event"),
+        many(tallied.accounts, "account")
+    );
+    let ages = tallied.by_account_age.iter();
     let groups: [(&str, Vec<(String, u64)>); 4] = [
-        ("effect", pairs(&tallied.by_effect)),
-        ("policy", pairs(&tallied.by_policy)),
-        ("language", pairs(&tallied.by_language)),
-        ("account age", ages.collect()),
+        ("effect", sorted(&tallied.by_effect)),
+        ("policy", sorted(&tallied.by_policy)),
+        ("language", sorted(&tallied.by_language)),
+        // Ages stay in the order of age.
+        (
+            "account age",
+            ages.map(|(age, n)| (age.as_str().to_owned(), *n)).collect(),
+        ),
     ];
-    for (name, mut group) in groups {
-        if name != "account age" {
-            group.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-        }
-        let more = group.len().saturating_sub(ROWS_MAX);
-        let shown = group.iter().take(ROWS_MAX);
-        let shown: Vec<String> = shown
-            .map(|(what, n)| format!("{what} {}", HumanCount(*n)))
-            .collect();
-        let rest = if more > 0 {
-            format!(", and {more} more")
-        } else {
-            String::new()
-        };
-        let _ = writeln!(out, "  by {name}: {}{rest}", shown.join(", "));
+    for (name, group) in groups {
+        let counted = group.iter().map(|(what, n)| {
+            let what = if what == "und" { "undetermined" } else { what };
+            format!("{what} {}", HumanCount(*n))
+        });
+        let counted: Vec<String> = counted.collect();
+        let _ = writeln!(out, "  {name:<11}  {}", at_most(&counted));
     }
-    if with_samples {
-        let _ = writeln!(out, "{}", samples(&tallied.samples));
+    if let Some(precision) = precision(tallied.precision) {
+        let _ = writeln!(out, "  {:<11}  {precision}", "people");
     }
+    let shown = tallied.samples.iter().take(samples_max);
+    let shown: String = shown.map(sample).collect();
+    if !shown.is_empty() {
+        let _ = write!(out, "\n{shown}");
+    }
+    out.truncate(out.trim_end().len());
     out
 }
 
-fn pairs(map: &std::collections::BTreeMap<String, u64>) -> Vec<(String, u64)> {
-    map.iter().map(|(what, n)| (what.clone(), *n)).collect()
+/// The first of many, on one line.
+fn at_most(shown: &[String]) -> String {
+    let rest = match shown.len().saturating_sub(ROWS_MAX) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let first: Vec<_> = shown.iter().take(ROWS_MAX).map(|it| plain(it)).collect();
+    format!("{}{rest}", first.join(", "))
+}
+
+/// Most first, of equal ones in the order of the alphabet.
+fn sorted(map: &std::collections::BTreeMap<String, u64>) -> Vec<(String, u64)> {
+    let mut pairs: Vec<_> = map.iter().map(|(what, n)| (what.clone(), *n)).collect();
+    pairs.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    pairs
 }
 
 fn precision(precision: Precision) -> Option<String> {
     let share = precision.share()?;
     Some(format!(
-        "of {} that people decided on they confirmed {:.0} %",
+        "decided on {}, confirmed {:.0} %",
         HumanCount(precision.confirmed + precision.overturned),
         share * 100.0
     ))
 }
 
-fn samples(samples: &[Sample]) -> Table {
-    let mut table = Table::new();
-    table.set_header(["received", "event", "what", "text", "people"]);
-    for it in samples {
-        table.add_row([
-            it.received_at.to_string(),
-            format!("{} {}", it.source, it.id),
-            it.actions.join("\n"),
-            excerpt(it.text.as_deref().unwrap_or_default()),
-            it.judged.map(|it| it.to_string()).unwrap_or_default(),
-        ]);
+/// A line with when, which event, what people decided and what would be done; then its text. What does not fit the
+/// line has one of its own.
+fn sample(it: &Sample) -> String {
+    let event = plain(&format!("{} {}", it.source, it.id));
+    let judged = it
+        .judged
+        .map_or(String::new(), |it| format!("  people: {it}"));
+    let mut out = format!("  {}  {event}{judged}", minute(it.received_at));
+    let mut width = out.chars().count();
+    for action in &it.actions {
+        let action = plain(action);
+        width += 2 + action.chars().count();
+        if width <= COLUMNS {
+            let _ = write!(out, "  {action}");
+        } else {
+            let _ = write!(out, "\n    {action}");
+        }
     }
-    table
+    out.push('\n');
+    if let Some(text) = &it.text {
+        let _ = writeln!(out, "    “{}”", excerpt(text));
+    }
+    out
 }
 
 /// The beginning of a text, safe to print: nothing in it is obeyed by a terminal.
 fn excerpt(text: &str) -> String {
-    let shown: String = text.chars().take(60).collect();
-    plain(&shown)
+    // What is hidden is named, which takes more room than it did.
+    let shown: String = text.chars().take(EXCERPT_CHARS).collect();
+    let named = plain(&shown);
+    let fits: String = named.chars().take(EXCERPT_CHARS).collect();
+    let is_cut = shown.len() < text.len() || fits.len() < named.len();
+    format!("{fits}{}", if is_cut { "…" } else { "" })
 }

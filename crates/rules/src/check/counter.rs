@@ -56,13 +56,13 @@ pub(crate) fn check_counter(
     let by = key_parts(&counter.by, counter.name.span, &mut checker);
     let over = counter.over.as_ref();
     let window = over.and_then(|over| window(over, &mut checker));
-    let value = counter.value.as_ref().map(|value| {
+    let value = counter.value.as_ref().map_or(Given::Nothing, |value| {
         let typed = checker.expr(value);
-        plain(typed, "what is counted", &mut checker)
+        plain(typed, "what is counted", &mut checker).map_or(Given::Wrong, Given::Is)
     });
-    let filter = counter.filter.as_ref().map(|filter| {
+    let filter = counter.filter.as_ref().map_or(Given::Nothing, |filter| {
         let typed = checker.condition(filter);
-        plain(typed, "`where`", &mut checker)
+        plain(typed, "`where`", &mut checker).map_or(Given::Wrong, Given::Is)
     });
     let checked = Checked {
         by,
@@ -114,8 +114,25 @@ fn remember_wrong(name: &str, whole: &mut Whole<'_>) {
 struct Checked {
     by: Option<Vec<Typed>>,
     window: Option<Window>,
-    value: Option<Option<Typed>>,
-    filter: Option<Option<Typed>>,
+    value: Given,
+    filter: Given,
+}
+
+/// A part that may be left out.
+enum Given {
+    Nothing,
+    /// It was reported.
+    Wrong,
+    Is(Typed),
+}
+
+impl Given {
+    fn cost(&self) -> u64 {
+        match self {
+            Self::Is(typed) => typed.cost,
+            Self::Nothing | Self::Wrong => 0,
+        }
+    }
 }
 
 type Parts = (Vec<Typed>, Window, Option<Typed>, Option<Typed>);
@@ -124,9 +141,9 @@ impl Checked {
     /// What the counter reads, or nothing after a report.
     fn reads(&self, function: CounterFunction, checker: &mut Checker<'_, '_>) -> Option<Type> {
         let value = match (&self.value, function) {
-            (_, CounterFunction::Count) | (None, _) => None,
-            (Some(None), _) => return None,
-            (Some(Some(value)), _) => Some(value),
+            (_, CounterFunction::Count) | (Given::Nothing, _) => None,
+            (Given::Wrong, _) => return None,
+            (Given::Is(value), _) => Some(value),
         };
         match (function, value) {
             (CounterFunction::Count | CounterFunction::Distinct, _) => Some(Type::Int),
@@ -144,8 +161,7 @@ impl Checked {
 
     fn check_cost(&self, at: Span, checker: &mut Checker<'_, '_>) {
         let by = self.by.iter().flatten().map(|part| part.cost);
-        let others = [&self.value, &self.filter].into_iter().flatten().flatten();
-        let cost: u64 = by.chain(others.map(|part| part.cost)).sum();
+        let cost: u64 = by.sum::<u64>() + self.value.cost() + self.filter.cost();
         if cost > COST_MAX {
             let message =
                 format!("this counter costs up to {cost} for one event, the limit is {COST_MAX}");
@@ -155,17 +171,17 @@ impl Checked {
     }
 
     fn whole(self) -> Option<Parts> {
-        let flat = |part: Option<Option<Typed>>| match part {
-            None => Some(None),
-            Some(None) => None,
-            Some(typed) => Some(typed),
+        let value = match self.value {
+            Given::Nothing => None,
+            Given::Wrong => return None,
+            Given::Is(typed) => Some(typed),
         };
-        Some((
-            self.by?,
-            self.window?,
-            flat(self.value)?,
-            flat(self.filter)?,
-        ))
+        let filter = match self.filter {
+            Given::Nothing => None,
+            Given::Wrong => return None,
+            Given::Is(typed) => Some(typed),
+        };
+        Some((self.by?, self.window?, value, filter))
     }
 }
 

@@ -26,8 +26,10 @@ use crate::types::Type;
 use manara_model::{BankName, Event, Facts, Name, RuleMode};
 use std::collections::{BTreeMap, HashMap};
 
-/// Most work one evaluation of one rule may cause, in units of roughly a nanosecond.
-pub(crate) const COST_MAX: u64 = 100_000;
+/// Most work one evaluation of one rule may cause, in units of roughly a nanosecond: what a rule's
+/// [`cost`](crate::Rule::cost) is held against.
+pub const RULE_COST_MAX: u32 = 100_000;
+pub(crate) const COST_MAX: u64 = RULE_COST_MAX as u64;
 /// Most event types one rule may name.
 const EVENT_TYPES_MAX: usize = 64;
 

@@ -342,19 +342,16 @@ fn check_given(test: &ast::Test, whole: &mut Whole<'_>, problems: &mut Problems<
             ast::Given::Counter(name, value) => given_counter(name, value, whole, problems),
             ast::Given::Label(entity, label) => given_label(entity, label, problems),
             ast::Given::Strikes(weight) => {
-                let weight = match weight.kind {
+                let given = match weight.kind {
                     ast::ExprKind::Int(weight) => u64::try_from(weight).ok(),
-                    _ => {
-                        let message = "the weight of strikes is a whole number";
-                        problems.error_hint(
-                            weight.span,
-                            message,
-                            "for example `given strikes = 3`",
-                        );
-                        None
-                    }
+                    _ => None,
                 };
-                weight.map(Given::Strikes)
+                if given.is_none() {
+                    let message = "the weight of strikes is a whole number";
+                    let hint = "for example `given strikes = 3`";
+                    problems.error_hint(weight.span, message, hint);
+                }
+                given.map(Given::Strikes)
             }
             ast::Given::Set(name, items) => {
                 let items = items.iter().map(|item| item.node.clone()).collect();

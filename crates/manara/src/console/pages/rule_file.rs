@@ -1,7 +1,7 @@
 //! One rule file: its editor, what is wrong with what is typed, its tests, and saving it.
 //!
 //! The page is complete without JavaScript: a text area, and buttons that answer with the page. With
-//! it, the text area becomes an editor that asks [`check`], [`complete`] and [`test`] as one types.
+//! it, the text area becomes an editor that asks [`check`], [`complete`] and [`test()`] as one types.
 
 use super::ConsoleState;
 use super::rule_diff::{DiffView, diff, merged};
@@ -505,7 +505,7 @@ fn read(
         may_change: session.role.may_change_rules(),
         read_only: book.read_only(),
         approval: book.approval(),
-        not_in_force: not_in_force(&state.overview(), newest.as_ref(), &is),
+        not_in_force: not_in_force(&state.overview(), newest.as_ref(), now.as_deref()),
         base: hex::encode(rule_text_sha256(&is)),
         plain: text::verbatim(&text),
         line,
@@ -527,12 +527,13 @@ fn read(
 fn not_in_force(
     extra: &OverviewExtra,
     newest: Option<&RuleFileVersion>,
-    is: &str,
+    now: Option<&str>,
 ) -> Option<&'static str> {
     if extra.rule_problems.is_empty() {
         return None;
     }
-    let changed = newest.is_none_or(|it| it.sha256 != rule_text_sha256(is));
+    let is_new = |now| newest.is_none_or(|it| it.sha256 != rule_text_sha256(now));
+    let changed = now.is_some_and(is_new);
     Some(if changed {
         "This file as it is on disk is not in force: somebody changed it outside the console, or saved it half-way, and the rules do not check. What it held before goes on working; it is in the history."
     } else {

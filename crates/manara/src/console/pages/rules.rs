@@ -100,6 +100,8 @@ struct RuleRow {
 struct FileRow {
     name: String,
     editable: bool,
+    /// It has a history, and is not in the folder any more.
+    gone: bool,
     rules: usize,
     version: Option<u32>,
     changed: Option<When>,
@@ -132,8 +134,8 @@ pub(super) async fn with_stop(state: ConsoleState, session: Session, stop: Typed
 struct Gathered {
     extra: OverviewExtra,
     outcomes: Arc<Vec<TestOutcome>>,
-    /// The files by the names they go by in diagnostics.
-    files: Vec<String>,
+    /// The files by the names they go by in diagnostics; `None` while that is not known.
+    files: Option<Vec<String>>,
     read_only: Option<String>,
     approval: bool,
 }
@@ -144,11 +146,7 @@ fn gather(state: &ConsoleState) -> Gathered {
     let files = book.as_ref().and_then(|book| book.files().ok());
     Gathered {
         outcomes: state.test_outcomes(&extra),
-        files: files
-            .unwrap_or_default()
-            .into_iter()
-            .map(|it| it.name)
-            .collect(),
+        files: files.map(|files| files.into_iter().map(|it| it.name).collect()),
         read_only: book.as_ref().and_then(|book| book.read_only()),
         approval: book.is_some_and(|book| book.approval()),
         extra,
@@ -269,7 +267,10 @@ fn read(
         tabs: tabs(&fits, find, mode),
         typed,
         rules: shown.map(|rule| row(rule)).collect::<Result<_, Error>>()?,
-        files: files(&gathered.files, &extra, &reader.rule_files()?, now),
+        files: match &gathered.files {
+            Some(names) => files(names, &extra, &reader.rule_files()?, now),
+            None => Vec::new(),
+        },
     })
 }
 
@@ -392,26 +393,31 @@ fn row(rule: &Rule, did: &Did, stopped: Vec<StopView>, now: Timestamp) -> RuleRo
     }
 }
 
+/// The files there are, then those that there were.
 fn files(
     files: &[String],
     extra: &OverviewExtra,
     known: &[RuleFileVersion],
     now: Timestamp,
 ) -> Vec<FileRow> {
-    files
-        .iter()
-        .map(|file| {
-            let name = base_name(file).to_owned();
-            let newest = known.iter().find(|it| it.file == name);
-            let rules = extra.rules().iter().filter(|it| it.source == *file);
-            FileRow {
-                editable: name.parse::<FileName>().is_ok(),
-                rules: rules.count(),
-                version: newest.map(|it| it.version),
-                changed: newest.map(|it| When::ago(it.at, now)),
-                by: newest.map(|it| (&it.author).into()),
-                name,
-            }
-        })
-        .collect()
+    let row = |name: &str, rules, newest: Option<&RuleFileVersion>| FileRow {
+        name: name.to_owned(),
+        editable: name.parse::<FileName>().is_ok(),
+        gone: false,
+        rules,
+        version: newest.map(|it| it.version),
+        changed: newest.map(|it| When::ago(it.at, now)),
+        by: newest.map(|it| (&it.author).into()),
+    };
+    let here = files.iter().map(|file| {
+        let name = base_name(file);
+        let rules = extra.rules().iter().filter(|it| it.source == *file);
+        row(name, rules.count(), known.iter().find(|it| it.file == name))
+    });
+    let is_here = |it: &RuleFileVersion| files.iter().any(|file| base_name(file) == it.file);
+    let gone = known.iter().filter(|it| !is_here(it)).map(|it| FileRow {
+        gone: true,
+        ..row(&it.file, 0, Some(it))
+    });
+    here.chain(gone).collect()
 }

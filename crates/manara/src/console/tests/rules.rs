@@ -513,6 +513,10 @@ async fn a_half_saved_file_is_told_of_and_mended_here() {
         ],
     );
     noor.get("/").await.is(StatusCode::OK, &["not in force"]);
+    noor.get("/rules/files/more.rules")
+        .await
+        .is(StatusCode::OK, &["Another file does not check"])
+        .says_not(&["saved it half-way"]);
     let page = noor.get(FILE).await.is(
         StatusCode::OK,
         &[
@@ -728,6 +732,30 @@ async fn what_each_rule_did_is_counted_by_days() {
             "oldest first: 0 0 0 0 0 0 0 0 0 0 0 0 1 3\"",
         ],
     );
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_comes_back_from_its_history() {
+    let it = desk(&[("links.rules", LINKS)], false);
+    let mut noor = it.person("noor", Role::Policy);
+    std::fs::remove_file(it.folder.join("links.rules")).unwrap();
+    it.book.look(&it.app.store).await;
+    noor.get("/rules").await.is(
+        StatusCode::OK,
+        &["not there any more", "/rules/files/links.rules/history"],
+    );
+    let back = "/rules/files/links.rules/return";
+    let version = noor.get("/rules/files/links.rules/versions/1").await;
+    let fields = hidden(&version.body, back);
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    noor.post(back, &fields)
+        .await
+        .is(StatusCode::SEE_OTHER, &[]);
+    assert_eq!(it.on_disk("links.rules"), LINKS);
+    it.verify();
 }
 
 #[tokio::test]
