@@ -1,6 +1,6 @@
 //! Texts of rule files, and proposals that a second person decides on.
 
-use crate::fixtures::{Fixture, at, remove, rule_file, rule_proposal, with_effects};
+use crate::fixtures::{Fixture, at, rule_file, rule_proposal};
 use manara_model::Author;
 use manara_store::{NewRuleFile, ProposalState, StoreError, rule_text_sha256};
 

@@ -54,6 +54,8 @@ struct SetPage {
 
 struct ItemRow {
     item: Html,
+    /// In the name of its button.
+    label: String,
     /// As the form sends it.
     value: String,
     note: Option<Html>,
@@ -207,6 +209,7 @@ async fn render(
 fn item_row(it: SetItem) -> ItemRow {
     ItemRow {
         item: text::inline(&it.item),
+        label: text::plain(&it.item),
         note: (!it.note.is_empty()).then(|| text::inline(&it.note)),
         by: By::from(&it.author),
         at: When::exact(it.added_at),

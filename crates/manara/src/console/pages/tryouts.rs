@@ -501,7 +501,10 @@ fn found_view(
         "Everything that is done now would still be done.",
     );
     Ok(FoundView {
-        took: span(took),
+        took: match took.as_secs() {
+            0 => "less than a second".to_owned(),
+            _ => span(took),
+        },
         events: Count(each.events),
         accounts: Count(each.accounts),
         rules,
