@@ -282,8 +282,9 @@ fn lead(extra: &OverviewExtra) -> String {
         .count();
     let all = counted(rules.len() as u64, "rule is", "rules are");
     format!(
-        "{all} in force: {live} act, {} are evaluated and recorded without effect.",
-        rules.len() - live
+        "{all} in force: {}, {} evaluated and recorded without effect.",
+        counted(live as u64, "acts", "act"),
+        counted((rules.len() - live) as u64, "is", "are")
     )
 }
 

@@ -305,3 +305,39 @@ async fn one_runs_at_a_time_and_is_cancelled() {
         .await
         .is(StatusCode::OK, &["cancelled"]);
 }
+
+#[tokio::test]
+async fn what_people_decided_is_held_against_rules() {
+    let it = desk(&[("links.rules", LINKS)], false);
+    posted(&it);
+    let mut noor = it.person("noor", Role::Policy);
+    let filter = CaseFilter {
+        queue: None,
+        stage: CaseStage::Open,
+        after: None,
+        limit: 100,
+    };
+    let cases = it.app.store.read(|reader| reader.cases(&filter)).unwrap();
+    for (post, outcome) in [("p-1", "remove"), ("p-2", "keep"), ("p-3", "remove")] {
+        let case = cases.iter().find(|case| case.entity.id == post).unwrap();
+        let fields = [("outcome", outcome), ("policy", "spam"), ("note", "")];
+        ask(
+            &mut noor,
+            "noor",
+            &format!("/cases/{}/decide", case.id),
+            &fields,
+        )
+        .await
+        .is(StatusCode::SEE_OTHER, &[]);
+    }
+    let started = try_text(&mut noor, WORDS, "7d").await;
+    ended(&mut noor, started.to()).await.is(
+        StatusCode::OK,
+        &[
+            "<dd>67 %</dd>",
+            "2 of 3 people decided",
+            "people: removed",
+            "people: kept",
+        ],
+    );
+}
