@@ -18,6 +18,7 @@ mod evaluate;
 mod flood;
 mod forms;
 mod guard;
+mod lsp;
 mod matcher;
 mod media;
 mod past;

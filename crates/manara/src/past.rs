@@ -21,7 +21,7 @@ use manara_model::{
     actions_of,
 };
 use manara_rules::counters::KeyHasher;
-use manara_rules::{Breakers, Opened, Past, RuleSet, Sets, Settings, State, Stopped, Undo};
+use manara_rules::{Breakers, Fresh, Opened, Past, RuleSet, Sets, Settings, State, Stopped, Undo};
 use manara_store::{LogRow, NewEvent, NewStop, Reader, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -270,7 +270,7 @@ impl Keeper {
         rules: &Arc<RuleSet>,
         mut filled: State,
         mut last: Option<DecisionId>,
-        new: &[usize],
+        new: &Fresh,
     ) {
         if !new.is_empty()
             && let Err(error) = self.catch_up(rules, &mut filled, &mut last)
@@ -372,7 +372,7 @@ impl Keeper {
             tick.tick().await;
             let bytes = {
                 let mut kept = self.kept();
-                kept.state.sweep(clock::now());
+                kept.state.sweep();
                 kept.state.memory_bytes()
             };
             metrics::gauge!("manara_counters_bytes").set(bytes as f64);

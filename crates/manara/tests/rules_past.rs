@@ -403,6 +403,10 @@ async fn an_event_is_looked_at_part_by_part() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's clock is the machine's"
+)]
 async fn a_back_test_reads_well_in_a_terminal() {
     let quiet = r#"rule quiet { on post.created policy p reason "r" when content.text == "x" then remove(content) }"#;
     let data = data(&format!(
@@ -440,10 +444,8 @@ async fn a_back_test_reads_well_in_a_terminal() {
     let ages =
         "  account age  under 1 day 1, 1 to 7 days 2, 7 to 30 days 1, over 365 days 1, unknown 1";
     let says = |line: &str| {
-        assert!(
-            shown.lines().any(|it| it == line),
-            "no `{line}` in\n{shown}"
-        )
+        let is_there = shown.lines().any(|it| it == line);
+        assert!(is_there, "no `{line}` in\n{shown}");
     };
     says("rule all (draft): on 6 of 6 events, of 6 accounts");
     says(ages);

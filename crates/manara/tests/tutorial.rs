@@ -195,8 +195,10 @@ impl Reader {
         self.server.as_mut().unwrap().address = address;
         // Its log is about this machine as well, and the page leaves it out.
         let is_log = |line: &&str| line.contains(" INFO ") || line.contains(" WARN ");
-        let lines = shown.lines().filter(|line| !is_log(line));
-        lines.map(|line| format!("{line}\n")).collect()
+        shown
+            .split_inclusive('\n')
+            .filter(|line| !is_log(line))
+            .collect()
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -213,8 +215,8 @@ impl Reader {
 
     fn change(&self, name: &str, diff: &str) {
         let side = |mark: char| -> String {
-            let lines = diff.lines().filter_map(|line| line.strip_prefix(mark));
-            lines.map(|line| format!("{line}\n")).collect()
+            let lines = diff.split_inclusive('\n');
+            lines.filter_map(|line| line.strip_prefix(mark)).collect()
         };
         let (from, to) = (side('-'), side('+'));
         let text = fs::read_to_string(self.path("work").join(name)).expect(name);

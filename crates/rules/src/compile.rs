@@ -528,6 +528,9 @@ fn quantifier(
     body: &Typed,
     shared: &mut Shared,
 ) -> BoolFn {
+    if let Some((field, element)) = own_list(list) {
+        return quantifier_over(which, field, element, slot, bool_fn(body, shared));
+    }
     let (list, body) = (list_fn(list, shared), bool_fn(body, shared));
     // `exists` is decided by a true element, `all` by a false one; otherwise an unknown one counts.
     let decides = which == Macro::Exists;
@@ -544,6 +547,42 @@ fn quantifier(
             }
             ControlFlow::Continue(())
         })?;
+        result
+    })
+}
+
+/// Binds the element of a list by its place.
+type BindFn = fn(usize) -> Bound<'static>;
+
+/// The event's links or media, which are by far the most common lists, and how an element is bound.
+fn own_list(list: &Typed) -> Option<(Field, BindFn)> {
+    match list.kind {
+        Kind::Field(field @ Field::ContentLinks) => Some((field, Bound::Link)),
+        Kind::Field(field @ Field::ContentMedia) => Some((field, Bound::Medium)),
+        _ => None,
+    }
+}
+
+/// As [`quantifier`], without a visitor: what is bound changes in one place from element to element.
+fn quantifier_over(
+    which: Macro,
+    field: Field,
+    element: BindFn,
+    slot: usize,
+    body: BoolFn,
+) -> BoolFn {
+    let decides = which == Macro::Exists;
+    Box::new(move |ctx| {
+        let mut result = Some(!decides);
+        let mut inner = *ctx;
+        for index in 0..ctx.len(field)? {
+            inner.bind(slot, element(index));
+            match body(&inner) {
+                Some(value) if value == decides => return Some(decides),
+                Some(_) => {}
+                None => result = None,
+            }
+        }
         result
     })
 }

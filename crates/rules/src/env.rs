@@ -161,6 +161,13 @@ impl<'a> Ctx<'a> {
         inner
     }
 
+    /// Binds a variable in place.
+    pub(crate) fn bind(&mut self, slot: usize, value: Bound<'a>) {
+        if let Some(place) = self.bound.get_mut(slot) {
+            *place = value;
+        }
+    }
+
     pub(crate) fn bound(&self, slot: usize) -> Bound<'a> {
         self.bound.get(slot).copied().unwrap_or(Bound::Nothing)
     }

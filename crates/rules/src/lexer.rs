@@ -313,6 +313,15 @@ fn string_len(body: &str, quote: &str, raw: bool) -> (usize, bool) {
     (body.len(), false)
 }
 
+/// Whether the text of a token has its closing quote.
+pub(crate) fn is_closed(text: &str) -> bool {
+    let Some((open, raw)) = opening_quote(text) else {
+        return false;
+    };
+    let body = text.get(open.len()..).unwrap_or_default();
+    string_len(body, open.trim_start_matches(['r', 'R']), raw) == (body.len(), true)
+}
+
 fn punctuation(rest: &str) -> Option<(Token, usize)> {
     const TWO: &[(&str, Token)] = &[
         ("&&", Token::And),

@@ -41,6 +41,7 @@
 
 #[cfg(test)]
 mod agree;
+pub mod assist;
 mod ast;
 mod check;
 mod compile;
@@ -77,7 +78,7 @@ pub use memory::{Memory, Remembered, Sets};
 pub use recollection::Recollection;
 pub use ruleset::{Counter, CounterFunction, Limits, Rule, RuleSet, compile};
 pub use schema::{AttributeDoc, FieldDoc, Schema, fields};
-pub use state::{Breakers, Judged, Opened, Past, Readings, Settings, State, Stopped, Undo};
+pub use state::{Breakers, Fresh, Judged, Opened, Past, Readings, Settings, State, Stopped, Undo};
 pub use testing::TestOutcome;
 pub use types::Type;
 

@@ -62,6 +62,20 @@ pub(crate) fn parse(source: &Source, problems: &mut Problems<'_>) -> File {
     parser.file()
 }
 
+/// Reads a text that is one expression and nothing else.
+pub(crate) fn parse_expression(source: &Source, problems: &mut Problems<'_>) -> Option<Expr> {
+    let tokens = lex(&source.text, problems);
+    let mut parser = Parser {
+        text: &source.text,
+        tokens: &tokens,
+        at: 0,
+        depth: 0,
+        problems,
+    };
+    let expr = parser.expression()?;
+    (parser.token() == Token::End).then_some(expr)
+}
+
 struct Parser<'t, 'p, 's> {
     text: &'t str,
     tokens: &'t [Lexeme],

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 /// Largest rule file, in bytes.
-const FILE_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const FILE_BYTES_MAX: usize = 1024 * 1024;
 /// Most rules in one set.
 const RULES_MAX: usize = 10_000;
 
@@ -182,6 +182,7 @@ pub fn compile(sources: &[Source], schema: &Schema) -> Result<RuleSet, Vec<Diagn
         banks: BTreeMap::new(),
         names: HashMap::new(),
         counters: BTreeMap::new(),
+        counter_hashes: Vec::new(),
         lexicons: Lexicons::default(),
     };
     let mut found: Vec<Diagnostic> = Vec::new();

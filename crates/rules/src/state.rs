@@ -147,6 +147,22 @@ enum What {
     Day,
 }
 
+/// What begins empty with other rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fresh {
+    /// Declared counters, by number.
+    pub counters: Vec<usize>,
+    /// Rules that fire once per something, by number.
+    pub once: Vec<usize>,
+}
+
+impl Fresh {
+    /// Whether all is as before.
+    pub fn is_empty(&self) -> bool {
+        self.counters.is_empty() && self.once.is_empty()
+    }
+}
+
 /// What is remembered from event to event.
 #[derive(Debug)]
 pub struct State {
@@ -160,6 +176,9 @@ pub struct State {
     /// Events on which rules acted, by rule.
     hour: counters::Counter,
     day: counters::Counter,
+    /// When the newest event counted, in milliseconds since 1970: what lies a window before it has expired,
+    /// whatever a clock says, so that an archive that is sent late is counted like anything else.
+    newest: i64,
 }
 
 /// A counter, and what it counts.
@@ -192,6 +211,7 @@ impl State {
             once: HashMap::new(),
             hour: count(Window::HOUR),
             day: count(Window::DAY),
+            newest: i64::MIN,
         };
         state.adopt(rules);
         state
@@ -208,19 +228,19 @@ impl State {
     }
 
     /// Goes on with other rules. Counters that are declared as before stay as they are; those that are new
-    /// begin empty, and their numbers are answered, so that they can be filled from the log.
-    pub fn adopt(&mut self, rules: &RuleSet) -> Vec<usize> {
+    /// begin empty and are answered, so that they can be filled from the log.
+    pub fn adopt(&mut self, rules: &RuleSet) -> Fresh {
         let mut earlier: HashMap<[u8; 32], counters::Counter> = HashMap::new();
         let kept = self
             .declared
             .drain(..)
             .chain(self.once.drain().map(|(_, it)| it));
         earlier.extend(kept.map(|it| (it.hash, it.counter)));
-        let mut new = Vec::new();
+        let mut fresh = Fresh::default();
         for (number, declared) in rules.counters.iter().enumerate() {
             let kind = kind_of(declared);
             let counter = earlier.remove(&declared.hash).unwrap_or_else(|| {
-                new.push(number);
+                fresh.counters.push(number);
                 counters::Counter::new(kind, declared.window, self.settings.keys_max)
             });
             self.declared.push(Kept {
@@ -233,17 +253,25 @@ impl State {
                 continue;
             };
             let counter = earlier.remove(&hash).unwrap_or_else(|| {
+                fresh.once.push(number);
                 counters::Counter::new(Kind::Count, window, self.settings.keys_max)
             });
             self.once.insert(number, Kept { hash, counter });
         }
         self.adopted = rules.fingerprint();
-        new
+        fresh
     }
 
-    /// Takes over the counters of these numbers from a state that was filled for the same rules.
-    pub fn take(&mut self, from: &Self, numbers: &[usize]) {
-        for number in numbers {
+    /// Takes over what is new from a state that was filled for the same rules.
+    pub fn take(&mut self, from: &Self, fresh: &Fresh) {
+        for rule in &fresh.once {
+            if let (Some(to), Some(from)) = (self.once.get_mut(rule), from.once.get(rule))
+                && to.hash == from.hash
+            {
+                to.counter = from.counter.clone();
+            }
+        }
+        for number in &fresh.counters {
             let (Some(to), Some(from)) =
                 (self.declared.get_mut(*number), from.declared.get(*number))
             else {
@@ -279,6 +307,7 @@ impl State {
         undo: &mut Undo,
     ) -> Readings {
         let at = counted_at(event, received_at);
+        self.newest = self.newest.max(at);
         let mut readings = Vec::with_capacity(begun.reads.len());
         for (number, key) in &begun.reads {
             if is_last(rules, *number) {
@@ -438,8 +467,8 @@ impl State {
     }
 
     /// Gives back memory of what has expired, a few parts of each counter at a time.
-    pub fn sweep(&mut self, now: Timestamp) {
-        let now = now.as_millisecond();
+    pub fn sweep(&mut self) {
+        let now = self.newest;
         for kept in self.declared.iter_mut().chain(self.once.values_mut()) {
             kept.counter.sweep(now, 4);
         }

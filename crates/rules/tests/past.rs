@@ -315,7 +315,11 @@ fn counters_declared_as_before_go_on_under_other_rules() {
     );
     let others = compiled(&more);
     assert!(!state.is_for(&others));
-    assert_eq!(state.adopt(&others), [0], "the counter that is new");
+    assert_eq!(
+        state.adopt(&others).counters,
+        [0],
+        "the counter that is new"
+    );
     let (verdicts, _) = step(
         &others,
         &mut state,
@@ -538,4 +542,27 @@ fn an_event_of_the_future_counts_as_of_now() {
         &mut Undo::default(),
     );
     assert_eq!(verdicts.len(), 1, "the two before it are not in its future");
+}
+
+#[test]
+fn a_rule_is_another_version_when_what_it_asks_changes() {
+    let hash = |text: &str| compiled(text).rules()[0].hash;
+    let lexicon = "lexicon tea { \"green tea\" }\n";
+    let text = format!(
+        "{lexicon}counter cups = count(post.created) by account.id over 1h where lexicon(\"tea\").matches(content.text)\n\
+         rule r {{ policy p reason \"r\" when cups > 3 then enqueue(\"q\") }}"
+    );
+    assert_eq!(hash(&text), hash(&format!("// a comment\n{text}")));
+    for (from, to) in [
+        ("over 1h", "over 2h"),
+        ("green tea", "black tea"),
+        ("cups > 3", "cups > 4"),
+    ] {
+        assert_ne!(hash(&text), hash(&text.replace(from, to)), "{to}");
+    }
+    let counter = |text: &str| compiled(text).counters()[0].hash;
+    assert_ne!(
+        counter(&text),
+        counter(&text.replace("green tea", "black tea"))
+    );
 }

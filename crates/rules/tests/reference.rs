@@ -1,7 +1,9 @@
-//! The tables of fields and functions in `docs/rules.md` are what the language has.
+//! The tables of clauses, fields, functions, effects and parts of tests in `docs/rules.md` are what the
+//! language has.
 //! `UPDATE_DOCS=1 cargo test -p manara-rules --test reference` writes them anew.
 
 use manara_model::{Event, Facts, Origin};
+use manara_rules::assist::{WordPlace, words};
 use manara_rules::{Schema, Source, Type, compile, fields, functions};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -62,6 +64,19 @@ fn function_tables() -> String {
     tables.join("\n")
 }
 
+/// The words of some places, as a table each.
+fn word_tables(places: &[(WordPlace, &str)]) -> String {
+    let mut tables = Vec::new();
+    for (place, heading) in places {
+        let mut table = format!("| {heading} | |\n|---|---|\n");
+        for word in words().filter(|word| word.place == *place) {
+            writeln!(table, "| `{}` | {} |", cell(word.form), cell(word.doc)).unwrap();
+        }
+        tables.push(table);
+    }
+    tables.join("\n")
+}
+
 /// The page with what stands between the two markers replaced.
 fn with(page: &str, marker: &str, table: &str) -> String {
     let (open, close) = (
@@ -78,6 +93,21 @@ fn the_tables_are_fresh() {
     let found = std::fs::read_to_string(page()).expect("docs/rules.md");
     let fresh = with(&found, "fields", &field_table());
     let fresh = with(&fresh, "functions", &function_tables());
+    let clauses = [(WordPlace::Rule, "part")];
+    let fresh = with(&fresh, "clauses", &word_tables(&clauses));
+    let counters = [
+        (WordPlace::CounterFunction, "write"),
+        (WordPlace::Counter, "then"),
+    ];
+    let fresh = with(&fresh, "counters", &word_tables(&counters));
+    let effects = [(WordPlace::Effect, "write")];
+    let fresh = with(&fresh, "effects", &word_tables(&effects));
+    let parts = [
+        (WordPlace::Test, "part of a test"),
+        (WordPlace::Given, "after `given`"),
+        (WordPlace::Expect, "after `expect`"),
+    ];
+    let fresh = with(&fresh, "parts", &word_tables(&parts));
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(page(), &fresh).expect("docs/rules.md can be written");
         return;

@@ -15,6 +15,12 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Opens an existing database for reading only: nothing is made, migrated or written.
+    pub fn open(path: &std::path::Path) -> Result<Self, crate::OpenError> {
+        let conn = open::for_reading(path)?;
+        Ok(Self { conn })
+    }
+
     /// The first row of a statement, if there is one.
     pub(crate) fn first<T>(
         &self,

@@ -92,7 +92,7 @@ pub(crate) fn run(
             seen += rows as u64;
             if seen / FORGOTTEN_EVERY != before {
                 for side in &mut sides {
-                    side.state.sweep(report.newest());
+                    side.state.sweep();
                 }
             }
             progress(seen.min(total), total);

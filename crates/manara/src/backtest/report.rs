@@ -41,8 +41,6 @@ pub(crate) struct Report {
     seen_accounts: HashSet<u64>,
     #[serde(skip)]
     judged: Judged,
-    #[serde(skip)]
-    newest: Timestamp,
 }
 
 /// What one rule would do.
@@ -203,13 +201,7 @@ impl Report {
             stopped: Vec::new(),
             seen_accounts: HashSet::new(),
             judged,
-            newest: trial.since,
         }
-    }
-
-    /// When the newest event was received that was looked at.
-    pub(super) fn newest(&self) -> Timestamp {
-        self.newest
     }
 
     pub(super) fn opened(&mut self, opened: &[Opened], at: Timestamp) {
@@ -224,7 +216,6 @@ impl Report {
     /// What one event came to, on each side.
     pub(super) fn event(&mut self, seen: &RecentEvent, said: &[Vec<Verdict>]) {
         self.events += 1;
-        self.newest = self.newest.max(seen.received_at);
         if let Some(account) = &seen.event.account {
             self.seen_accounts.insert(number_of(&account.id));
         }

@@ -2,6 +2,7 @@
 
 use super::{Data, Done, operator, say, say_json, trial};
 use crate::clock;
+use crate::data_dir::DataDir;
 use crate::rule_schema::{self, compile_all};
 use crate::rulebook::{BUILTIN_NAME, read_sources, with_builtin};
 use anyhow::{Result, bail};
@@ -10,7 +11,7 @@ use indicatif::HumanCount;
 use manara_model::Name;
 use manara_rules::{COST_MAX, Diagnostic, RuleSet, Source, render_colour};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Check and test rule files.
 #[derive(Debug, Subcommand)]
@@ -43,6 +44,16 @@ pub(crate) enum Verb {
         /// One object a line.
         #[arg(long)]
         json: bool,
+    },
+    /// Serve an editor over the Language Server Protocol on stdin and stdout: mistakes, completion, hover.
+    #[command(after_long_help = "Editors start this command themselves: see docs/editors.md")]
+    Lsp {
+        /// A rule folder that is checked even while none of its files is open.
+        #[arg(value_name = "PATH")]
+        path: Option<PathBuf>,
+        /// A data directory, read for the names of its banks and sets; nothing in it is changed.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
     },
     /// Let a rule act again whose circuit breaker has opened. What it did not do meanwhile is not made up for.
     #[command(
@@ -86,8 +97,38 @@ pub(super) fn run(verb: Verb) -> Result<Done> {
         Verb::Backtest(backtest) => trial::backtest(&backtest),
         Verb::Diff(diff) => trial::diff(&diff),
         Verb::Stops { data, json } => stops(&data, json),
+        Verb::Lsp { path, data } => lsp(path, data),
         Verb::Reset { data, rule, note } => reset(&data, &rule, note),
     }
+}
+
+fn lsp(path: Option<PathBuf>, data: Option<PathBuf>) -> Result<Done> {
+    let mut options = crate::lsp::Options::default();
+    if let Some(path) = path {
+        let path = std::path::absolute(path)?;
+        let folder = path.parent().filter(|_| path.is_file()).map(Path::to_owned);
+        options.folder = Some(folder.unwrap_or(path));
+    }
+    if let Some(data) = data {
+        let database = DataDir::open(&data)?.database();
+        let reader = manara_store::Reader::open(&database)?;
+        let banks = reader
+            .banks()?
+            .into_iter()
+            .map(|bank| bank.name.to_string());
+        options.banks = banks.collect();
+        let sets = reader
+            .set_list()?
+            .into_iter()
+            .map(|set| set.name.to_string());
+        options.sets = sets.collect();
+    }
+    // The protocol has two exit codes: 0 when the editor said goodbye, 1 when it did not.
+    Ok(if crate::lsp::serve(options)? {
+        Done::Found
+    } else {
+        Done::Nothing
+    })
 }
 
 fn stops(data: &Data, json: bool) -> Result<Done> {

@@ -325,16 +325,16 @@ impl Checker<'_, '_> {
         None
     }
 
-    /// The rule's hash with those of the lexicons it asks about, so that a changed lexicon makes a
-    /// new version of it.
-    pub(crate) fn hash_with_lexicons(&self, hash: [u8; 32]) -> [u8; 32] {
-        if self.lexicon_hashes.is_empty() {
+    /// The hash of a rule or counter with those of the lexicons and counters it asks, so that it is another
+    /// version once one of them changes.
+    pub(crate) fn hash_with_asked(&self, hash: [u8; 32], counters: &[[u8; 32]]) -> [u8; 32] {
+        if self.lexicon_hashes.is_empty() && counters.is_empty() {
             return hash;
         }
         let mut hasher = Sha256::new();
         hasher.update(hash);
-        for lexicon in &self.lexicon_hashes {
-            hasher.update(lexicon);
+        for asked in self.lexicon_hashes.iter().chain(counters) {
+            hasher.update(asked);
         }
         hasher.finalize().into()
     }

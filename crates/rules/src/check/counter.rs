@@ -53,6 +53,7 @@ pub(crate) fn check_counter(
         // A counter counts what events say, never what other counters read.
         &none,
     );
+    checker.lexicons = Some(&whole.lexicons);
     let by = key_parts(&counter.by, counter.name.span, &mut checker);
     let over = counter.over.as_ref();
     let window = over.and_then(|over| window(over, &mut checker));
@@ -72,6 +73,7 @@ pub(crate) fn check_counter(
     };
     let ty = function.and_then(|function| checked.reads(function, &mut checker));
     checked.check_cost(counter.name.span, &mut checker);
+    let hash = checker.hash_with_asked(counter.hash, &[]);
     let (Some(function), Some(ty)) = (function, ty) else {
         remember_wrong(name, whole);
         return;
@@ -100,8 +102,9 @@ pub(crate) fn check_counter(
         source: source.name.clone(),
         line: problems.line(counter.span.start),
         text: counter.span.of(&source.text).to_owned(),
-        hash: counter.hash,
+        hash,
     };
+    whole.counter_hashes.push(hash);
     made.push((declared, program));
 }
 

@@ -52,6 +52,18 @@ pub(crate) enum Use {
     Expected,
 }
 
+/// What an effect can be done to.
+pub(crate) fn allowed_targets(kind: ActionKind) -> &'static [&'static str] {
+    match kind {
+        ActionKind::Strike => &["account"],
+        ActionKind::Suspend => &["account", "space"],
+        ActionKind::Enqueue | ActionKind::Notify | ActionKind::Demonetise => {
+            &["account", "space", "content"]
+        }
+        _ => &["account", "space", "content", "media"],
+    }
+}
+
 impl Checker<'_, '_> {
     /// The effect, or `None` after a report.
     pub(crate) fn effect(&mut self, effect: &Written, usage: Use) -> Option<Plan> {
@@ -102,14 +114,7 @@ impl Checker<'_, '_> {
         args: &'e [&'e Expr],
     ) -> Option<(PlanTarget, &'e [&'e Expr])> {
         use EntityType::{Account, Content, Space};
-        let allowed: &[&str] = match kind {
-            ActionKind::Strike => &["account"],
-            ActionKind::Suspend => &["account", "space"],
-            ActionKind::Enqueue | ActionKind::Notify | ActionKind::Demonetise => {
-                &["account", "space", "content"]
-            }
-            _ => &["account", "space", "content", "media"],
-        };
+        let allowed = allowed_targets(kind);
         let named = args
             .split_first()
             .and_then(|(first, rest)| match &first.kind {

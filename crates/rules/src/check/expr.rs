@@ -76,6 +76,17 @@ impl<'c, 's> Checker<'c, 's> {
         }
     }
 
+    /// Lets a name stand for an element of this type, as `exists` does.
+    pub(crate) fn bind_name(&mut self, name: &str, ty: Type) {
+        self.locals.push(Local {
+            name: name.to_owned(),
+            ty,
+            is_link: false,
+            is_kept: false,
+            used: true,
+        });
+    }
+
     /// Checks an expression that must be true or false.
     pub(crate) fn condition(&mut self, expr: &Expr) -> Typed {
         let typed = self.expr(expr);
@@ -1127,7 +1138,7 @@ fn mixed_hint(a: &Type, b: &Type) -> String {
 pub(crate) const LASTING_MAX: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
 /// The forms of an image that have one name.
-fn forms() -> Vec<&'static str> {
+pub(crate) fn forms() -> Vec<&'static str> {
     let others = ["exif_orientation", "without_bars", "frame_1"];
     Dihedral::NAMES.into_iter().chain(others).collect()
 }

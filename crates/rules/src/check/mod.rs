@@ -8,8 +8,10 @@ mod expr;
 mod past;
 
 pub(crate) use counter::{CounterProgram, check_counter};
-pub(crate) use effects::{Plan, PlanTarget, Use};
-pub(crate) use expr::Checker;
+#[cfg(test)]
+pub(crate) use effects::EFFECTS;
+pub(crate) use effects::{Plan, PlanTarget, Use, allowed_targets};
+pub(crate) use expr::{Checker, forms};
 
 use crate::ast::{self, Spanned};
 use crate::compile::compile_condition;
@@ -42,6 +44,8 @@ pub(crate) struct Whole<'c> {
     pub(crate) names: HashMap<String, (String, u32)>,
     /// The counters of all files, by name: their number and what they read.
     pub(crate) counters: BTreeMap<String, (usize, Type)>,
+    /// What tells each of them from others, by number.
+    pub(crate) counter_hashes: Vec<[u8; 32]>,
     /// The lexicons of all files.
     pub(crate) lexicons: Lexicons,
 }
@@ -90,7 +94,17 @@ pub(crate) fn check_rule(
         .once
         .as_ref()
         .map(|once| clauses::once(once, &mut checker));
-    let hash = checker.hash_with_lexicons(rule.hash);
+    let mut counters = Vec::new();
+    if let Some(when) = &when {
+        when.counters(&mut counters);
+    }
+    counters.sort_unstable();
+    counters.dedup();
+    let asked: Vec<[u8; 32]> = counters
+        .iter()
+        .filter_map(|number| whole.counter_hashes.get(*number).copied())
+        .collect();
+    let hash = checker.hash_with_asked(rule.hash, &asked);
     let when = when?;
     if rule.broken || problems.errors() > errors_before {
         return None;
@@ -113,10 +127,6 @@ pub(crate) fn check_rule(
     let condition = compile_condition(&when, &mut whole.shared);
     let start = rule.span.start;
     let looks_back = when.looks_back() || once.is_some();
-    let mut counters = Vec::new();
-    when.counters(&mut counters);
-    counters.sort_unstable();
-    counters.dedup();
     let rule = Rule {
         name,
         mode,

@@ -359,7 +359,13 @@ pub fn functions() -> impl Iterator<Item = FunctionDoc> {
     })
 }
 
-fn signature(function: &Function) -> String {
+/// Whether it is a text written out.
+pub(crate) fn is_text(param: &Param) -> bool {
+    matches!(param.wants, Wants::LiteralText(..) | Wants::Own("\"…\""))
+}
+
+/// How it is written: `text.contains(part: string)`.
+pub(crate) fn signature(function: &Function) -> String {
     let params: Vec<String> = function.params.iter().map(written_param).collect();
     let on = function.on.written();
     format!("{on}{}({})", function.name, params.join(", "))
