@@ -413,6 +413,11 @@ impl Keeper {
         tokio::task::spawn_blocking(move || write_snapshot(&file, last, &parts)).await?
     }
 
+    /// How these rules count and how often they may act.
+    pub(crate) fn settings(&self) -> Settings {
+        self.kept().settings.clone()
+    }
+
     /// What each counter holds, for the console and metrics.
     pub(crate) fn counters(&self) -> Vec<CounterStatus> {
         let kept = self.kept();

@@ -465,6 +465,7 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
         .as_ref()
         .map(|token| format!("{}/setup?token={token}", public.trim_end_matches('/')));
     let (extra, ruled) = (Arc::clone(shared), Arc::clone(shared));
+    let (tried, counted) = (Arc::clone(shared), Arc::clone(shared));
     let searched = Arc::clone(shared);
     let recent = shared.config.recent;
     let state = console::ConsoleState::new(console::ConsoleOptions {
@@ -475,6 +476,8 @@ fn console_of(shared: &Arc<Shared>, address: SocketAddr) -> Result<(Router, Opti
         random: clock::random::<32>,
         overview: Arc::new(move || overview(&extra)),
         rulebook: Arc::new(move || Some(Arc::clone(&ruled.pipeline()?.rulebook))),
+        settings: Arc::new(move || Some(tried.pipeline()?.keeper.settings())),
+        counters: Arc::new(move || Some(counted.pipeline()?.keeper.counters())),
         recent,
         similar: Arc::new(move || similar_uploads(&searched, recent)),
     });

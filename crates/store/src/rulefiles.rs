@@ -9,7 +9,7 @@ use crate::sql;
 use crate::tables::{RULE_FILES, RULE_PROPOSALS, blob, int, maybe, maybe_text, text};
 use crate::tx::{Committed, Tx, author_json};
 use jiff::Timestamp;
-use manara_model::{Author, Decision};
+use manara_model::Author;
 use rusqlite::Row;
 use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
@@ -436,27 +436,6 @@ impl Reader {
                 "proposal {id} is {state} already"
             ))),
         }
-    }
-
-    /// At most `limit` decisions that have verdicts or are a person's, newest first, of the leaves
-    /// after `after` and before `before`, each with its leaf.
-    pub fn decisions_between(
-        &self,
-        after: Option<u64>,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<(u64, Decision)>, StoreError> {
-        const CONTEXT: &str = "reading decisions";
-        let edge = |leaf: u64| leaf.min(i64::MAX as u64) as i64;
-        let params = (
-            after.map_or(-1, edge),
-            before.map_or(i64::MAX, edge),
-            limit as i64,
-        );
-        self.all(CONTEXT, sql::DECISIONS_BETWEEN, params, |row| {
-            let leaf: i64 = get(row, 0, CONTEXT)?;
-            Ok((leaf as u64, from_json(row, 1, CONTEXT)?))
-        })
     }
 }
 

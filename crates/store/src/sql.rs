@@ -478,8 +478,6 @@ pub(crate) const COUNT_OPEN_PROPOSALS: &str =
 pub(crate) const DECIDED_PROPOSALS: &str =
     proposals_where!("state <> 'proposed' ORDER BY id DESC LIMIT ?1");
 pub(crate) const PROPOSAL: &str = proposals_where!("id = ?1");
-pub(crate) const DECISIONS_BETWEEN: &str = "SELECT leaf, body FROM decisions
-  WHERE leaf > ?1 AND leaf < ?2 ORDER BY leaf DESC LIMIT ?3";
 pub(crate) const PREVIEW: &str = "SELECT content_type, bytes FROM previews WHERE sha256 = ?1";
 pub(crate) const HAS_PREVIEW: &str = "SELECT 1 FROM previews WHERE sha256 = ?1";
 
@@ -621,7 +619,6 @@ mod tests {
             OPEN_PROPOSALS,
             COUNT_OPEN_PROPOSALS,
             PROPOSAL,
-            DECISIONS_BETWEEN,
             PREVIEW,
             COUNT_LEAVES_BY_EDGE,
             LEAVES,

@@ -250,6 +250,7 @@ impl Report {
         self.cut = cut;
         self.accounts = self.seen_accounts.len() as u64;
         self.seen_accounts = HashSet::new();
+        self.judged = Judged::new();
         let rules = self.rules.iter_mut().map(|it| &mut it.fired);
         let differences = self.difference.iter_mut();
         let differences = differences.flat_map(|it| [&mut it.added, &mut it.removed]);

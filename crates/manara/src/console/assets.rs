@@ -18,6 +18,9 @@ pub(super) static STYLESHEET: LazyLock<String> = LazyLock::new(|| address("conso
 /// The same for the editor of rules, which `scripts/editor-bundle` makes.
 pub(super) static EDITOR: LazyLock<String> = LazyLock::new(|| address("editor.js"));
 
+/// What keeps the page of a back-test up to date.
+pub(super) static TRYOUT: LazyLock<String> = LazyLock::new(|| address("tryout.js"));
+
 fn address(name: &str) -> String {
     let version = Files::get(name).map_or_else(String::new, |file| version_of(&file));
     format!("/static/{name}?v={version}")

@@ -10,7 +10,8 @@ use axum::response::Response;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The same, with our own script, which may ask our own addresses: for the page of a rule file. The
+/// The same, with our own script, which may ask our own addresses: for the pages of a rule file and of a
+/// back-test. The
 /// editor brings its styles as constructed sheets of a shadow root, which need no word here.
 pub(super) const WITH_EDITOR: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; \
     style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";

@@ -1,8 +1,8 @@
 //! The console: where people decide.
 //!
 //! Server-rendered pages that are complete without JavaScript. The address bar, the back button and a
-//! text browser all work, and the content security policy allows no script but on one page: that of a
-//! rule file, whose text area becomes an editor.
+//! text browser all work, and the content security policy allows no script but on two pages: that of a
+//! rule file, whose text area becomes an editor, and that of a back-test, which follows how far it is.
 //!
 //! ```text
 //! request ─ headers ─┬─ static files
@@ -16,13 +16,15 @@
 //! | `text` | how somebody else's text is put on a page; the only way to print it |
 //! | `view` `shell` `error` | times, counts, bars; the frame; what is said when something fails |
 //! | `session` `login` `password` `throttle` `memory` | who is here, and what is remembered of them |
-//! | `language` `today` | what the editor of rules is told; what each rule did today |
+//! | `language` `did` | what the editor of rules is told; what each rule did |
+//! | `tryouts` | back-tests in the background |
 //! | `headers` `assets` | what the browser may do; the style sheet and the editor |
 //!
 //! Media are never part of a page until the reviewer asks: the reveal is a form, its audit leaf is
 //! written first, and only then does a page hold an `<img>`.
 
 mod assets;
+mod did;
 mod error;
 mod headers;
 mod language;
@@ -36,9 +38,10 @@ mod shell;
 mod tests;
 pub(crate) mod text;
 mod throttle;
-mod today;
+mod tryouts;
 mod view;
 
+use crate::past::CounterStatus;
 use crate::recent::Recent;
 use crate::rulebook::Rulebook;
 use axum::Router;
@@ -50,15 +53,15 @@ use axum::routing::{get, post};
 use error::Error;
 use jiff::Timestamp;
 use manara_model::DecisionId;
-use manara_rules::{Rule, RuleSet, TestOutcome};
+use manara_rules::{Rule, RuleSet, Settings, TestOutcome};
 use manara_store::{Reader, Store};
 use memory::Memory;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 use throttle::Throttle;
-use today::Counting;
 use tokio::sync::Semaphore;
+use tryouts::Tryouts;
 
 pub(crate) use pages::similar::SimilarCluster;
 pub(crate) use password::new_reviewer;
@@ -82,6 +85,10 @@ pub(crate) struct ConsoleOptions {
     pub(crate) overview: Arc<dyn Fn() -> OverviewExtra + Send + Sync>,
     /// The rules as they are kept and changed; `None` while they are being loaded.
     pub(crate) rulebook: Arc<dyn Fn() -> Option<Arc<Rulebook>> + Send + Sync>,
+    /// How rules count and how often they may act, for back-tests; `None` while they are being loaded.
+    pub(crate) settings: Arc<dyn Fn() -> Option<Settings> + Send + Sync>,
+    /// What each counter holds; `None` while rules are being loaded.
+    pub(crate) counters: Arc<dyn Fn() -> Option<Vec<CounterStatus>> + Send + Sync>,
     /// How far back "recently seen" goes.
     pub(crate) recent: Recent,
     /// Near-identical uploads among what was recently seen, the largest clusters first. Takes seconds.
@@ -124,8 +131,7 @@ struct Inner {
     looking: Semaphore,
     /// How many texts of rules are checked at once.
     checking_rules: Semaphore,
-    /// What each rule did today.
-    today: Counting,
+    tryouts: Tryouts,
     /// What the tests of these rules came to.
     tested: Mutex<Option<Tested>>,
 }
@@ -147,7 +153,7 @@ impl ConsoleState {
             checking: Arc::new(Semaphore::new(2)),
             looking: Semaphore::new(1),
             checking_rules: Semaphore::new(2),
-            today: Counting::default(),
+            tryouts: Tryouts::default(),
             tested: Mutex::default(),
             options,
         }))
@@ -175,6 +181,14 @@ impl ConsoleState {
 
     fn rulebook(&self) -> Option<Arc<Rulebook>> {
         (self.0.options.rulebook)()
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        (self.0.options.settings)()
+    }
+
+    fn counters(&self) -> Option<Vec<CounterStatus>> {
+        (self.0.options.counters)()
     }
 
     /// Works on texts of rules without holding up other requests, a few at a time.
@@ -285,6 +299,21 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/rules", get(pages::rules::show))
         .route("/rules/find", post(pages::rules::find))
         .route("/rules/files", post(pages::rules::make))
+        .route("/rules/tryouts", get(pages::tryouts::list))
+        .route("/rules/tryouts/{id}", get(pages::tryouts::show))
+        .route(
+            "/rules/tryouts/{id}/progress",
+            get(pages::tryouts::progress),
+        )
+        .route("/rules/tryouts/{id}/cancel", post(pages::tryouts::cancel))
+        .route("/rules/tryouts/{id}/again", post(pages::tryouts::again))
+        .route("/rules/files/{file}/try", post(pages::tryouts::try_file))
+        .route("/rules/counters", get(pages::counters::show))
+        .route("/sets", get(pages::sets::list).post(pages::sets::create))
+        .route("/sets/{name}", get(pages::sets::show))
+        .route("/sets/{name}/add", post(pages::sets::add))
+        .route("/sets/{name}/remove", post(pages::sets::remove))
+        .route("/rules/reset", post(pages::stops::reset))
         .route(
             "/rules/files/{file}",
             get(pages::rule_file::show)

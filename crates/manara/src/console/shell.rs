@@ -92,6 +92,25 @@ impl Notice {
             }),
             "proposal_approved" => good("The proposal is approved, and its rules are in force."),
             "proposal_declined" => good("The proposal is closed. Nothing has changed by it."),
+            "rule_reset" => {
+                good("The circuit breaker is closed. From the next event on, it acts again.")
+            }
+            "rule_let_act" => {
+                good("The decision is recorded. The rule acts again from the next event on.")
+            }
+            "rule_left" => good(
+                "The decision is recorded. The rule stays without effect until somebody lets it act again, on the page of rules.",
+            ),
+            "tryout_busy" => Some(Self {
+                tone: "warn",
+                text: "Nothing was started: one back-test runs at a time. Wait for it, or cancel it on its page.",
+            }),
+            "not_tried" => Some(Self {
+                tone: "stop",
+                text: "It was not tried: the rules do not check with this text. What is wrong is listed under it.",
+            }),
+            "set_made" => good("The set is made. It holds nothing yet."),
+            "set_changed" => good("The set is changed. It holds for new events within a moment."),
             "opinion_added" => good("Your opinion is recorded."),
             "unchanged" => good("Nothing is different from how it was."),
             "replayed" => good("The action goes out again, under the same idempotency key."),

@@ -1,8 +1,12 @@
 //! The console as a browser meets it: requests in, pages out, against a real store.
 
 mod banks;
+mod counters;
 mod reading;
 mod rules;
+mod sets;
+mod stops;
+mod tryouts;
 
 use super::session::{SESSION_COOKIE, encode_token, hash_of};
 use super::{ConsoleOptions, ConsoleState, OverviewExtra, new_reviewer, router};
@@ -116,6 +120,8 @@ fn app_with(
             ],
         }),
         rulebook: Arc::new(|| None),
+        settings: Arc::new(|| None),
+        counters: Arc::new(|| None),
         recent: Recent::default(),
         similar: Arc::new(banks::similar),
     };
@@ -212,6 +218,12 @@ impl App {
         let leaves = self.store.read(|reader| reader.leaves(0, 1_000)).unwrap();
         leaves.into_iter().map(|stored| stored.leaf.kind).collect()
     }
+}
+
+/// A new identifier of a decision of that time.
+fn decision_at(at: Timestamp) -> DecisionId {
+    let random = u128::from_be_bytes(*random().first_chunk().unwrap());
+    DecisionId::new(at.as_millisecond().unsigned_abs(), random)
 }
 
 fn csrf_of(login: &str) -> String {
@@ -1408,9 +1420,10 @@ fn templates_hold_no_script_no_style_and_no_unescaped_text() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        // The one script there is, from our own address.
+        // The two scripts there are, from our own address.
         let editor = "<script type=\"module\" src=\"{{ script }}\"></script>";
-        let editors = usize::from(path.ends_with("rule_file.html"));
+        let editors =
+            usize::from(path.ends_with("rule_file.html") || path.ends_with("tryout.html"));
         let text = text.replacen(editor, "", editors);
         for banned in [
             "|safe",

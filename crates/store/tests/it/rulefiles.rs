@@ -1,6 +1,6 @@
 //! Texts of rule files, and proposals that a second person decides on.
 
-use crate::fixtures::{Fixture, at, remove, rule_file, rule_proposal, with_effects};
+use crate::fixtures::{Fixture, at, rule_file, rule_proposal};
 use manara_model::Author;
 use manara_store::{NewRuleFile, ProposalState, StoreError, rule_text_sha256};
 
@@ -177,22 +177,4 @@ fn what_is_too_large_is_refused_and_changes_nothing() {
         );
     }
     assert_eq!(it.kinds(), [""; 0]);
-}
-
-#[test]
-fn decisions_are_read_between_two_leaves() {
-    let it = Fixture::new();
-    for id in ["post-1", "post-2", "post-3"] {
-        it.record(with_effects(id, &[remove()]));
-    }
-    let read = |after, before, limit| {
-        let found = it
-            .store
-            .read(|r| r.decisions_between(after, before, limit))
-            .unwrap();
-        found.into_iter().map(|(leaf, _)| leaf).collect::<Vec<_>>()
-    };
-    assert_eq!(read(None, None, 10), [2, 1, 0]);
-    assert_eq!(read(Some(0), None, 10), [2, 1]);
-    assert_eq!(read(None, Some(2), 1), [1]);
 }

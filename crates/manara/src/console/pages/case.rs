@@ -9,6 +9,7 @@ use super::parts::{
     spans, verdict_views, verdicts_of,
 };
 use super::reading::{language_words, link_words};
+use super::stops::{AboutRule, about_rule};
 use super::{ConsoleState, Page};
 use crate::console::Error;
 use crate::console::login::login_keeping;
@@ -49,6 +50,7 @@ struct CasePage {
     held_by: Option<Html>,
     banner: Option<Banner>,
     about: Option<AboutMember>,
+    rule: Option<AboutRule>,
     events: Vec<EventView>,
     more_events: u64,
     actions: Vec<ActionRow>,
@@ -404,6 +406,12 @@ pub(in crate::console) async fn decide(
 /// What a decision has done, as the word of a notice.
 fn done_word(case: &Case) -> &'static str {
     match &case.state {
+        CaseState::Closed { outcome, .. } if case.entity.r#type == EntityType::Rule => {
+            match outcome {
+                Outcome::Keep => "rule_let_act",
+                Outcome::Remove | Outcome::Suspend => "rule_left",
+            }
+        }
         _ if case.entity.member().is_none() => "decided",
         CaseState::Closed {
             outcome: Outcome::Keep,
@@ -533,6 +541,7 @@ fn read(
         },
         banner: with.banner,
         about: about_member(state, reader, case)?,
+        rule: about_rule(state, reader, case)?,
         events: events.collect::<Result<_, _>>()?,
         more_events: detail.events_total.saturating_sub(EVENTS_MAX as u64),
         actions: actions(&detail),
@@ -654,6 +663,7 @@ fn step(entry: &TrailEntry) -> Step {
 
 fn judged(case: &Case) -> Option<Judged> {
     let of_member = case.entity.member().is_some();
+    let of_rule = case.entity.r#type == EntityType::Rule;
     match &case.state {
         CaseState::Closed {
             decision,
@@ -664,6 +674,8 @@ fn judged(case: &Case) -> Option<Judged> {
             outcome: match outcome {
                 Outcome::Keep if of_member => "Let match again and vouched for",
                 Outcome::Remove if of_member => "Taken out of the bank",
+                Outcome::Keep if of_rule => "Let act again",
+                Outcome::Remove if of_rule => "Left without effect",
                 Outcome::Keep => "Kept",
                 Outcome::Remove => "Removed",
                 Outcome::Suspend => "Suspended",
@@ -680,6 +692,29 @@ fn policies(state: &ConsoleState, own: &Name) -> BTreeSet<String> {
     let extra = state.overview();
     let rules = extra.rules().iter().map(|rule| rule.policy.to_string());
     rules.chain([own.to_string()]).collect()
+}
+
+/// The outcomes of a case about a rule whose circuit breaker has opened.
+fn rule_choices(chosen: &str) -> Vec<Choice> {
+    let choice = |outcome: Outcome, name, hint| Choice {
+        value: outcome.as_str(),
+        name,
+        hint: text::inline(hint),
+        chosen: chosen == outcome.as_str(),
+        disabled: false,
+    };
+    vec![
+        choice(
+            Outcome::Keep,
+            "It may act again",
+            "From the next event on. What it was kept from doing meanwhile is not made up for.",
+        ),
+        choice(
+            Outcome::Remove,
+            "Leave it without effect",
+            "It goes on being evaluated and recorded in shadow. What it did before is not undone by this.",
+        ),
+    ]
 }
 
 /// The outcomes of a case about a member of a bank, which is not somebody who could be suspended.
@@ -709,6 +744,9 @@ fn choices(detail: &CaseDetail, chosen: &str) -> Vec<Choice> {
     let (case, history) = (&detail.case, &detail.history);
     if case.entity.member().is_some() {
         return member_choices(chosen);
+    }
+    if case.entity.r#type == EntityType::Rule {
+        return rule_choices(chosen);
     }
     let asks = |outcome, kind| {
         case.consequences(outcome, history)

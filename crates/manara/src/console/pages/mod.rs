@@ -6,6 +6,7 @@ pub(super) mod bank;
 pub(super) mod banks;
 pub(super) mod case;
 pub(super) mod conflicts;
+pub(super) mod counters;
 pub(super) mod dead_letters;
 pub(super) mod decision;
 pub(super) mod media;
@@ -16,7 +17,10 @@ pub(super) mod queues;
 pub(super) mod rule_file;
 pub(super) mod rule_history;
 pub(super) mod rules;
+pub(super) mod sets;
 pub(super) mod similar;
+pub(super) mod stops;
+pub(super) mod tryouts;
 
 mod bank_words;
 mod parts;

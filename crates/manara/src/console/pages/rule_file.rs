@@ -5,6 +5,7 @@
 
 use super::ConsoleState;
 use super::rule_diff::{DiffView, diff, merged};
+use super::tryouts::{self, Started, Wanted};
 use super::typed::{Fields, Typed, sentence};
 use crate::console::assets::EDITOR;
 use crate::console::headers;
@@ -132,6 +133,8 @@ pub(in crate::console) struct FileQuery {
     done: Option<String>,
     line: Option<u32>,
     proposal: Option<i64>,
+    /// A back-test whose text is to be edited.
+    tried: Option<String>,
 }
 
 /// Who may change rules.
@@ -208,10 +211,14 @@ pub(in crate::console) async fn show(
             Some(found.ok_or_else(|| Error::NotFound(format!("proposal {id}")))?)
         }
     };
-    let text = proposal.map_or(Text::AsItIs, |Proposal { text, base, .. }| Text::Typed {
+    let mut text = proposal.map_or(Text::AsItIs, |Proposal { text, base, .. }| Text::Typed {
         text,
         base,
     });
+    if let Some(id) = query.tried {
+        let (tried, base) = super::tryouts::tried(&state, &asked.file, &id)?;
+        text = Text::Typed { text: tried, base };
+    }
     render(&state, asked, text, StatusCode::OK).await
 }
 
@@ -251,6 +258,9 @@ pub(in crate::console) async fn save(
         line: None,
         session,
     };
+    if asked.typed.is("do", "try") {
+        return try_out(&state, asked, text, base).await;
+    }
     if play {
         return render(&state, asked, Text::Played { text, base }, StatusCode::OK).await;
     }
@@ -260,6 +270,33 @@ pub(in crate::console) async fn save(
     }
     let note = asked.typed.value("note").to_owned();
     put(&state, asked, text, base, note).await
+}
+
+/// Starts a back-test of what was typed, or says why not, with the text still in place.
+async fn try_out(
+    state: &ConsoleState,
+    mut asked: Asked,
+    text: String,
+    base: [u8; 32],
+) -> Result<Response, Error> {
+    let until = state.now();
+    let wanted = Wanted {
+        file: asked.file.clone(),
+        text: text.clone(),
+        base,
+        since: until - tryouts::length(asked.typed.value("span"))?,
+        until,
+    };
+    let book = Arc::clone(&asked.book);
+    let (status, done) = match tryouts::start(state, &asked.session, book, wanted).await? {
+        Started::Running(id) => {
+            return Ok(Redirect::to(&format!("/rules/tryouts/{id}")).into_response());
+        }
+        Started::Mistakes => (StatusCode::UNPROCESSABLE_ENTITY, "not_tried"),
+        Started::Busy => (StatusCode::CONFLICT, "tryout_busy"),
+    };
+    asked.notice = Notice::of(Some(done));
+    render(state, asked, Text::Typed { text, base }, status).await
 }
 
 /// Saves, and goes on to what came of it.

@@ -1,12 +1,13 @@
 //! The rules in force: what each did today, what is wrong with the files that are not in force, and
 //! the way to change them.
 
+use super::stops::{OpenStop, StopView, open_stops, stops_of};
 use super::typed::Typed;
 use super::{ConsoleState, Page};
+use crate::console::did::{Days, Did, did};
 use crate::console::session::{Sent, Session};
 use crate::console::shell::{Here, Notice, Shell, page};
 use crate::console::text::{self, Html};
-use crate::console::today::{Did, Today};
 use crate::console::view::{Count, When, counted};
 use crate::console::{Error, OverviewExtra};
 use crate::rulebook::{BUILTIN_NAME, FileName, base_name};
@@ -34,8 +35,10 @@ struct RulesPage {
     approval: bool,
     proposals: u64,
     problems: Vec<ProblemView>,
+    stops: Vec<OpenStop>,
+    server_stopped: Vec<StopView>,
+    missing_sets: Vec<Html>,
     tests: TestsView,
-    since: Option<When>,
     tabs: Vec<Tab>,
     typed: Typed,
     rules: Vec<RuleRow>,
@@ -87,6 +90,9 @@ struct RuleRow {
     text: Html,
     live: Count,
     shadow: Count,
+    held: Count,
+    days: Days,
+    stopped: Vec<StopView>,
     actions: Vec<(String, Count)>,
     last: Option<When>,
 }
@@ -115,7 +121,13 @@ pub(in crate::console) async fn show(
     session: Session,
     Query(query): Query<RulesQuery>,
 ) -> Page {
-    render(state, session, query, Typed::default()).await
+    render(state, session, query, Typed::default(), None).await
+}
+
+/// The page again, with what is wrong with a form that was to let a rule act again.
+pub(super) async fn with_stop(state: ConsoleState, session: Session, stop: Typed) -> Page {
+    let (query, typed) = (RulesQuery::default(), Typed::default());
+    render(state, session, query, typed, Some(stop)).await
 }
 
 /// What the page shows of the folder, found out before the database is asked.
@@ -141,11 +153,20 @@ fn gather(state: &ConsoleState) -> Gathered {
     }
 }
 
-async fn render(state: ConsoleState, session: Session, query: RulesQuery, typed: Typed) -> Page {
+async fn render(
+    state: ConsoleState,
+    session: Session,
+    query: RulesQuery,
+    typed: Typed,
+    stop: Option<Typed>,
+) -> Page {
     let gathering = state.clone();
     let gathered = state.check_rules(move || Ok(gather(&gathering))).await?;
     let reading = state.clone();
-    let read = move |reader: &Reader| read(&reading, reader, &session, gathered, &query, typed);
+    let read = move |reader: &Reader| {
+        let stops = open_stops(reader, stop, reading.now())?;
+        read(&reading, reader, &session, gathered, &query, typed, stops)
+    };
     page(&state.read(read).await?)
 }
 
@@ -197,7 +218,7 @@ pub(in crate::console) async fn make(
         Ok(name) => Ok(Redirect::to(&format!("/rules/files/{name}")).into_response()),
         Err(why) => {
             typed.refuse("name", why);
-            let page = render(state, session, RulesQuery::default(), typed).await?;
+            let page = render(state, session, RulesQuery::default(), typed, None).await?;
             Ok((axum::http::StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }
@@ -210,10 +231,16 @@ fn read(
     gathered: Gathered,
     query: &RulesQuery,
     mut typed: Typed,
+    stops: Vec<OpenStop>,
 ) -> Result<RulesPage, Error> {
     let extra = gathered.extra;
     let now = state.now();
-    let today = state.0.today.today(reader, now)?;
+    let all = did(reader, now)?;
+    let none = Did::default();
+    let row = |rule: &Rule| {
+        let did = all.get(&rule.name).unwrap_or(&none);
+        Ok(row(rule, did, stops_of(reader, Some(&rule.name))?, now))
+    };
     let find = query.text.as_deref().unwrap_or_default().trim();
     let mode = query.mode.as_deref().unwrap_or_default();
     typed.set("text", find);
@@ -233,11 +260,13 @@ fn read(
         approval: gathered.approval,
         proposals,
         problems: extra.rule_problems.iter().map(|it| problem(it)).collect(),
+        stops,
+        server_stopped: stops_of(reader, None)?,
+        missing_sets: super::sets::missing(&extra, reader)?,
         tests: tests(&gathered.outcomes),
-        since: today.since.map(When::exact),
         tabs: tabs(&fits, find, mode),
         typed,
-        rules: shown.map(|rule| row(rule, &today, now)).collect(),
+        rules: shown.map(|rule| row(rule)).collect::<Result<_, Error>>()?,
         files: match &gathered.files {
             Some(names) => files(names, &extra, &reader.rule_files()?, now),
             None => Vec::new(),
@@ -253,8 +282,9 @@ fn lead(extra: &OverviewExtra) -> String {
         .count();
     let all = counted(rules.len() as u64, "rule is", "rules are");
     format!(
-        "{all} in force: {live} act, {} are evaluated and recorded without effect.",
-        rules.len() - live
+        "{all} in force: {}, {} evaluated and recorded without effect.",
+        counted(live as u64, "acts", "act"),
+        counted((rules.len() - live) as u64, "is", "are")
     )
 }
 
@@ -328,9 +358,7 @@ fn tests(outcomes: &[TestOutcome]) -> TestsView {
     }
 }
 
-fn row(rule: &Rule, today: &Today, now: Timestamp) -> RuleRow {
-    let none = Did::default();
-    let did = today.rules.get(&rule.name).unwrap_or(&none);
+fn row(rule: &Rule, did: &Did, stopped: Vec<StopView>, now: Timestamp) -> RuleRow {
     RuleRow {
         name: rule.name.to_string(),
         version: rule.version,
@@ -354,10 +382,13 @@ fn row(rule: &Rule, today: &Today, now: Timestamp) -> RuleRow {
         text: text::verbatim(&rule.text),
         live: Count(did.live),
         shadow: Count(did.shadow),
+        held: Count(did.held),
+        days: did.days,
+        stopped,
         actions: did
             .actions
             .iter()
-            .map(|(kind, count)| (kind.to_string(), Count(*count)))
+            .map(|(kind, count)| (kind.clone(), Count(*count)))
             .collect(),
         last: did.last.map(|at| When::ago(at, now)),
     }

@@ -3,15 +3,16 @@
 
 use super::banks::hidden;
 use super::*;
-use crate::console::today::Counting;
+use crate::console::did::did;
 use crate::rulebook::Rulebook;
+use manara_model::Held;
 use manara_store::{Reader, rule_text_sha256};
 use std::path::PathBuf;
 
-const LINKS: &str = "rule links { policy spam reason \"Many <links>.\" when content.links.size() > 3 then remove(content) }\n";
-const WIDER: &str = "rule links { policy spam reason \"Many <links>.\" when content.links.size() > 1 then remove(content) }\n";
-const SHADOW: &str = "rule links { mode shadow policy spam reason \"Many <links>.\" when content.links.size() > 1 then remove(content) }\n";
-const BROKEN: &str =
+pub(super) const LINKS: &str = "rule links { policy spam reason \"Many <links>.\" when content.links.size() > 3 then remove(content) }\n";
+pub(super) const WIDER: &str = "rule links { policy spam reason \"Many <links>.\" when content.links.size() > 1 then remove(content) }\n";
+pub(super) const SHADOW: &str = "rule links { mode shadow policy spam reason \"Many <links>.\" when content.links.size() > 1 then remove(content) }\n";
+pub(super) const BROKEN: &str =
     "rule links { policy spam reason \"R.\" when content.lnks.size() > 1 then remove(content) }\n";
 const TESTED: &str = r#"
 test "three links" {
@@ -19,16 +20,16 @@ test "three links" {
   expect remove(content)
 }
 "#;
-const FILE: &str = "/rules/files/links.rules";
+pub(super) const FILE: &str = "/rules/files/links.rules";
 
 /// An application over a folder of rules.
-struct Desk {
-    app: App,
-    book: Arc<Rulebook>,
+pub(super) struct Desk {
+    pub(super) app: App,
+    pub(super) book: Arc<Rulebook>,
     folder: PathBuf,
 }
 
-fn desk(files: &[(&str, &str)], approval: bool) -> Desk {
+pub(super) fn desk(files: &[(&str, &str)], approval: bool) -> Desk {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("rules");
     std::fs::create_dir(&folder).unwrap();
@@ -40,6 +41,7 @@ fn desk(files: &[(&str, &str)], approval: bool) -> Desk {
         let opened = waited(Rulebook::open(folder.clone(), store)).unwrap();
         let opened = Arc::new(opened.with_approval(approval));
         let (of, shown) = (Arc::clone(&opened), Arc::clone(&opened));
+        options.settings = Arc::new(|| Some(super::tryouts::settings()));
         options.rulebook = Arc::new(move || Some(Arc::clone(&of)));
         options.overview = Arc::new(move || {
             let status = shown.status();
@@ -58,7 +60,7 @@ fn desk(files: &[(&str, &str)], approval: bool) -> Desk {
 }
 
 /// Waits for something that a server does before it has a runtime's thread for requests.
-fn waited<T: Send>(work: impl Future<Output = T> + Send) -> T {
+pub(super) fn waited<T: Send>(work: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -74,25 +76,30 @@ impl Desk {
     }
 
     /// Somebody changes a file behind the console's back, and the server looks.
-    async fn put(&self, file: &str, text: &str) {
+    pub(super) async fn put(&self, file: &str, text: &str) {
         std::fs::write(self.folder.join(file), text).unwrap();
         self.book.look(&self.app.store).await;
     }
 
     /// A person with that role, logged in.
-    fn person(&self, login: &str, role: Role) -> Browser<'_> {
+    pub(super) fn person(&self, login: &str, role: Role) -> Browser<'_> {
         self.app.person(login, role);
         self.app.session(login, clock::<0>())
     }
 
-    fn verify(&self) {
+    pub(super) fn verify(&self) {
         let report = self.app.store.verify(&mut |_, _| ()).unwrap();
         assert_eq!(report.findings, []);
     }
 }
 
 /// Sends a file's form as its page made it, with another text.
-async fn send(browser: &mut Browser<'_>, page: &str, text: &str, more: &[(&str, &str)]) -> Answer {
+pub(super) async fn send(
+    browser: &mut Browser<'_>,
+    page: &str,
+    text: &str,
+    more: &[(&str, &str)],
+) -> Answer {
     let mut fields = hidden(page, FILE);
     // Browsers end lines so.
     fields.push(("text".into(), text.replace('\n', "\r\n")));
@@ -103,7 +110,7 @@ async fn send(browser: &mut Browser<'_>, page: &str, text: &str, more: &[(&str, 
     browser.post(FILE, &fields).await
 }
 
-async fn ask(
+pub(super) async fn ask(
     browser: &mut Browser<'_>,
     login: &str,
     path: &str,
@@ -690,7 +697,7 @@ async fn a_proposal_is_declined_taken_back_or_brought_onto_the_present_text() {
 }
 
 #[tokio::test]
-async fn what_each_rule_did_today_is_counted_once() {
+async fn what_each_rule_did_is_counted_by_days() {
     let it = desk(
         &[(
             "slogans.rules",
@@ -699,50 +706,43 @@ async fn what_each_rule_did_today_is_counted_once() {
         false,
     );
     let mut noor = it.person("noor", Role::Reviewer);
-    let counting = Counting::default();
-    let today = |at: Timestamp| {
-        let read = |reader: &Reader| Ok(counting.today(reader, at).unwrap());
-        let today = it.app.store.read(read).unwrap();
-        let did = today
-            .rules
-            .get(&"slogan".parse().unwrap())
-            .cloned()
-            .unwrap_or_default();
-        (did.live, did.shadow)
-    };
-    let at = clock::<0>();
-    it.app.record(event("p-1", TEXT));
-    assert_eq!(today(at), (1, 0));
-    it.app.record(event("p-2", "another"));
-    assert_eq!(today(at), (1, 0), "as of a moment ago");
-    assert_eq!(today(at + SignedDuration::from_secs(5)), (2, 0));
-    assert_eq!(
-        today(at + SignedDuration::from_hours(24)),
-        (0, 0),
-        "another day"
-    );
-    noor.get("/rules")
-        .await
-        .is(StatusCode::OK, &["remove 2", "enqueue 2"]);
-}
-
-#[tokio::test]
-async fn a_busy_day_is_counted_from_a_time_that_is_named() {
-    let it = desk(&[("links.rules", LINKS)], false);
-    let events: Vec<NewEvent> = (0..1_100)
-        .map(|n| event(&format!("p-{n}"), "same"))
-        .collect();
-    it.app
-        .store
-        .write_blocking(move |tx| tx.record_events(events))
-        .unwrap();
-    for (max, counted, is_named) in [(500, 500, true), (10_000, 1_100, false)] {
-        let counting = Counting::of_at_most(max);
-        let read = |reader: &Reader| Ok(counting.today(reader, clock::<0>()).unwrap());
-        let today = it.app.store.read(read).unwrap();
-        let did = &today.rules[&"slogan".parse().unwrap()];
-        assert_eq!((did.live, today.since.is_some()), (counted, is_named));
+    let now = clock::<0>();
+    let hours = SignedDuration::from_hours;
+    for (id, before, held) in [
+        ("p-1", hours(0), false),
+        ("p-2", hours(0), false),
+        ("p-3", hours(0), true),
+        ("p-4", hours(24), false),
+        ("p-5", hours(24 * 14), false),
+    ] {
+        let mut event = event(id, id);
+        event.decision.at = now - before;
+        event.decision.id = decision_at(now - before);
+        if held {
+            let verdict = event.decision.verdicts.first_mut().unwrap();
+            (verdict.mode, verdict.held) = (Mode::Shadow, Some(Held::RuleLimit));
+        }
+        it.app.record(event);
     }
+    let read = |at: Timestamp| {
+        let read = move |reader: &Reader| Ok(did(reader, at).unwrap());
+        let all = it.app.store.read(read).unwrap();
+        let slogan = all.get(&"slogan".parse().unwrap()).cloned();
+        slogan.map(|it| (it.live, it.held, it.last, it.days.is_empty()))
+    };
+    assert_eq!(read(now), Some((2, 1, Some(now), false)));
+    assert_eq!(read(now + hours(24)), Some((0, 0, Some(now), false)));
+    assert_eq!(read(now + hours(24 * 20)), Some((0, 0, Some(now), true)));
+    assert_eq!(read(now + hours(24 * 100)), None);
+    noor.get("/rules").await.is(
+        StatusCode::OK,
+        &[
+            "<span class=\"nowrap\">remove 2</span>",
+            "<span class=\"nowrap\">enqueue 2</span>",
+            "data-label=\"Held back\">1<",
+            "oldest first: 0 0 0 0 0 0 0 0 0 0 0 0 1 3\"",
+        ],
+    );
 }
 
 #[tokio::test]
