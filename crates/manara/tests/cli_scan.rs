@@ -477,7 +477,10 @@ fn the_example_events_match_the_example_banks_as_their_ids_say() {
             .into_iter()
             .chain(banks)
             .collect();
-        let lines = folder.run(&arguments).expect(0, &[]).json();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = i32::from(!text.contains("\"match-"));
+        let lines = folder.run(&arguments).expect(code, &[]).json();
+        assert_eq!(lines.len(), text.lines().count());
         for line in &lines {
             let matched = !line["matches"].as_array().unwrap().is_empty();
             assert_eq!(
