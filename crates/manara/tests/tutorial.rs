@@ -36,10 +36,14 @@ fn the_tutorial_is_true() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&file, [head, FIRST, &played, reference].concat()).expect("the page is written");
     } else {
-        assert_eq!(
-            played, tutorial,
-            "`UPDATE_DOCS=1 cargo test -p manara --test tutorial` writes what is printed into the page"
-        );
+        let lines = played.lines().zip(tutorial.lines());
+        for (number, (printed, written)) in lines.enumerate() {
+            assert_eq!(
+                printed, written,
+                "line {number} of the tutorial; `UPDATE_DOCS=1 cargo test -p manara --test tutorial` writes what is printed into the page"
+            );
+        }
+        assert!(played == tutorial, "what is printed has other lines");
     }
 }
 

@@ -300,7 +300,8 @@ impl Difference {
             }
             let kinds = actions.iter().map(|it| (it.kind, &it.policy));
             let rules = actions.iter().filter_map(|it| it.rule.as_ref());
-            let rules: Vec<String> = rules.map(ToString::to_string).collect();
+            let mut rules: Vec<String> = rules.map(ToString::to_string).collect();
+            rules.dedup();
             let told = || (actions.iter().map(|it| written(it)).collect(), rules);
             tallied.add(about, kinds, told);
         }

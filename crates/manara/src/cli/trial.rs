@@ -298,7 +298,13 @@ pub(super) fn backtest(it: &Backtest) -> Result<Done> {
             } else {
                 it.span.samples
             };
-            say(tallied(&title, &rule.fired, report.events, samples_max))?;
+            say(tallied(
+                &title,
+                &rule.fired,
+                report.events,
+                samples_max,
+                false,
+            ))?;
         }
         stopped(&report)?;
         if acting.len() > SAMPLED_MAX {
@@ -337,9 +343,16 @@ pub(super) fn diff(it: &Diff) -> Result<Done> {
             added,
             report.events,
             it.span.samples,
+            true,
         ))?;
         let title = "- would no longer be done";
-        say(tallied(title, removed, report.events, it.span.samples))?;
+        say(tallied(
+            title,
+            removed,
+            report.events,
+            it.span.samples,
+            true,
+        ))?;
         let same = many(difference.same, "event");
         say(format_args!("\n= both do the same: on {same}"))?;
         stopped(&report)?;
@@ -459,7 +472,13 @@ fn stopped(report: &Report) -> Result<()> {
 }
 
 /// A heading with the number of events, how they are spread, and samples.
-fn tallied(title: &str, tallied: &Tallied, of: u64, samples_max: usize) -> String {
+fn tallied(
+    title: &str,
+    tallied: &Tallied,
+    of: u64,
+    samples_max: usize,
+    names_rules: bool,
+) -> String {
     if tallied.events == 0 {
         return format!("\n{title}: nothing");
     }
@@ -492,7 +511,7 @@ fn tallied(title: &str, tallied: &Tallied, of: u64, samples_max: usize) -> Strin
         let _ = writeln!(out, "  {:<11}  {precision}", "people");
     }
     let shown = tallied.samples.iter().take(samples_max);
-    let shown: String = shown.map(sample).collect();
+    let shown: String = shown.map(|it| sample(it, names_rules)).collect();
     if !shown.is_empty() {
         let _ = write!(out, "\n{shown}");
     }
@@ -526,22 +545,25 @@ fn precision(precision: Precision) -> Option<String> {
     ))
 }
 
-/// A line with when, which event, what people decided and what would be done; then its text. What does not fit the
-/// line has one of its own.
-fn sample(it: &Sample) -> String {
+/// A line with when, which event, what people decided, what would be done and, if wanted, by which rules; then its
+/// text. What does not fit the line has one of its own.
+fn sample(it: &Sample, names_rules: bool) -> String {
     let event = plain(&format!("{} {}", it.source, it.id));
     let judged = it
         .judged
         .map_or(String::new(), |it| format!("  people: {it}"));
     let mut out = format!("  {}  {event}{judged}", minute(it.received_at));
     let mut width = out.chars().count();
-    for action in &it.actions {
-        let action = plain(action);
-        width += 2 + action.chars().count();
+    let mut parts: Vec<String> = it.actions.iter().map(|it| plain(it)).collect();
+    if names_rules && !it.rules.is_empty() {
+        parts.push(format!("by {}", plain(&it.rules.join(", "))));
+    }
+    for part in parts {
+        width += 2 + part.chars().count();
         if width <= COLUMNS {
-            let _ = write!(out, "  {action}");
+            let _ = write!(out, "  {part}");
         } else {
-            let _ = write!(out, "\n    {action}");
+            let _ = write!(out, "\n    {part}");
         }
     }
     out.push('\n');
