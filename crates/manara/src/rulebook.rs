@@ -511,6 +511,12 @@ impl Rulebook {
         read_sources(&self.folder)
     }
 
+    /// The names that these files, and the schema if there is one, go by in diagnostics.
+    pub(crate) fn file_names(&self) -> Result<Vec<String>> {
+        let files = read_folder(&self.folder)?;
+        Ok(files.into_iter().map(|it| it.name).collect())
+    }
+
     /// The name that a file of the folder goes by in diagnostics.
     pub(crate) fn source_name(&self, file: &FileName) -> String {
         let whole = self.folder.display().to_string();

@@ -107,18 +107,20 @@ pub(crate) struct Running {
     pub(crate) setup_link: Option<String>,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
     stop: Arc<Notify>,
-    ready: tokio::sync::watch::Receiver<bool>,
+    /// What became of loading, once it is known; a failure in words.
+    ready: tokio::sync::watch::Receiver<Option<Result<(), String>>>,
     _lock: crate::data_dir::Lock,
 }
 
 impl Running {
     /// Waits until events can be accepted.
     pub(crate) async fn ready(&mut self) -> Result<()> {
-        self.ready
-            .wait_for(|ready| *ready)
-            .await
-            .map(|_| ())
-            .context("the server stopped before it was ready")
+        let loaded = self.ready.wait_for(Option::is_some).await;
+        let loaded = loaded.context("the server stopped before it was ready")?;
+        match &*loaded {
+            Some(Err(why)) => anyhow::bail!("{why}"),
+            _ => Ok(()),
+        }
     }
 
     /// Completes only if serving ends by itself, which is an error.
@@ -200,22 +202,19 @@ pub(crate) async fn start(options: Options) -> Result<Running> {
     let app = api::router(Arc::clone(&shared)).merge(console);
     let stop = Arc::new(Notify::new());
     let serving = tokio::spawn(serve(listener, app, Arc::clone(&stop)));
-    let (tell_ready, ready) = tokio::sync::watch::channel(false);
+    let (tell_ready, ready) = tokio::sync::watch::channel(None);
     let rules = shared.config.rules.clone().unwrap_or_else(|| dir.rules());
     let index = dir.index();
     let (counters, secret) = (dir.counters(), counters_secret(&dir.audit_seed()?));
     let loading = Arc::clone(&shared);
     let give_up = Arc::clone(&stop);
     tokio::spawn(async move {
-        match load(&loading, rules, index, counters, secret).await {
-            Ok(()) => {
-                let _ = tell_ready.send(true);
-            }
-            Err(error) => {
-                tracing::error!("{error:#}");
-                eprintln!("error: {error:#}");
-                give_up.notify_one();
-            }
+        let loaded = load(&loading, rules, index, counters, secret).await;
+        let failed = loaded.is_err();
+        // Nobody waits for it only when the server is stopping already.
+        let _ = tell_ready.send(Some(loaded.map_err(|error| format!("{error:#}"))));
+        if failed {
+            give_up.notify_one();
         }
     });
     Ok(Running {

@@ -10,15 +10,18 @@ use crate::console::shell::{Here, Notice, Shell, page};
 use crate::console::text::{self, Html};
 use crate::console::view::{Count, When, counted};
 use crate::console::{Error, OverviewExtra};
+use crate::rule_schema;
 use crate::rulebook::{BUILTIN_NAME, FileName, base_name};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
+use manara_model::RuleMode;
 use manara_rules::{Rule, TestOutcome};
 use manara_store::{Reader, RuleFileVersion};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// Longest text to look for, in bytes.
@@ -101,6 +104,8 @@ struct FileRow {
     name: String,
     editable: bool,
     /// It has a history, and is not in the folder any more.
+    /// Whether it is the schema, and no file of rules.
+    schema: bool,
     gone: bool,
     rules: usize,
     version: Option<u32>,
@@ -143,10 +148,10 @@ struct Gathered {
 fn gather(state: &ConsoleState) -> Gathered {
     let (extra, book) = (state.overview(), state.rulebook());
     // A folder that cannot be read is among the problems already.
-    let files = book.as_ref().and_then(|book| book.files().ok());
+    let files = book.as_ref().and_then(|book| book.file_names().ok());
     Gathered {
         outcomes: state.test_outcomes(&extra),
-        files: files.map(|files| files.into_iter().map(|it| it.name).collect()),
+        files,
         read_only: book.as_ref().and_then(|book| book.read_only()),
         approval: book.is_some_and(|book| book.approval()),
         extra,
@@ -276,16 +281,27 @@ fn read(
 
 fn lead(extra: &OverviewExtra) -> String {
     let rules = extra.rules();
-    let live = rules
-        .iter()
-        .filter(|rule| crate::rulebook::acts(rule))
-        .count();
-    let all = counted(rules.len() as u64, "rule is", "rules are");
-    format!(
-        "{all} in force: {}, {} evaluated and recorded without effect.",
-        counted(live as u64, "acts", "act"),
-        counted((rules.len() - live) as u64, "is", "are")
-    )
+    let of = |is: &dyn Fn(&Rule) -> bool| rules.iter().filter(|rule| is(rule)).count() as u64;
+    let live = of(&|rule| crate::rulebook::acts(rule));
+    let shadow = of(&|rule| rule.mode == RuleMode::Shadow);
+    let idle = of(&|rule| matches!(rule.mode, RuleMode::Draft | RuleMode::Off));
+    let all = counted(rules.len() as u64, "rule", "rules");
+    let live = counted(live, "acts", "act");
+    let mut out = format!("{all}: {live}");
+    if shadow > 0 {
+        let is = if shadow == 1 { "is" } else { "are" };
+        let _ = write!(out, ", {shadow} {is} evaluated and recorded without effect");
+    }
+    if idle > 0 {
+        let are = if idle == 1 {
+            "is a draft"
+        } else {
+            "are drafts"
+        };
+        let _ = write!(out, ", {idle} {are} or off and not evaluated");
+    }
+    out.push('.');
+    out
 }
 
 fn fits(rule: &Rule, find: &str) -> bool {
@@ -404,6 +420,7 @@ fn files(
     let row = |name: &str, rules, newest: Option<&RuleFileVersion>| FileRow {
         name: name.to_owned(),
         editable: name.parse::<FileName>().is_ok(),
+        schema: name == rule_schema::FILE,
         gone: false,
         rules,
         version: newest.map(|it| it.version),

@@ -858,3 +858,26 @@ async fn a_server_that_is_loading_says_so() {
         .await
         .is(StatusCode::OK, &["Nothing waits"]);
 }
+
+#[tokio::test]
+async fn the_list_says_what_acts_and_knows_the_schema() {
+    let more = ["shadow", "draft", "off"].map(|mode| {
+        format!("rule {mode}s {{ mode {mode} policy p reason \"R.\" when account.followers > 1 then remove(content) }}\n")
+    });
+    let it = desk(
+        &[("links.rules", &format!("{LINKS}{}", more.concat()))],
+        false,
+    );
+    it.put("schema.toml", "[attributes]\ncountry = \"string\"\n")
+        .await;
+    let mut noor = it.person("noor", Role::Policy);
+    let page = noor.get("/rules").await.is(
+        StatusCode::OK,
+        &[
+            "1 is evaluated and recorded without effect, 2 are drafts or off and not evaluated.",
+            "schema.toml",
+            "it is changed on disk",
+        ],
+    );
+    assert!(!page.body.contains("not there any more"), "{}", page.body);
+}
