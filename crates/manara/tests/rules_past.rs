@@ -358,13 +358,15 @@ async fn sets_are_asked_as_operators_change_them() {
 
 #[tokio::test]
 async fn an_event_is_looked_at_part_by_part() {
-    let data = data(FLOOD);
+    let data = data(&FLOOD.replace("when burst", "once per account.id over 1h when burst"));
     let server = Server::start(&data.path).await;
     send(&server, &posts(0..5, "a")).await;
     let eval = |arguments: &[&str]| data.run(&[&["rules", "eval"], arguments].concat());
     let kept = eval(&["--source", "forum.example", "4"]);
     assert!(
-        kept.contains("rule flood (live) fires") && kept.contains("burst = 5"),
+        kept.contains(
+            "rule flood (live) fires, unless it has already: once per account.id over 1h\n"
+        ) && kept.contains("burst = 5"),
         "{kept}"
     );
     let output = run(&[

@@ -23,6 +23,9 @@ pub struct Explained {
     pub lines: Vec<ExplainedLine>,
     /// Whether there was more than 10,000 lines.
     pub cut: bool,
+    /// The rule's `once per …` as written: whether it has fired already is not looked at here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub once: Option<String>,
 }
 
 /// One part of a condition.
@@ -102,6 +105,10 @@ impl RuleSet {
             value: full.value,
             lines: full.lines.into_iter().map(line).collect(),
             cut: full.cut,
+            once: program.once.as_ref().map(|once| {
+                let words: Vec<&str> = once.text.split_whitespace().collect();
+                words.join(" ")
+            }),
         })
     }
 }

@@ -160,6 +160,11 @@ fn in_words(rule: &Rule, explained: &Explained) -> String {
         (true, None) => "does not fire: its condition is unknown",
     };
     let mut out = format!("rule {} ({}) {outcome}", rule.name, rule.mode);
+    // Whether it has is a question to the log of decisions, which this is not about.
+    if let (true, Some(true), Some(once)) = (explained.sees_event, explained.value, &explained.once)
+    {
+        let _ = write!(out, ", unless it has already: {once}");
+    }
     for line in &explained.lines {
         let indent = "  ".repeat(usize::from(line.depth) + 1);
         let _ = write!(out, "\n{indent}{} = {}", line.expression, line.value);
