@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Back-tests over a stored archive, beside the same conditions asked of the `cel` crate, in one run.
+# Back-tests over a stored archive, beside the same conditions asked of the `cel` crate, in one run. What the rows say is
+# in bench/backtest/README.md.
 #   bench/backtest/run.sh [EVENTS]      (default 1000000)
 set -euo pipefail
 cd "$(dirname "$0")/../.."

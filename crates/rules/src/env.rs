@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     phrases_len: u64,
     /// Lexicons by number; see [`crate::lexicon`].
     pub(crate) lexicons: Vec<PhraseIndex>,
+    /// Their names and phrases as written, to say what was found.
+    pub(crate) lexicon_texts: Vec<(String, Vec<String>)>,
     /// How many regular expressions the rules have.
     pub(crate) patterns: usize,
 }

@@ -11,7 +11,7 @@ use crate::ast::Binary;
 use crate::compile::{text_form, text_holds};
 use crate::diagnostic::Span;
 use crate::env::{self, Bound, Ctx, medium_of};
-use crate::library::{Function, How, Input, Operand, Prepared, Run};
+use crate::library::{Function, How, Input, Operand, Prepared, Run, lexicon_found};
 use crate::literal::{show_duration, show_string};
 use crate::memory::Remembered;
 use crate::ops;
@@ -352,13 +352,17 @@ impl<'t> Walk<'t> {
             return;
         }
         let expression = self.written(typed);
-        let value = value.show();
-        if !self
-            .trace
-            .iter()
-            .any(|line| line.expression == expression && line.value == value)
-        {
-            self.trace.push(Traced { expression, value });
+        self.keep(expression, value.show());
+    }
+
+    /// Keeps a line of the trace, once.
+    fn keep(&mut self, expression: String, value: String) {
+        if !self.keep_trace || self.trace.len() >= LINES_MAX {
+            return;
+        }
+        let line = Traced { expression, value };
+        if !self.trace.contains(&line) {
+            self.trace.push(line);
         }
     }
 
@@ -558,6 +562,15 @@ impl<'t> Walk<'t> {
             origin: place.now(ctx),
             prepared,
         };
+        if let Some((lexicon, phrases)) = lexicon_found(&input)
+            && !phrases.is_empty()
+        {
+            let phrases = phrases.into_iter().map(|it| Value::Text(it.into()));
+            let found = Value::List(phrases.collect()).show();
+            let asked = format!("lexicon({})", show_string(lexicon, SHOWN_CHARS_MAX));
+            self.add_line(asked.clone(), found.clone());
+            self.keep(asked, found);
+        }
         let answer = match run {
             Run::Bool(run) => run(input).map(Value::Bool),
             Run::Int(run) => run(input).map(Value::Int),

@@ -81,6 +81,8 @@ impl Lexicons {
         let level = level_of(lexicon, problems);
         let index = index_of(lexicon, level, problems);
         shared.lexicons.push(index);
+        let phrases = lexicon.phrases.iter().map(|it| it.node.clone()).collect();
+        shared.lexicon_texts.push((name.node.clone(), phrases));
         let known = Known {
             number: shared.lexicons.len() - 1,
             hash: hash_of(lexicon, level),

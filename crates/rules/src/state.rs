@@ -129,9 +129,38 @@ impl Readings {
     }
 }
 
-/// What it takes to undo the changes of one event or several.
+/// What it takes to undo the changes of one event or several: for each counter, what it had before the first.
 #[derive(Debug, Default)]
-pub struct Undo(Vec<Change>);
+pub struct Undo {
+    changes: Vec<Change>,
+    forgets: bool,
+}
+
+impl Undo {
+    /// Remembers nothing, for changes that stay whatever happens: those of a log that is read again.
+    pub fn none() -> Self {
+        Self {
+            changes: Vec::new(),
+            forgets: true,
+        }
+    }
+
+    /// Where to note what is before in one counter.
+    fn of(&mut self, what: What, counter: &counters::Counter) -> Option<&mut counters::Undo> {
+        if self.forgets {
+            return None;
+        }
+        let known = self.changes.iter().position(|it| it.what == what);
+        let at = known.unwrap_or_else(|| {
+            self.changes.push(Change {
+                what,
+                undo: counter.begin(),
+            });
+            self.changes.len() - 1
+        });
+        self.changes.get_mut(at).map(|it| &mut it.undo)
+    }
+}
 
 #[derive(Debug)]
 struct Change {
@@ -139,7 +168,7 @@ struct Change {
     undo: counters::Undo,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     Declared(usize),
     Once(usize),
@@ -428,7 +457,7 @@ impl State {
         past: &dyn Past,
     ) {
         let at = counted_at(facts.event, facts.received_at);
-        let mut undo = Undo::default();
+        let mut undo = Undo::none();
         self.count(rules, begun, facts.event, facts.received_at, &mut undo);
         for verdict in verdicts {
             self.replay_verdict(rules, facts, verdict, at, past, &mut undo);
@@ -459,7 +488,7 @@ impl State {
 
     /// Puts back what was before. Of several undos the newest goes first.
     pub fn undo(&mut self, undo: Undo) {
-        for change in undo.0.into_iter().rev() {
+        for change in undo.changes {
             if let Some(counter) = self.counter_mut(change.what) {
                 counter.undo(change.undo);
             }
@@ -507,11 +536,10 @@ impl State {
         let Some(counter) = self.counter_mut(what) else {
             return;
         };
-        let mut change = counter.begin();
+        let mut none = counters::Undo::none();
+        let undo = undo.of(what, counter).unwrap_or(&mut none);
         // A number that is not finite and a text that is too long were left out when the event was begun.
-        if counter.add(key, at, input, &mut change).is_ok() {
-            undo.0.push(Change { what, undo: change });
-        }
+        let _refused = counter.add(key, at, input, undo);
     }
 
     fn counter_mut(&mut self, what: What) -> Option<&mut counters::Counter> {
@@ -595,11 +623,10 @@ impl State {
         past: &dyn Past,
     ) -> Option<String> {
         let key = self.breaker_key(rule, received_at, past);
-        // By the server's own clock: a platform's cannot open or close a breaker.
-        let at = received_at.as_millisecond();
         let windows = [(&self.hour, "hour"), (&self.day, "day")];
         for ((counter, span), limit) in windows.into_iter().zip(limits) {
-            let Reading::Count(acted) = counter.read(key, at) else {
+            let Reading::Count(acted) = counter.read(key, acted_at(counter, key, received_at))
+            else {
                 continue;
             };
             if limit > 0 && acted >= u64::from(limit) {
@@ -621,12 +648,13 @@ impl State {
         past: &dyn Past,
         undo: &mut Undo,
     ) {
-        let at = received_at.as_millisecond();
         let rule = Some(Some(rule));
         for who in rule.into_iter().chain(is_severe.then_some(None)) {
             let key = self.breaker_key(who, received_at, past);
-            self.add(What::Hour, key, at, Input::Event, undo);
-            self.add(What::Day, key, at, Input::Event, undo);
+            let hour = acted_at(&self.hour, key, received_at);
+            self.add(What::Hour, key, hour, Input::Event, undo);
+            let day = acted_at(&self.day, key, received_at);
+            self.add(What::Day, key, day, Input::Event, undo);
         }
     }
 
@@ -784,6 +812,14 @@ fn kind_of(declared: &Counter) -> Kind {
         (CounterFunction::Sum, _) => Kind::SumInt,
         (CounterFunction::Last, _) => Kind::Last,
     }
+}
+
+/// When what a rule does counts, in milliseconds since 1970. By the server's own clock: a platform's cannot open
+/// or close a breaker. And never before what it did earlier: where the clock was ahead and is set back, a breaker
+/// opens too early rather than not at all.
+fn acted_at(counter: &counters::Counter, key: Key, received_at: Timestamp) -> i64 {
+    let newest = counter.newest_ms(key).unwrap_or(i64::MIN);
+    received_at.as_millisecond().max(newest)
 }
 
 /// What tells one `once per` from another: the rule and what it says.

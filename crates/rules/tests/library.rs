@@ -705,6 +705,26 @@ fn lexicons_are_counted() {
 }
 
 #[test]
+fn a_trace_names_the_phrases_found() {
+    let condition = "lexicon('shop_words').count(content.text) > 0 and not lexicon('shop_words').matches(account.id)";
+    let rules = compiled(&(LEXICONS.to_owned() + &rule("r", condition)));
+    let full = with_facts(EVENT, |facts| rules.explain(facts, "r")).unwrap();
+    let found = |it: &&str| it.starts_with("lexicon(\"");
+    let lines = full.lines.iter();
+    let lines: Vec<&str> = lines
+        .map(|it| it.expression.as_str())
+        .filter(found)
+        .collect();
+    assert_eq!(lines, ["lexicon(\"shop_words\")"]);
+    let trace = &verdicts(&rules, EVENT)[0].trace;
+    let line = trace
+        .iter()
+        .find(|it| found(&it.expression.as_str()))
+        .unwrap();
+    assert_eq!(line.value, "[\"buy now\", \"cheap watches\"]");
+}
+
+#[test]
 fn a_lexicon_may_stand_in_another_file() {
     let source = |name: &str, text: &str| Source {
         name: name.into(),

@@ -435,6 +435,32 @@ fn a_rule_that_acts_too_often_is_stopped_until_it_is_reset() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_keep_a_rule_from_being_stopped() {
+    let text = r#"
+        rule eager { on post.created policy spam reason "r" limit 3 per hour, 4 per day
+          when has(content) then remove(content) }"#;
+    let rules = compiled(text);
+    let mut state = State::new(&rules, settings(Breakers::default()));
+    let past = Stops::default();
+    let mut acted = |second| {
+        let event = event(&format!("a{second}"), second);
+        let (verdicts, opened) = step(&rules, &mut state, &past, &event, &mut Undo::default());
+        (verdicts[0].held, opened.len())
+    };
+    let two_days = 2 * 24 * 60 * 60;
+    assert_eq!(acted(two_days), (None, 0));
+    // The clock is right again, two days earlier.
+    assert_eq!((acted(1), acted(2)), ((None, 0), (None, 0)));
+    assert_eq!(acted(3), (Some(Held::RuleLimit), 1));
+    // What was done while it was wrong leaves the windows once the clock has come there again.
+    assert_eq!(acted(two_days + 2 * 60 * 60), (None, 0));
+    assert_eq!(
+        acted(two_days + 2 * 60 * 60 + 1),
+        (Some(Held::RuleLimit), 1)
+    );
+}
+
+#[test]
 fn all_rules_together_have_a_limit_and_asking_people_goes_on() {
     let text = r#"
         rule one { on post.created policy spam reason "r" when has(content) then remove(content) }

@@ -86,7 +86,8 @@ pub struct QueueSummary {
 /// Something that happened to a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrailEntry {
-    /// `opened`, `event_added`, `found_later`, `claimed`, `released`, `decided` or `media_revealed`.
+    /// `opened`, `event_added`, `found_later`, `claimed`, `released`, `decided`, `media_revealed` or
+    /// `rule_reset`.
     pub what: String,
     /// Who did it.
     pub author: Author,
@@ -233,6 +234,27 @@ impl Tx<'_> {
             self.trail(case.id, what, by, now, &of.note)?;
         }
         Ok(case.id)
+    }
+
+    /// Says in the case that is pending about something of Manara's own, if there is one, what was done about
+    /// it elsewhere.
+    pub(crate) fn own_case_heard(
+        &mut self,
+        r#type: EntityType,
+        id: &str,
+        what: &str,
+        by: &Author,
+        now: Timestamp,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let params = (r#type.as_str(), id);
+        let pending = self
+            .reader()
+            .first(CASE, sql::CASE_PENDING_ANYWHERE, params, case)?;
+        match pending {
+            Some(case) => self.trail(case.id, what, by, now, note),
+            None => Ok(()),
+        }
     }
 
     /// Gives a pending case that priority if it is a higher one.

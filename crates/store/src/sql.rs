@@ -290,8 +290,9 @@ pub(crate) const STOP_OPEN: &str = rule_stops!("WHERE rule = ?1 AND reset_at IS 
 pub(crate) const STOPS_OPEN: &str =
     rule_stops!("WHERE rule >= '' AND reset_at IS NULL ORDER BY rule");
 pub(crate) const STOPS_OF: &str = rule_stops!("WHERE rule = ?1 ORDER BY id DESC LIMIT ?2");
-pub(crate) const STOPS_UNTIL: &str =
-    "SELECT count(*) FROM rule_stops WHERE rule = ?1 AND stopped_at <= ?2";
+// What was reset has opened before, whatever the clock said then.
+pub(crate) const STOPS_UNTIL: &str = "SELECT count(*) FROM rule_stops
+  WHERE rule = ?1 AND (stopped_at <= ?2 OR reset_at <= ?2)";
 
 // --- What rules did -----------------------------------------------------------------------------
 

@@ -77,7 +77,8 @@ impl Tx<'_> {
     }
 
     /// Lets a rule (or, with `None`, all rules) act again whose circuit breaker has opened, and says whether
-    /// it had. `note` says why, at most 1,024 bytes. Audit: one `rule.reset` leaf, none when it had not.
+    /// it had. `note` says why, at most 1,024 bytes; the case about it, if that is pending, says so too. Audit:
+    /// one `rule.reset` leaf, none when it had not.
     pub fn reset_rule(
         &mut self,
         rule: Option<&Name>,
@@ -95,6 +96,7 @@ impl Tx<'_> {
         self.begin("rule.reset", by, now)?;
         let was_open = self.close_stop(rule, by, note, now)?;
         if was_open {
+            self.own_case_heard(EntityType::Rule, rule, "rule_reset", by, now, note)?;
             self.seal(Some(format!("{rule}: {note}")))?;
         } else {
             self.abandon();

@@ -235,7 +235,7 @@ impl Side {
         begun: Begun,
         trial: &Trial,
     ) -> (Vec<Verdict>, Vec<Opened>) {
-        let mut undo = Undo::default();
+        let mut undo = Undo::none();
         let readings = self.state.count(
             &self.rules,
             &begun,
@@ -408,7 +408,7 @@ pub(crate) fn before(
                 matches.retain(|it| it.withheld.is_none());
             }
             let begun = rules.begin_counting(&facts(&earlier, &matches), &sets, state.keys());
-            let mut undo = Undo::default();
+            let mut undo = Undo::none();
             state.count(
                 rules,
                 &begun,
@@ -424,7 +424,7 @@ pub(crate) fn before(
         &begun,
         &seen.event,
         seen.received_at,
-        &mut Undo::default(),
+        &mut Undo::none(),
     );
     Ok((readings, past))
 }

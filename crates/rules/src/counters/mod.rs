@@ -372,6 +372,13 @@ impl Counter {
         }
     }
 
+    /// When the newest part of a key begins, in milliseconds since 1970: nothing it was given is later than
+    /// that part.
+    pub fn newest_ms(&self, key: Key) -> Option<i64> {
+        let newest = each!(&self.inner, shards => shards.get(key.0).map(|it| it.newest))?;
+        Some(self.window().start_of(newest))
+    }
+
     /// Puts back what was before the additions that were given this undo. Of several undos the
     /// newest goes first. One that is not this counter's kind changes nothing.
     pub fn undo(&mut self, undo: Undo) {

@@ -121,6 +121,11 @@ impl Window {
         at_ms.div_euclid(self.bucket_ms)
     }
 
+    /// The first millisecond of a bucket.
+    pub(super) fn start_of(self, bucket: i64) -> i64 {
+        bucket.saturating_mul(self.bucket_ms)
+    }
+
     /// The last millisecond of a bucket.
     pub(super) fn end_of(self, bucket: i64) -> i64 {
         bucket

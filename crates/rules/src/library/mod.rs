@@ -21,6 +21,7 @@ mod texts;
 mod times;
 
 pub(crate) use table::table;
+pub(crate) use texts::lexicon_found;
 
 use crate::env::{Ctx, Origin, Shared};
 use crate::types::{Shape, Type};

@@ -227,6 +227,23 @@ fn hits(input: &Input<'_, '_>) -> Answer<LexiconHits> {
     Ok(LexiconHits::of(lexicon, &normalise(input.text())))
 }
 
+/// The lexicon that was asked, and which of its phrases are in the text, for a trace.
+pub(crate) fn lexicon_found<'a>(input: &Input<'a, '_>) -> Option<(&'a str, Vec<&'a str>)> {
+    let Prepared::Lexicon(number) = input.prepared else {
+        return None;
+    };
+    let shared = input.ctx.shared;
+    let (name, phrases) = shared.lexicon_texts.get(*number)?;
+    let mut hits = Vec::new();
+    let lexicon = shared.lexicons.get(*number)?;
+    lexicon.find_leftmost_longest(&normalise(input.text()), &mut hits);
+    let mut found: Vec<u64> = hits.iter().map(|hit| hit.key).collect();
+    found.sort_unstable();
+    found.dedup();
+    let phrase = |key: &u64| Some(phrases.get(usize::try_from(*key).ok()?)?.as_str());
+    Some((name, found.iter().filter_map(phrase).collect()))
+}
+
 pub(super) fn lexicon_count(input: Input<'_, '_>) -> Answer<i64> {
     hits(&input).map(|hits| hits.count)
 }

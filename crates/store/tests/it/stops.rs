@@ -82,6 +82,12 @@ fn a_rule_that_is_stopped_stays_so_until_a_person_resets_it() {
     let history = it.store.read(|r| r.stops_of(Some(&rule), 9)).unwrap();
     let (when, _, note) = history[0].reset.clone().unwrap();
     assert_eq!((when, note.as_str()), (at(9), "looked at it"));
+    let heard = it.store.read(|r| r.case_detail(case.id)).unwrap().unwrap();
+    let last = heard.trail.last().unwrap();
+    assert_eq!(
+        (last.what.as_str(), last.note.as_str(), last.at),
+        ("rule_reset", "looked at it", at(9))
+    );
     it.reopened().verify();
 }
 

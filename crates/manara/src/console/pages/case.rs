@@ -646,6 +646,7 @@ fn step(entry: &TrailEntry) -> Step {
         "released" => "Put back",
         "decided" => "Decided",
         "media_revealed" => "Looked at a medium",
+        "rule_reset" => "Rule reset",
         _ => "Changed",
     };
     Step {
