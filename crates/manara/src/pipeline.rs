@@ -332,6 +332,7 @@ pub(crate) fn signals_of(media: &SignedMedia, variants: Variants) -> MediaSignal
         .pdq
         .as_ref()
         .map_or_else(Vec::new, |forms| named_forms(media, forms, variants));
+    let exact = vec![Signal::Sha256(media.sha256), Signal::Md5(media.md5)];
     let facts = MediaFacts {
         decoding: media.decoding,
         problem: media.problem.clone(),
@@ -339,8 +340,11 @@ pub(crate) fn signals_of(media: &SignedMedia, variants: Variants) -> MediaSignal
         height: media.height,
         quality: pdq.first().map(|(hash, _)| hash.quality),
         forms: pdq.iter().map(kept_form).collect(),
+        hashes: exact
+            .iter()
+            .map(|hash| (hash.signal_type(), hash.encode()))
+            .collect(),
     };
-    let exact = vec![Signal::Sha256(media.sha256), Signal::Md5(media.md5)];
     MediaSignals { facts, exact, pdq }
 }
 

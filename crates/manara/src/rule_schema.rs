@@ -29,11 +29,9 @@ pub(crate) fn read(rules: &Path) -> Result<Option<Source>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
     }
-    let text =
-        std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
     Ok(Some(Source {
         name: file.display().to_string(),
-        text,
+        text: crate::rulebook::read_text(&file)?,
     }))
 }
 

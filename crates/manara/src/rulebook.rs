@@ -14,7 +14,7 @@
 use crate::clock;
 use crate::past::Keeper;
 use crate::rule_schema;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use jiff::Timestamp;
 use manara_model::{Author, BankName};
 use manara_rules::{Diagnostic, Rule, RuleSet, Schema, Severity, Source};
@@ -176,11 +176,23 @@ fn read_source(file: &Path) -> Result<Source> {
             file.display()
         );
     }
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("reading rule file {}", file.display()))?;
     Ok(Source {
         name: file.display().to_string(),
-        text,
+        text: read_text(file)?,
+    })
+}
+
+/// The text of a file, which must be UTF-8.
+pub(crate) fn read_text(file: &Path) -> Result<String> {
+    let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..valid).unwrap_or_default();
+        let line = before.split(|byte| *byte == b'\n').count();
+        anyhow!(
+            "{}:{line}: this is not UTF-8; save the file in that encoding",
+            file.display()
+        )
     })
 }
 
@@ -989,6 +1001,18 @@ mod tests {
                 .parse::<FileName>()
                 .is_err()
         );
+    }
+
+    #[test]
+    fn other_encodings_are_named_with_their_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("links.rules");
+        std::fs::write(&file, b"// caf\xc3\xa9\n// caf\xe9\n").unwrap();
+        let problem = read_source(&file).unwrap_err().to_string();
+        let says = ":2: this is not UTF-8; save the file in that encoding";
+        assert_eq!(problem, format!("{}{says}", file.display()));
+        std::fs::write(&file, "// café\n").unwrap();
+        assert_eq!(read_source(&file).unwrap().text, "// café\n");
     }
 
     #[tokio::test]

@@ -204,6 +204,54 @@ async fn what_was_posted_before_its_member_was_known_becomes_a_case() {
     assert_eq!(metric(&server, "manara_found_later_total").await as u32, 2);
 }
 
+#[tokio::test]
+async fn rules_and_later_members_see_the_hashes_of_a_file_that_was_read() {
+    const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
+    const SHA256: &str = "eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865";
+    const MD5: &str = "17b3e19593efeb4c09a755092de9d245";
+    let data = data();
+    data.bank(&["create", "FILES"]);
+    let rule = format!(
+        r#"rule pixel {{
+  on post.created
+  policy p
+  reason "r"
+  when content.media.exists(m, m.sha256 == "{SHA256}" and m.md5 == "{MD5}")
+  then label(content, "pixel")
+}}
+rule known {{
+  on post.created
+  policy p
+  reason "r"
+  when content.media.exists(m, bank("FILES").matches(m))
+  then enqueue("files")
+}}
+"#
+    );
+    std::fs::write(data.path.join("rules/files.rules"), rule).unwrap();
+    let server = Server::start(&data.path).await;
+    let mut post = post_event("1", "");
+    post["content"]["media"] = json!([{ "id": "m-1", "kind": "image", "data": PIXEL }]);
+    let (_, answer) = server.events(&post).await;
+    assert_eq!(said(&answer).1, ["pixel live"], "{answer}");
+    data.bank(&["add", "FILES", "sha256", SHA256]);
+    common::eventually_async("a case is open", async || {
+        metric(&server, "manara_cases_open").await as u32 == 1
+    })
+    .await;
+    // A back-test sees it as the server would today.
+    let path = data.path.to_str().unwrap();
+    let report = run_ok(&[
+        "rules", "backtest", "--data", path, "--rule", "known", "--since", "1d", "--json",
+    ]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(
+        (&report["events"], &report["rules"][2]["events"]),
+        (&json!(1), &json!(1)),
+        "{report}"
+    );
+}
+
 /// Sends so many ordinary posts.
 async fn ordinary_posts(server: &Server, count: usize) {
     let posts: Vec<Value> = (0..count)

@@ -4,6 +4,7 @@ use crate::{BankName, Event, MemberId};
 use jiff::Timestamp;
 use manara_signal::{Pdq, SignalType};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A part of an original text, in bytes of its UTF-8 form, end exclusive.
@@ -161,6 +162,9 @@ pub struct MediaFacts {
     /// The forms in which it was looked up, so that members added later can be compared with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forms: Vec<MediaForm>,
+    /// SHA-256 and MD5 of its bytes, in lower-case hexadecimal, where Manara has read them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hashes: BTreeMap<SignalType, String>,
 }
 
 /// One form of an image: as it is stored, turned, cut, a frame of it.

@@ -318,12 +318,21 @@ impl<'a> Ctx<'a> {
             MediumField::Id => Some(Cow::Borrowed(&medium.id)),
             MediumField::Kind => Some(Cow::Borrowed(medium.kind.as_str())),
             MediumField::Url => medium.url.as_deref().map(Cow::Borrowed),
-            MediumField::Sha256 => given_signal(medium, SignalType::Sha256),
-            MediumField::Md5 => given_signal(medium, SignalType::Md5),
+            MediumField::Sha256 => self.hash_of_medium(index, SignalType::Sha256),
+            MediumField::Md5 => self.hash_of_medium(index, SignalType::Md5),
             MediumField::Pdq => {
                 given_signal(medium, SignalType::Pdq).or_else(|| self.computed_pdq(index))
             }
             _ => None,
+        }
+    }
+
+    /// A hash of its bytes: as they were read, or else as the platform sent it.
+    fn hash_of_medium(&self, index: usize, of: SignalType) -> Option<Cow<'a, str>> {
+        let read = self.media_facts(index).and_then(|it| it.hashes.get(&of));
+        match read {
+            Some(hash) => Some(Cow::Borrowed(hash)),
+            None => given_signal(self.medium(index)?, of),
         }
     }
 

@@ -515,14 +515,14 @@ const MEDIUM_FIELDS: &[Entry<MediumField>] = &[
         name: "sha256",
         field: MediumField::Sha256,
         shape: Shape::Text,
-        doc: "SHA-256 of its bytes in lower-case hexadecimal, if the event carries it",
+        doc: "SHA-256 of its bytes in lower-case hexadecimal",
     },
     Entry {
         root: "m",
         name: "md5",
         field: MediumField::Md5,
         shape: Shape::Text,
-        doc: "MD5 of its bytes in lower-case hexadecimal, if the event carries it",
+        doc: "MD5 of its bytes in lower-case hexadecimal",
     },
     Entry {
         root: "m",

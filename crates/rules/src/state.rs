@@ -335,8 +335,8 @@ impl State {
         received_at: Timestamp,
         undo: &mut Undo,
     ) -> Readings {
-        let at = counted_at(event, received_at);
-        self.newest = self.newest.max(at);
+        let (at, now) = (counted_at(event, received_at), received_at.as_millisecond());
+        self.newest = self.newest.max(at).min(now);
         let mut readings = Vec::with_capacity(begun.reads.len());
         for (number, key) in &begun.reads {
             if is_last(rules, *number) {
@@ -344,7 +344,13 @@ impl State {
             }
         }
         for (number, key, input) in &begun.inputs {
-            self.add(What::Declared(*number), *key, at, input.clone(), undo);
+            self.add(
+                What::Declared(*number),
+                *key,
+                (at, now),
+                input.clone(),
+                undo,
+            );
         }
         for (number, key) in &begun.reads {
             if !is_last(rules, *number) {
@@ -387,10 +393,9 @@ impl State {
         };
         let memo = Memo::default();
         let ctx = Ctx::new(facts, &rules.shared, &memo).remembering(&memory);
-        let at = counted_at(facts.event, facts.received_at);
         for rule in waiting {
             let key = once.iter().find(|(of, _)| *of == rule).map(|(_, key)| *key);
-            if !self.may_fire(rule, key, at) {
+            if !self.may_fire(rule, key, facts.event, facts.received_at) {
                 continue;
             }
             if let Some(verdict) = rules.judged(rule, &ctx) {
@@ -416,7 +421,6 @@ impl State {
         past: &dyn Past,
         undo: &mut Undo,
     ) -> (Vec<Verdict>, Vec<Opened>) {
-        let at = counted_at(event, received_at);
         let (mut verdicts, mut opened) = (Vec::with_capacity(judged.len()), Vec::new());
         for Judged {
             rule,
@@ -425,7 +429,7 @@ impl State {
         } in judged
         {
             if let Some(key) = once {
-                self.add(What::Once(rule), key, at, Input::Event, undo);
+                self.fired(rule, key, event, received_at, undo);
             }
             if verdict.mode == Mode::Live {
                 verdict.held = self.held(
@@ -456,11 +460,10 @@ impl State {
         verdicts: &[Verdict],
         past: &dyn Past,
     ) {
-        let at = counted_at(facts.event, facts.received_at);
         let mut undo = Undo::none();
         self.count(rules, begun, facts.event, facts.received_at, &mut undo);
         for verdict in verdicts {
-            self.replay_verdict(rules, facts, verdict, at, past, &mut undo);
+            self.replay_verdict(rules, facts, verdict, past, &mut undo);
         }
     }
 
@@ -469,7 +472,6 @@ impl State {
         rules: &RuleSet,
         facts: &Facts<'_>,
         verdict: &Verdict,
-        at: i64,
         past: &dyn Past,
         undo: &mut Undo,
     ) {
@@ -478,7 +480,7 @@ impl State {
             return;
         };
         if let Some(key) = rules.once_key(rule, facts, &self.settings.keys) {
-            self.add(What::Once(rule), key, at, Input::Event, undo);
+            self.fired(rule, key, facts.event, facts.received_at, undo);
         }
         if verdict.mode == Mode::Live {
             let received_at = facts.received_at;
@@ -532,14 +534,15 @@ impl State {
         }
     }
 
-    fn add(&mut self, what: What, key: Key, at: i64, input: Input, undo: &mut Undo) {
+    /// Adds what counts at a time when the clock says another.
+    fn add(&mut self, what: What, key: Key, (at, now): (i64, i64), input: Input, undo: &mut Undo) {
         let Some(counter) = self.counter_mut(what) else {
             return;
         };
         let mut none = counters::Undo::none();
         let undo = undo.of(what, counter).unwrap_or(&mut none);
         // A number that is not finite and a text that is too long were left out when the event was begun.
-        let _refused = counter.add(key, at, input, undo);
+        let _refused = counter.add_by_clock(key, at, now, input, undo);
     }
 
     fn counter_mut(&mut self, what: What) -> Option<&mut counters::Counter> {
@@ -554,11 +557,35 @@ impl State {
     // ---- once per, shares and circuit breakers ----
 
     /// Whether a rule has not fired for this key yet. One whose key is unknown never fires.
-    fn may_fire(&self, rule: usize, key: Option<Key>, at: i64) -> bool {
+    fn may_fire(
+        &self,
+        rule: usize,
+        key: Option<Key>,
+        event: &Event,
+        received_at: Timestamp,
+    ) -> bool {
         match (self.once.get(&rule), key) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(kept), Some(key)) => kept.counter.read(key, at) == Reading::Count(0),
+            (Some(kept), Some(key)) => {
+                let at = fired_at(&kept.counter, key, event, received_at);
+                kept.counter.read(key, at) == Reading::Count(0)
+            }
+        }
+    }
+
+    /// Remembers that a rule that fires once has fired.
+    fn fired(
+        &mut self,
+        rule: usize,
+        key: Key,
+        event: &Event,
+        received_at: Timestamp,
+        undo: &mut Undo,
+    ) {
+        if let Some(kept) = self.once.get(&rule) {
+            let at = fired_at(&kept.counter, key, event, received_at);
+            self.add(What::Once(rule), key, (at, at), Input::Event, undo);
         }
     }
 
@@ -652,9 +679,9 @@ impl State {
         for who in rule.into_iter().chain(is_severe.then_some(None)) {
             let key = self.breaker_key(who, received_at, past);
             let hour = acted_at(&self.hour, key, received_at);
-            self.add(What::Hour, key, hour, Input::Event, undo);
+            self.add(What::Hour, key, (hour, hour), Input::Event, undo);
             let day = acted_at(&self.day, key, received_at);
-            self.add(What::Day, key, day, Input::Event, undo);
+            self.add(What::Day, key, (day, day), Input::Event, undo);
         }
     }
 
@@ -811,6 +838,16 @@ fn kind_of(declared: &Counter) -> Kind {
         (CounterFunction::Sum, Type::Float) => Kind::SumFloat,
         (CounterFunction::Sum, _) => Kind::SumInt,
         (CounterFunction::Last, _) => Kind::Last,
+    }
+}
+
+/// When it counts that a rule that fires once has fired. Where a clock that was ahead then has been set back, it
+/// still has.
+fn fired_at(counter: &counters::Counter, key: Key, event: &Event, received_at: Timestamp) -> i64 {
+    let at = counted_at(event, received_at);
+    match counter.newest_ms(key) {
+        Some(newest) if newest > received_at.as_millisecond() => newest,
+        _ => at,
     }
 }
 

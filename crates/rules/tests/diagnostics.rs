@@ -412,6 +412,7 @@ fn counters() {
         "counter C-1 = count() by account.id over 1h",
         "counter c = count() by account.id over 1h counter c = count() by space.id over 1h",
         "counter a = count() by account.id over 1h counter c = distinct(a) by account.id over 1h where a > 1",
+        "counter posts = count() by account.id over 1h counter c = count() by account.id over 1h where posts > 1",
         r#"counter burst = count() by account.id over 1h rule r { policy p reason "r" when brst > 3 then remove(content) }"#,
         r#"counter burst = count() by account.id over 1h rule r { policy p reason "r" when burst == "3" then remove(content) }"#,
         "counter c = count() by account.id over 1h by space.id every 3",

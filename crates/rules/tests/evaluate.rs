@@ -27,6 +27,7 @@ fn media() -> Vec<MediaFacts> {
         height: 0,
         quality,
         forms: vec![],
+        hashes: std::collections::BTreeMap::new(),
     };
     vec![
         medium(Decoding::Decoded, 640, Some(90)),

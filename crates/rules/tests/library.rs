@@ -35,7 +35,7 @@ fn media() -> Vec<MediaFacts> {
         r#"[
         {{"decoding":"decoded","width":640,"height":480,"quality":90,"forms":[{{"form":"original","hash":"{hash}","quality":90}}]}},
         {{"decoding":"signals_only","width":0,"height":0}},
-        {{"decoding":"decoded","width":320,"height":200,"quality":20}}
+        {{"decoding":"decoded","width":320,"height":200,"quality":20,"hashes":{{"sha256":"{hash}"}}}}
     ]"#
     );
     serde_json::from_str(&json).unwrap()
@@ -849,7 +849,14 @@ fn hashes_of_the_event() {
         &format!("content.media.exists(m, m.pdq == '{}')", "0f".repeat(32)),
         true,
     );
-    check("content.media.exists(m, has(m.sha256))", false);
+    check(
+        &format!(
+            "content.media.count(m, m.sha256 == '{}') == 1",
+            "0f".repeat(32)
+        ),
+        None,
+    );
+    check("content.media.count(m, has(m.sha256)) == 1", true);
     check("content.text_key.size() == 32", true);
     let key = |text: &str| {
         let event = format!(

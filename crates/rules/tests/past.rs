@@ -435,6 +435,46 @@ fn a_rule_that_acts_too_often_is_stopped_until_it_is_reset() {
 }
 
 #[test]
+fn where_the_clock_is_set_back_counters_begin_anew_and_once_stays_once() {
+    let text = r#"
+        counter burst = count(post.created) by account.id over 1h
+        rule flood { on post.created policy p reason "r" when burst > 2 then restrict(content) }
+        rule first { on post.created policy p reason "r" once per account.id over 1h
+          when has(content) then enqueue("q") }"#;
+    let rules = compiled(text);
+    let mut state = State::new(&rules, settings(Breakers::NONE));
+    let past = Recollection::default();
+    let mut fired = |account, second| {
+        let (verdicts, _) = step(
+            &rules,
+            &mut state,
+            &past,
+            &event(account, second),
+            &mut Undo::default(),
+        );
+        let names: Vec<_> = verdicts.iter().map(|it| it.rule.to_string()).collect();
+        state.sweep();
+        names
+    };
+    let (day, none) = (24 * 60 * 60, Vec::<String>::new());
+    assert_eq!(fired("a", day), ["first"]);
+    assert_eq!(fired("a", day + 1), none);
+    assert_eq!(
+        fired("a", 0),
+        none,
+        "the two of tomorrow are forgotten, but it has fired"
+    );
+    assert_eq!(
+        (fired("b", 1), fired("a", 1)),
+        (vec!["first".to_owned()], none)
+    );
+    assert_eq!(fired("a", 2), ["flood"]);
+    // A few minutes are no more than events may be late.
+    assert_eq!((fired("b", 600), fired("b", 3)), (Vec::new(), Vec::new()));
+    assert_eq!(fired("b", 4), ["flood"]);
+}
+
+#[test]
 fn a_clock_that_is_set_back_does_not_keep_a_rule_from_being_stopped() {
     let text = r#"
         rule eager { on post.created policy spam reason "r" limit 3 per hour, 4 per day

@@ -320,6 +320,7 @@ fn event(id: &str, text: &str) -> NewEvent {
             height: 8,
             quality: None,
             forms: Vec::new(),
+            hashes: std::collections::BTreeMap::new(),
         }],
         fingerprint: Sha256::digest(text).into(),
         received_at: at,

@@ -26,7 +26,7 @@ use manara_signal::pdq::{Pdq, PdqHash};
 use manara_signal::{Signal, SignalType};
 use manara_store::RecentEvent;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Below this PDQ quality an image has too little in it to be told apart from others: no bank takes
@@ -80,6 +80,7 @@ impl MediaSignals {
                 height: 0,
                 quality: None,
                 forms: Vec::new(),
+                hashes: BTreeMap::new(),
             },
             exact: Vec::new(),
             pdq: Vec::new(),
@@ -108,6 +109,7 @@ impl MediaSignals {
                 height: 0,
                 quality: pdq.first().map(|_| quality),
                 forms: Vec::new(),
+                hashes: BTreeMap::new(),
             },
             exact,
             pdq,

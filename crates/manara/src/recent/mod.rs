@@ -17,6 +17,7 @@ use crate::forms;
 use crate::matcher::{Matcher, MediaSignals};
 use jiff::{SignedDuration, Timestamp};
 use manara_model::{Match, MediaFacts, Medium};
+use manara_signal::Signal;
 use manara_signal::pdq::PdqHash;
 use manara_store::{Reader, RecentEvent, RecentRow, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -215,9 +216,13 @@ fn of_medium(medium: &Medium, facts: &MediaFacts) -> MediaSignals {
     } else {
         forms.collect()
     };
+    let hashes = facts.hashes.iter();
+    let read: Vec<Signal> = hashes
+        .filter_map(|(of, hash)| Signal::parse(*of, hash).ok())
+        .collect();
     MediaSignals {
         facts: facts.clone(),
-        exact: sent.exact,
+        exact: if read.is_empty() { sent.exact } else { read },
         pdq,
     }
 }

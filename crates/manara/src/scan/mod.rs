@@ -390,6 +390,7 @@ impl Scanner<'_> {
             height: 0,
             quality: None,
             forms: Vec::new(),
+            hashes: BTreeMap::new(),
         };
         let signals = MediaSignals {
             facts,

@@ -54,6 +54,7 @@ pub(crate) fn check_counter(
         &none,
     );
     checker.lexicons = Some(&whole.lexicons);
+    checker.of_counter = true;
     let by = key_parts(&counter.by, counter.name.span, &mut checker);
     let over = counter.over.as_ref();
     let window = over.and_then(|over| window(over, &mut checker));

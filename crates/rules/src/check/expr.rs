@@ -40,6 +40,8 @@ pub(crate) struct Checker<'c, 's> {
     pub(crate) lexicons: Option<&'c Lexicons>,
     /// The hashes of those the rule asks about.
     pub(super) lexicon_hashes: Vec<[u8; 32]>,
+    /// Whether it is a counter that is checked, which asks no others.
+    pub(crate) of_counter: bool,
 }
 
 struct Local {
@@ -73,6 +75,7 @@ impl<'c, 's> Checker<'c, 's> {
             rule: "",
             lexicons: None,
             lexicon_hashes: Vec::new(),
+            of_counter: false,
         }
     }
 
@@ -489,6 +492,10 @@ impl<'c, 's> Checker<'c, 's> {
             .chain(counters);
         let hint = did_you_mean(name, known).unwrap_or_else(|| match nearest_field(name) {
             Some(path) => format!("did you mean `{path}`?"),
+            None if self.of_counter => format!(
+                "a counter counts what events say and asks no other counter; a value begins with {}",
+                one_of(ROOTS)
+            ),
             None => format!("a value begins with {}", one_of(ROOTS)),
         });
         self.wrong(span, format!("unknown name `{}`", shown(name)), hint)

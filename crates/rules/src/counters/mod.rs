@@ -100,7 +100,7 @@ use count::Count;
 use distinct::Distinct;
 use jiff::SignedDuration;
 use last::Last;
-use shard::{Log, Shards};
+use shard::{Log, Shards, When};
 use sum::Sum;
 use thiserror::Error;
 
@@ -309,6 +309,20 @@ impl Counter {
         input: Input,
         undo: &mut Undo,
     ) -> Result<(), Refused> {
+        self.add_by_clock(key, at_ms, i64::MAX, input, undo)
+    }
+
+    /// The same where it is known what the clock says, `now_ms`. A key whose newest event is further ahead of it
+    /// than events may be late was counted by a clock that has been set back since: it begins anew.
+    pub fn add_by_clock(
+        &mut self,
+        key: Key,
+        at_ms: i64,
+        now_ms: i64,
+        input: Input,
+        undo: &mut Undo,
+    ) -> Result<(), Refused> {
+        let when = When { at_ms, now_ms };
         let wrong = Refused::WrongKind(self.kind());
         macro_rules! log {
             ($log:path) => {
@@ -320,20 +334,20 @@ impl Counter {
             };
         }
         match (&mut self.inner, input) {
-            (Inner::Count(shards), Input::Event) => shards.add(key.0, at_ms, (), log!(Logs::Count)),
+            (Inner::Count(shards), Input::Event) => shards.add(key.0, when, (), log!(Logs::Count)),
             (Inner::Distinct(shards), Input::Distinct(hash)) => {
-                shards.add(key.0, at_ms, hash, log!(Logs::Distinct));
+                shards.add(key.0, when, hash, log!(Logs::Distinct));
             }
             (Inner::SumInt(shards), Input::Int(addend)) => {
-                shards.add(key.0, at_ms, addend, log!(Logs::SumInt));
+                shards.add(key.0, when, addend, log!(Logs::SumInt));
             }
             (Inner::SumFloat(shards), Input::Float(addend)) => {
                 finite(addend)?;
-                shards.add(key.0, at_ms, addend, log!(Logs::SumFloat));
+                shards.add(key.0, when, addend, log!(Logs::SumFloat));
             }
             (Inner::Last(shards), Input::Last(value)) => {
                 admissible(&value)?;
-                shards.add(key.0, at_ms, value, log!(Logs::Last));
+                shards.add(key.0, when, value, log!(Logs::Last));
             }
             _ => return Err(wrong),
         }

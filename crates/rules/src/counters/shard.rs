@@ -51,6 +51,27 @@ impl<C> Keyed for Entry<C> {
     }
 }
 
+impl<C: Cells> Entry<C> {
+    /// A key with its first event.
+    fn begun(key: u64, newest: i64, at_ms: i64, input: C::Input, window: Window) -> Self {
+        let place = Place {
+            before: newest,
+            newest,
+            age: 0,
+            at_ms,
+        };
+        let cells = C::first(place, input, window);
+        Self { key, newest, cells }
+    }
+}
+
+/// When an event counts, and what the clock says, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct When {
+    pub(super) at_ms: i64,
+    pub(super) now_ms: i64,
+}
+
 /// What happened to a counter since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -203,12 +224,12 @@ impl<C: Cells> Shards<C> {
     pub(super) fn add(
         &mut self,
         key: u64,
-        at_ms: i64,
+        when: When,
         input: C::Input,
         mut log: Option<&mut Log<C>>,
     ) {
         let (window, at) = (self.window, self.shard_of(key));
-        let bucket = window.bucket_of(at_ms);
+        let (at_ms, bucket) = (when.at_ms, window.bucket_of(when.at_ms));
         let Some(shard) = self.shards.get_mut(at) else {
             return;
         };
@@ -229,6 +250,15 @@ impl<C: Cells> Shards<C> {
             shard.begin(slot, key, bucket, at_ms, input, window);
             return;
         };
+        if window.is_ahead(entry.newest, when.now_ms) {
+            if let Some(log) = log {
+                log.changes(key, Some(entry));
+            }
+            shard.heap_bytes -= entry.cells.heap_bytes();
+            *entry = Entry::begun(key, bucket, at_ms, input, window);
+            shard.heap_bytes += entry.cells.heap_bytes();
+            return;
+        }
         let newest = entry.newest.max(bucket);
         let Some(age) = window.age(newest, bucket) else {
             if let Some(log) = log {
@@ -367,15 +397,9 @@ impl<C: Cells> Shard<C> {
         input: C::Input,
         window: Window,
     ) {
-        let place = Place {
-            before: newest,
-            newest,
-            age: 0,
-            at_ms,
-        };
-        let cells = C::first(place, input, window);
-        self.heap_bytes += cells.heap_bytes();
-        self.table.insert_at(slot, Entry { key, newest, cells });
+        let entry: Entry<C> = Entry::begun(key, newest, at_ms, input, window);
+        self.heap_bytes += entry.cells.heap_bytes();
+        self.table.insert_at(slot, entry);
     }
 
     fn insert(&mut self, entry: Entry<C>) {

@@ -774,3 +774,37 @@ fn a_large_sample_is_undone_and_read_back_to_the_byte() {
         assert_eq!(snapshot(&counter), snapshot(&plain), "round {round}");
     }
 }
+
+#[test]
+fn a_key_that_is_ahead_of_the_clock_begins_anew_and_can_be_put_back() {
+    for kind in KINDS {
+        let mut counter = Counter::new(kind, window(3_600_000), 1_000);
+        for value in 0..200 {
+            let input = input(kind, value, 0);
+            counter
+                .add(key(1), START_MS, input, &mut Undo::none())
+                .unwrap();
+        }
+        let (before, bytes) = (snapshot(&counter), counter.memory_bytes());
+        let late_ms = START_MS - 15 * 60_000;
+        let mut alone = Counter::new(kind, window(3_600_000), 1_000);
+        for (now_ms, begins_anew) in [(late_ms, false), (late_ms - 60_000, true)] {
+            let mut undo = counter.begin();
+            let one = input(kind, 3, 0);
+            counter
+                .add_by_clock(key(1), now_ms, now_ms, one.clone(), &mut undo)
+                .unwrap();
+            if begins_anew {
+                alone.add(key(1), now_ms, one, &mut Undo::none()).unwrap();
+                assert_eq!(snapshot(&counter), snapshot(&alone), "{kind:?}");
+                assert!(counter.memory_bytes() <= alone.memory_bytes(), "{kind:?}");
+            } else {
+                let begun = START_MS - START_MS % 60_000;
+                assert_eq!(counter.newest_ms(key(1)), Some(begun), "{kind:?}");
+            }
+            counter.undo(undo);
+            assert_eq!(snapshot(&counter), before, "{kind:?}");
+            assert!(counter.memory_bytes() <= bytes, "{kind:?}");
+        }
+    }
+}

@@ -167,6 +167,12 @@ impl Window {
         }
     }
 
+    /// Whether a key's newest bucket lies further ahead of the clock than events may be late: then the clock was
+    /// set back, and what came before that would stand in the way of everything until the clock is there again.
+    pub(super) fn is_ahead(self, newest: i64, now_ms: i64) -> bool {
+        newest > self.bucket_of(now_ms).saturating_add(self.late)
+    }
+
     /// Whether nothing of a key can be read any more at `bucket` and as late as is allowed before it.
     pub(super) fn expired(self, newest: i64, bucket: i64) -> bool {
         newest < bucket - i64::from(self.reach())

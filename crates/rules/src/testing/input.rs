@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use manara_model::{BankName, Decoding, Event, Match, MediaFacts, Medium, MemberId, Origin};
 use manara_signal::{Signal, SignalType};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Most members of one test.
 const MEMBERS_MAX: usize = 1_000;
@@ -212,6 +213,7 @@ pub(super) fn read_media(
             height: 0,
             quality: medium.quality,
             forms: Vec::new(),
+            hashes: BTreeMap::new(),
         })
     };
     media.iter().enumerate().filter_map(describe).collect()

@@ -379,6 +379,16 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
                 && filters(case.node)
         },
     },
+    Exception {
+        name: "cel-python: an error it cannot write down",
+        reason: "an error in `_ ? _ : _` with `[]` in it ends cel-python's own printing of expressions, and so the whole evaluation, whatever stands beside it",
+        applies: |case| {
+            case.oracle == "cel-python"
+                && matches!(case.ours, Ours::Known(_))
+                && matches!(case.theirs, Answer::Failed(problem) if problem == "IndexError: pop from empty list")
+                && case.node.text(Dialect::Cel).contains("[]")
+        },
+    },
 ];
 
 /// Whether a list is filtered anywhere in it: counting is filtering in CEL.
@@ -505,6 +515,12 @@ pub(crate) fn compare(
     }
 }
 
+/// How a value is written.
+type Written = fn(&Value, Ty) -> Node;
+
+/// What our answer begins with where the checker refuses a part.
+const REFUSED: &str = "refused: ";
+
 struct Settling<'s> {
     scene: &'s Scene,
     schema: &'s Schema,
@@ -543,10 +559,7 @@ impl Settling<'_> {
             {
                 used.push(exception.name);
                 *place = stand_in(place.ty, &ours);
-            } else if let Some(unrolled) = self
-                .unrolled(place)
-                .filter(|unrolled| self.difference(unrolled).is_some())
-            {
+            } else if let Some(unrolled) = self.unrolled_differing(place) {
                 *place = unrolled;
             } else {
                 let (smallest, event) = (self.simpler(place.clone()), self.scene.json.clone());
@@ -576,7 +589,7 @@ impl Settling<'_> {
     fn difference(&mut self, node: &Node) -> Option<(Ours, Answer)> {
         let theirs = self.oracle.answer(&node.text(Dialect::Cel), self.scene);
         let ours = ours(node, &theirs, self.scene, self.schema)
-            .unwrap_or_else(|reason| Ours::Other(format!("refused: {reason}")));
+            .unwrap_or_else(|reason| Ours::Other(format!("{REFUSED}{reason}")));
         (!agree(&ours, &theirs)).then_some((ours, theirs))
     }
 
@@ -632,40 +645,50 @@ impl Settling<'_> {
         self.parts(list)
     }
 
-    /// A macro over a list that is known, as its body for each element.
-    fn unrolled(&mut self, node: &Node) -> Option<Node> {
-        // The size of what is filtered is a count.
-        let (node, filtered) = match (&node.form, node.parts.as_slice()) {
-            (Form::Size { .. }, [list]) => (list, true),
-            _ => (node, false),
-        };
-        let Form::Macro { which, variable } = node.form else {
-            return None;
-        };
-        let (which, ty) = if filtered && which == "filter" {
-            ("count", Ty::Int)
-        } else {
-            (which, node.ty)
-        };
-        let [list, body] = node.parts.as_slice() else {
-            return None;
-        };
-        let elements = self.written_elements(list)?;
-        let bodies = elements
-            .iter()
-            .map(|element| replaced(body, variable, element));
-        let (first, form): (Node, Form) = match which {
-            "exists" => (
-                Node::literal(&Value::Bool(false), Ty::Bool),
-                Form::Or { word: false },
-            ),
-            "all" => (
-                Node::literal(&Value::Bool(true), Ty::Bool),
-                Form::And { word: false },
-            ),
-            "count" => (Node::literal(&Value::Int(0), Ty::Int), Form::Binary("+")),
+    /// A macro over a list that is known, as its body for each element, where the two still differ. A zero is
+    /// written as one, or as a sum where our checker sees that something is divided by it; to cel-python a
+    /// sum of floats is no longer one of CEL's.
+    fn unrolled_differing(&mut self, node: &Node) -> Option<Node> {
+        for written in [Node::literal, Node::value] {
+            let unrolled = self.unrolled(node, written)?;
+            match self.difference(&unrolled) {
+                Some((Ours::Other(said), _)) if said.starts_with(REFUSED) => {}
+                Some(_) => return Some(unrolled),
+                None => {}
+            }
+        }
+        None
+    }
+
+    fn unrolled(&mut self, node: &Node, written: Written) -> Option<Node> {
+        let (which, list, body) = match (&node.form, node.parts.as_slice()) {
+            (Form::Macro { which, variable }, [list, body]) => {
+                (*which, list, Some((*variable, body)))
+            }
+            // The size of what is filtered is a count, and to be in it is to be one of them.
+            (Form::Size { .. }, [list]) if is_filter(list) => ("count", list, None),
+            (Form::Binary("in"), [_, list]) if is_filter(list) => ("exists", list, None),
             _ => return None,
         };
+        let (first, form, ty) = match which {
+            "exists" => (Value::Bool(false), Form::Or { word: false }, Ty::Bool),
+            "all" => (Value::Bool(true), Form::And { word: false }, Ty::Bool),
+            "count" => (Value::Int(0), Form::Binary("+"), Ty::Int),
+            _ => return None,
+        };
+        let elements = self.kept_elements(list, written)?;
+        let of_each = elements.into_iter().map(|(conditions, element)| {
+            let holds = match (&node.form, body) {
+                (_, Some((variable, body))) => Some(replaced(body, variable, &element)),
+                (Form::Binary(_), None) => Some(Node::new(
+                    Form::Binary("=="),
+                    Ty::Bool,
+                    vec![element, node.parts[0].clone()],
+                )),
+                _ => None,
+            };
+            joined(which, conditions, holds)
+        });
         let one = |body: Node| match which {
             "count" => {
                 let (yes, no) = (
@@ -676,19 +699,40 @@ impl Settling<'_> {
             }
             _ => body,
         };
-        Some(bodies.map(one).fold(first, |all, next| {
+        let first = Node::literal(&first, ty);
+        Some(of_each.map(one).fold(first, |all, next| {
             Node::new(form.clone(), ty, vec![all, next])
         }))
     }
 
+    /// The elements of a list, each with the conditions of the filters it has to pass.
+    fn kept_elements(&mut self, list: &Node, written: Written) -> Option<Vec<(Vec<Node>, Node)>> {
+        if let (
+            Form::Macro {
+                which: "filter",
+                variable,
+            },
+            [list, body],
+        ) = (&list.form, list.parts.as_slice())
+        {
+            let mut kept = self.kept_elements(list, written)?;
+            for (conditions, element) in &mut kept {
+                conditions.push(replaced(body, variable, element));
+            }
+            return Some(kept);
+        }
+        let elements = self.written_elements(list, written)?;
+        Some(elements.into_iter().map(|it| (Vec::new(), it)).collect())
+    }
+
     /// The elements of a list that is written out, a field, or a choice between such lists.
-    fn written_elements(&mut self, list: &Node) -> Option<Vec<Node>> {
+    fn written_elements(&mut self, list: &Node, written: Written) -> Option<Vec<Node>> {
         match &list.form {
             Form::List => Some(list.parts.clone()),
             Form::Field { root, name } => match self.scene.field(root, name)? {
                 Value::List(items) => {
                     let of = list.ty.element()?;
-                    Some(items.iter().map(|item| Node::value(item, of)).collect())
+                    Some(items.iter().map(|item| written(item, of)).collect())
                 }
                 _ => None,
             },
@@ -697,7 +741,7 @@ impl Settling<'_> {
                 .answer(&list.parts[0].text(Dialect::Cel), self.scene)
             {
                 Answer::Known(Value::Bool(yes)) => {
-                    self.written_elements(&list.parts[if yes { 1 } else { 2 }])
+                    self.written_elements(&list.parts[if yes { 1 } else { 2 }], written)
                 }
                 _ => None,
             },
@@ -722,6 +766,36 @@ impl Settling<'_> {
         }
         node
     }
+}
+
+fn is_filter(node: &Node) -> bool {
+    matches!(
+        node.form,
+        Form::Macro {
+            which: "filter",
+            ..
+        }
+    )
+}
+
+/// What a macro asks of one element that has to pass filters first.
+fn joined(which: &str, conditions: Vec<Node>, holds: Option<Node>) -> Node {
+    let (form, negated) = match which {
+        "all" => (Form::Or { word: false }, true),
+        _ => (Form::And { word: false }, false),
+    };
+    let conditions = conditions.into_iter().map(|condition| {
+        if negated {
+            Node::new(Form::Not { word: false }, Ty::Bool, vec![condition])
+        } else {
+            condition
+        }
+    });
+    let parts = conditions.chain(holds);
+    let join = |a, b| Node::new(form.clone(), Ty::Bool, vec![a, b]);
+    parts
+        .reduce(join)
+        .unwrap_or_else(|| Node::literal(&Value::Bool(true), Ty::Bool))
 }
 
 /// The parts that mean something by themselves.

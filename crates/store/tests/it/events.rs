@@ -84,6 +84,7 @@ fn an_event_reads_back_as_it_was_written() {
         height: 0,
         quality: None,
         forms: vec![],
+        hashes: std::collections::BTreeMap::new(),
     });
     it.record(event.clone());
     it.record(plain("post-2"));

@@ -83,6 +83,7 @@ fn the_forms_of_media_are_kept_with_the_event() {
         width: 640,
         height: 480,
         quality: Some(90),
+        hashes: std::collections::BTreeMap::new(),
         forms: vec![MediaForm {
             form: "original".into(),
             hash: Pdq([7; 32]),

@@ -32,7 +32,7 @@ use manara_store::{
     CaseDetail, CaseFilter, CaseStage, Reader, StoreError, StoredEvent, TrailEntry,
 };
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most events shown in full; the newest are.
 const EVENTS_MAX: usize = 20;
@@ -843,6 +843,7 @@ fn event_view(
     };
     let no_facts = MediaFacts {
         forms: Vec::new(),
+        hashes: BTreeMap::new(),
         decoding: Decoding::Unavailable,
         problem: None,
         width: 0,
