@@ -7,6 +7,7 @@ a value with its type, {"int": 3}; {"failed": "…"} where CEL has an error at r
 import datetime
 import gc
 import json
+import logging
 import sys
 
 import celpy
@@ -75,6 +76,8 @@ def answer(environment, expression, activation):
 
 
 def main():
+    # What fails is answered; the library writes it down besides, at length and not always with success.
+    logging.disable(logging.CRITICAL)
     # Nesting of the library is deep: about ten calls for each level of an expression.
     sys.setrecursionlimit(10_000)
     environment, activations = celpy.Environment(), {}

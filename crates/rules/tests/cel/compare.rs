@@ -204,7 +204,8 @@ struct Case<'c> {
     node: &'c Node,
     ours: &'c Ours,
     theirs: &'c Answer,
-    /// The oracle's answers to its scalar parts and, of a written list, to its elements.
+    /// The oracle's answers to its scalar parts, of a written list to its elements, and of what is filtered to
+    /// elements and conditions.
     parts: &'c [Answer],
     scene: &'c Scene,
 }
@@ -239,6 +240,24 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
                 && matches!(case.theirs, Answer::Failed(_))
                 && over_list
                 && writes_list(case.node)
+                && case
+                    .parts
+                    .iter()
+                    .any(|part| matches!(part, Answer::Failed(_)))
+        },
+    },
+    Exception {
+        name: "unknown condition of a filter",
+        reason: "here only that element is unknown, and another may decide; in CEL the list fails as a whole",
+        applies: |case| {
+            let over_list = matches!(
+                case.node.form,
+                Form::Binary("in") | Form::Size { .. } | Form::Macro { .. }
+            );
+            matches!(case.ours, Ours::Known(_) | Ours::Other(_))
+                && matches!(case.theirs, Answer::Failed(_))
+                && over_list
+                && case.node.parts.iter().any(is_filter)
                 && case
                     .parts
                     .iter()
@@ -636,6 +655,15 @@ impl Settling<'_> {
     }
 
     fn elements(&mut self, list: &Node) -> Vec<Answer> {
+        if is_filter(list) {
+            let kept = self.kept_elements(list, Node::literal).unwrap_or_default();
+            let asked = kept
+                .into_iter()
+                .flat_map(|(conditions, element)| conditions.into_iter().chain([element]));
+            return asked
+                .map(|it| self.oracle.answer(&it.text(Dialect::Cel), self.scene))
+                .collect();
+        }
         if let Form::Field { root, name } = list.form {
             return match self.scene.field(root, name) {
                 Some(Value::List(items)) => items.iter().cloned().map(Answer::Known).collect(),
