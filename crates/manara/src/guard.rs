@@ -5,6 +5,7 @@ use crate::banks::Followed;
 use crate::clock;
 use crate::flood::{BASELINE_HOURS, Flood, Quarantine, Tripped, hour_of};
 use crate::matcher::Matcher;
+use crate::past::Keeper;
 use crate::recent::{Recent, later};
 use crate::rulebook::Rulebook;
 use manara_model::{Author, Decision, Match, Name};
@@ -156,6 +157,7 @@ pub(crate) struct Looking {
     pub(crate) matcher: Arc<Matcher>,
     pub(crate) followed: Followed,
     pub(crate) rulebook: Arc<Rulebook>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) recent: Recent,
 }
 
@@ -213,11 +215,12 @@ impl Looking {
         if now == *cursor || !self.followed.reaches(&now) {
             return Ok(*cursor);
         }
-        let rules = self.rulebook.rules();
+        let (rules, sets) = (self.rulebook.rules(), self.keeper.sets());
         let live = later::Live {
             matcher: &self.matcher,
             followed: &self.followed,
             rules: &rules,
+            sets: &sets,
         };
         let Some((looked, next)) = later::look(&self.store, live, self.recent, cursor)? else {
             return Ok(*cursor);

@@ -306,6 +306,7 @@ async fn load(
         matcher: Arc::clone(&matcher),
         followed: follower.followed.clone(),
         rulebook: Arc::clone(&rulebook),
+        keeper: Arc::clone(&keeper),
         recent: shared.config.recent,
     };
     let pipeline = Pipeline {

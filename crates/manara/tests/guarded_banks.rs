@@ -205,6 +205,35 @@ async fn what_was_posted_before_its_member_was_known_becomes_a_case() {
 }
 
 #[tokio::test]
+async fn what_is_found_later_asks_the_sets_there_are() {
+    let data = data();
+    let rule = r#"rule stranger {
+  on post.created
+  policy p
+  reason "r"
+  when bank("SLOGANS").matches(content.text) and not account.id in set("trusted")
+  then enqueue("strangers")
+}
+"#;
+    std::fs::write(data.path.join("rules/slogans.rules"), rule).unwrap();
+    let path = data.path.to_str().unwrap();
+    run_ok(&["set", "create", "--data", path, "trusted"]);
+    run_ok(&["set", "add", "--data", path, "trusted", "a-1"]);
+    let server = Server::start(&data.path).await;
+    for id in ["1", "2"] {
+        let (_, answer) = server.events(&post_event(id, "the ash will rise")).await;
+        assert_eq!(answer["verdicts"], json!([]), "{answer}");
+    }
+    data.bank(&["add", "SLOGANS", "text", "the ash will rise"]);
+    common::eventually_async("what was posted was looked at", async || {
+        metric(&server, "manara_found_later_total").await as u32 == 2
+    })
+    .await;
+    // Both hold the slogan, and one of them is of somebody who is trusted.
+    assert_eq!(metric(&server, "manara_cases_open").await as u32, 1);
+}
+
+#[tokio::test]
 async fn rules_and_later_members_see_the_hashes_of_a_file_that_was_read() {
     const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
     const SHA256: &str = "eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865";

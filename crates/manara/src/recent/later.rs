@@ -46,6 +46,7 @@ pub(crate) struct Live<'a> {
     pub(crate) matcher: &'a Matcher,
     pub(crate) followed: &'a Followed,
     pub(crate) rules: &'a RuleSet,
+    pub(crate) sets: &'a Sets,
 }
 
 /// Looks for what was uploaded before the members that came since `cursor`. Says what came of it,
@@ -231,8 +232,7 @@ fn evaluate(
         received_at: event.received_at,
     };
     let mut verdicts = store.read(|reader| {
-        let sets = Sets::default();
-        let past = StoredPast::new(reader, &sets);
+        let past = StoredPast::new(reader, live.sets);
         let verdicts = verdicts(live.rules, subject, &matches, &past);
         past.ended().map(|()| verdicts)
     })?;
@@ -387,6 +387,7 @@ mod tests {
                 matcher: &matcher,
                 followed: &followed,
                 rules: &rules,
+                sets: &Sets::default(),
             };
             look(&store, live, Recent::default(), &cursor).unwrap()
         };
