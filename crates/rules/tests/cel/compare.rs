@@ -231,38 +231,12 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
     Exception {
         name: "unknown element of a written list",
         reason: "here only that element is unknown, and another may decide; in CEL the list fails as a whole",
-        applies: |case| {
-            let over_list = matches!(
-                case.node.form,
-                Form::Binary("in") | Form::Size { .. } | Form::Macro { .. }
-            );
-            matches!(case.ours, Ours::Known(_) | Ours::Other(_))
-                && matches!(case.theirs, Answer::Failed(_))
-                && over_list
-                && writes_list(case.node)
-                && case
-                    .parts
-                    .iter()
-                    .any(|part| matches!(part, Answer::Failed(_)))
-        },
+        applies: |case| list_fails(case) && writes_list(case.node),
     },
     Exception {
         name: "unknown condition of a filter",
         reason: "here only that element is unknown, and another may decide; in CEL the list fails as a whole",
-        applies: |case| {
-            let over_list = matches!(
-                case.node.form,
-                Form::Binary("in") | Form::Size { .. } | Form::Macro { .. }
-            );
-            matches!(case.ours, Ours::Known(_) | Ours::Other(_))
-                && matches!(case.theirs, Answer::Failed(_))
-                && over_list
-                && case.node.parts.iter().any(is_filter)
-                && case
-                    .parts
-                    .iter()
-                    .any(|part| matches!(part, Answer::Failed(_)))
-        },
+        applies: |case| list_fails(case) && case.node.parts.iter().any(is_filter),
     },
     Exception {
         name: "has of an empty list",
@@ -409,6 +383,20 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
         },
     },
 ];
+
+/// Whether something that is asked of a list has a value for us and none for the oracle, to which a part of the
+/// list has none.
+fn list_fails(case: &Case<'_>) -> bool {
+    let over_list = matches!(
+        case.node.form,
+        Form::Binary("in") | Form::Size { .. } | Form::Macro { .. }
+    );
+    let has_failed = |part: &Answer| matches!(part, Answer::Failed(_));
+    matches!(case.ours, Ours::Known(_) | Ours::Other(_))
+        && has_failed(case.theirs)
+        && over_list
+        && case.parts.iter().any(has_failed)
+}
 
 /// Whether a list is filtered anywhere in it: counting is filtering in CEL.
 fn filters(node: &Node) -> bool {

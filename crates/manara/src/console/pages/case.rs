@@ -695,15 +695,20 @@ fn policies(state: &ConsoleState, own: &Name) -> BTreeSet<String> {
     rules.chain([own.to_string()]).collect()
 }
 
-/// The outcomes of a case about a rule whose circuit breaker has opened.
-fn rule_choices(chosen: &str) -> Vec<Choice> {
-    let choice = |outcome: Outcome, name, hint| Choice {
+/// An outcome of a case about something of Manara's own, which is always open to choice.
+fn own_choice(outcome: Outcome, name: &'static str, hint: &str, chosen: &str) -> Choice {
+    Choice {
         value: outcome.as_str(),
         name,
         hint: text::inline(hint),
         chosen: chosen == outcome.as_str(),
         disabled: false,
-    };
+    }
+}
+
+/// The outcomes of a case about a rule whose circuit breaker has opened.
+fn rule_choices(chosen: &str) -> Vec<Choice> {
+    let choice = |outcome, name, hint| own_choice(outcome, name, hint, chosen);
     vec![
         choice(
             Outcome::Keep,
@@ -720,13 +725,7 @@ fn rule_choices(chosen: &str) -> Vec<Choice> {
 
 /// The outcomes of a case about a member of a bank, which is not somebody who could be suspended.
 fn member_choices(chosen: &str) -> Vec<Choice> {
-    let choice = |outcome: Outcome, name, hint| Choice {
-        value: outcome.as_str(),
-        name,
-        hint: text::inline(hint),
-        chosen: chosen == outcome.as_str(),
-        disabled: false,
-    };
+    let choice = |outcome, name, hint| own_choice(outcome, name, hint, chosen);
     vec![
         choice(
             Outcome::Keep,
