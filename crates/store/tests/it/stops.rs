@@ -92,6 +92,25 @@ fn a_rule_that_is_stopped_stays_so_until_a_person_resets_it() {
 }
 
 #[test]
+fn what_was_reset_has_opened_before_whatever_the_clock_said_then() {
+    let it = Fixture::new();
+    let mut event = plain("1");
+    // The clock was two days ahead when it opened.
+    event.decision.at = at(2 * 24 * 60 * 60);
+    it.write(move |tx| tx.record_events_with(vec![event], |_, _, _| Ok(vec![stop("known_image")])));
+    let times = |second| {
+        let rule = name("known_image");
+        it.store
+            .read(|r| r.stops_until(Some(&rule), at(second)))
+            .unwrap()
+    };
+    assert_eq!((times(9), times(2 * 24 * 60 * 60)), (0, 1));
+    let rule = name("known_image");
+    it.write(move |tx| tx.reset_rule(Some(&rule), &Author::System, "the clock", at(9)));
+    assert_eq!((times(8), times(9), times(10)), (0, 1, 1));
+}
+
+#[test]
 fn keeping_the_case_of_a_rule_lets_it_act_again() {
     let it = Fixture::new();
     let event = plain("1");
