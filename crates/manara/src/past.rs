@@ -258,7 +258,12 @@ impl Keeper {
         let (keeper, rules) = (Arc::clone(self), Arc::clone(rules));
         let written = self.store.write_blocking(move |tx| {
             // After the commit nothing else is under way, so that what is read is what was remembered.
-            tx.when_ended(move |_| keeper.take_up(&rules, filled, last, &new));
+            // Otherwise the earlier rules stay: what was remembered by their counters is yet to be undone.
+            tx.when_ended(move |stands| {
+                if stands {
+                    keeper.take_up(&rules, filled, last, &new);
+                }
+            });
             Ok(tx.unchanged(()))
         });
         written.context("putting the rules' counters in force")

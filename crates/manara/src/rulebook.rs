@@ -327,28 +327,39 @@ impl Rulebook {
             }
             Ok(now) if seen.as_ref() == Some(&now) => {}
             Ok(now) => {
-                self.reload(&now, store).await;
-                *seen = Some(now);
+                let settled = self.reload(&now, store).await;
+                *seen = settled.then_some(now);
             }
         }
     }
 
-    async fn reload(&self, files: &[Source], store: &Store) {
+    /// Puts files in force. `false` when that is to be tried again, because it is not the files that stand in the
+    /// way.
+    async fn reload(&self, files: &[Source], store: &Store) -> bool {
         let sources = with_builtin(files.to_vec());
-        match compiled(&sources) {
-            Err(diagnostics) => self.keep(render(&diagnostics, &sources)),
-            Ok(rules) => match record(rules, files, store).await {
-                Ok(rules) => self.put_in_force(rules).await,
-                Err(error) => self.keep(vec![format!("{error:#}")]),
-            },
+        let rules = match compiled(&sources) {
+            Ok(rules) => rules,
+            Err(diagnostics) => {
+                self.keep(render(&diagnostics, &sources));
+                return true;
+            }
+        };
+        match record(rules, files, store).await {
+            Ok(rules) => self.put_in_force(rules).await,
+            Err(error) => {
+                self.keep(vec![format!("{error:#}")]);
+                false
+            }
         }
     }
 
-    /// What is remembered follows the rules first, so that their counters are full when they are asked.
-    async fn put_in_force(&self, rules: RuleSet) {
+    /// What is remembered follows the rules first, so that their counters are full when they are asked. `false`
+    /// when it could not.
+    async fn put_in_force(&self, rules: RuleSet) -> bool {
         let rules = Arc::new(rules);
         if let Err(error) = self.adopt(&rules).await {
-            return self.keep(vec![format!("{error:#}")]);
+            self.keep(vec![format!("{error:#}")]);
+            return false;
         }
         tracing::info!(rules = rules.rules().len(), "rules reloaded");
         metrics::counter!("manara_rules_reloads_total", "result" => "in_force").increment(1);
@@ -356,6 +367,7 @@ impl Rulebook {
             rules,
             problems: Vec::new(),
         });
+        true
     }
 
     /// Keeps the rules in force and remembers why the folder is not.
@@ -769,22 +781,24 @@ impl Rulebook {
             return Err(Unsaved::ReadOnly(format!("{error:#}")));
         }
         let sources = checked.sources;
-        let saved = match checked.result {
+        let (saved, settled) = match checked.result {
             Ok(rules) => {
-                self.put_in_force(number(rules, versions)).await;
-                Saved::InForce(version)
+                let in_force = self.put_in_force(number(rules, versions)).await;
+                let saved = if in_force {
+                    Saved::InForce(version)
+                } else {
+                    Saved::Kept(version)
+                };
+                (saved, in_force)
             }
             Err(diagnostics) => {
                 self.keep(render(&diagnostics, &sources));
-                Saved::Kept(version)
+                (Saved::Kept(version), true)
             }
         };
-        *seen = Some(
-            sources
-                .into_iter()
-                .filter(|it| it.name != BUILTIN_NAME)
-                .collect(),
-        );
+        let mut now = sources;
+        now.retain(|it| it.name != BUILTIN_NAME);
+        *seen = settled.then_some(now);
         Ok(saved)
     }
 }
